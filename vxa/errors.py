@@ -1,0 +1,77 @@
+"""Every error a user of VXA can cause, in one tree.
+
+    VxaError
+    ├── ImageError       (ValueError)    an image that is missing, broken or too large
+    ├── PromptError      (ValueError)    a prompt that holds nothing to look at
+    ├── SettingError     (ValueError)    a setting outside its range: timestep, noise, mode, threshold
+    ├── WordError        (LookupError)   a word that is not in the prompt
+    ├── TokenIndexError  (LookupError)   an index list that cannot be read, or points outside the prompt
+    ├── SiteError        (LookupError)   a site, or group of sites, that the model does not have
+    ├── HeadError        (LookupError)   an attention head that the sites do not have
+    ├── ModelError       (ValueError)    a source that is missing, unsafe, or not a model VXA understands
+    ├── RecordingError   (RuntimeError)  a forward pass that could not be watched faithfully
+    └── MapsFileError    (ValueError)    a saved maps file that is corrupt, truncated or foreign
+
+A message names what was given, what is allowed, and what to do next. Front ends show a VxaError as a
+message; any other exception is a defect and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "HeadError",
+    "ImageError",
+    "MapsFileError",
+    "ModelError",
+    "PromptError",
+    "RecordingError",
+    "SettingError",
+    "SiteError",
+    "TokenIndexError",
+    "VxaError",
+    "WordError",
+]
+
+
+class VxaError(Exception):
+    """The root: catch it to catch everything a user can cause."""
+
+
+class ImageError(VxaError, ValueError):
+    """An image is missing, broken or too large."""
+
+
+class PromptError(VxaError, ValueError):
+    """A prompt holds nothing to look at."""
+
+
+class SettingError(VxaError, ValueError):
+    """A setting is outside its range."""
+
+
+class WordError(VxaError, LookupError):
+    """A word is not in the prompt."""
+
+
+class TokenIndexError(VxaError, LookupError):
+    """A list of token indices cannot be read, or points outside the prompt."""
+
+
+class SiteError(VxaError, LookupError):
+    """The model has no such site or group of sites."""
+
+
+class HeadError(VxaError, LookupError):
+    """The sites have no such attention head."""
+
+
+class ModelError(VxaError, ValueError):
+    """A source is missing, unsafe, or not a model VXA understands."""
+
+
+class RecordingError(VxaError, RuntimeError):
+    """A forward pass could not be watched faithfully."""
+
+
+class MapsFileError(VxaError, ValueError):
+    """A saved maps file is corrupt, truncated or foreign."""

@@ -1,0 +1,252 @@
+"""Images in and out: whatever a person has becomes one upright RGB picture; what we write appears whole."""
+
+from __future__ import annotations
+
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from vxa.atomic import atomic_file
+from vxa.errors import ImageError
+
+__all__ = ["MAX_PIXELS", "check_image_path", "read_image", "save_image"]
+
+MAX_PIXELS = 80_000_000
+"""The most pixels an image may have, checked before any is decoded (8000 × 6000 is 48 million)."""
+
+# Only raster decoders: Pillow would also hand PostScript to an interpreter.
+_READ_FORMATS = (
+    "PNG",
+    "JPEG",
+    "MPO",
+    "WEBP",
+    "GIF",
+    "BMP",
+    "TIFF",
+    "PPM",
+    "TGA",
+    "ICO",
+    "AVIF",
+    "HEIF",
+    "JPEG2000",
+)
+_READABLE = "a PNG, JPEG, WebP, GIF, TIFF or BMP file"
+
+_SAVE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
+    ".png": ("PNG", {}),
+    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".webp": ("WEBP", {"lossless": True}),
+    ".tif": ("TIFF", {"compression": "tiff_deflate"}),
+    ".tiff": ("TIFF", {"compression": "tiff_deflate"}),
+    ".bmp": ("BMP", {}),
+}
+
+_EXIF_ORIENTATION = 0x0112
+_EXIF_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# What Pillow's decoders raise on broken bytes, seen over formats and versions.
+_DECODER_ERRORS = (
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError, OverflowError,
+    struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+
+
+def read_image(source: str | Path | Image.Image | np.ndarray[Any, Any]) -> Image.Image:
+    """The source as an upright RGB image: EXIF turned, transparency on white, the first frame of many.
+
+    An array is [height, width], [height, width, 1], [height, width, 3] or [height, width, 4]; uint8, uint16,
+    bool, or float in [0, 1]. 16-bit grey is scaled by 1/257. Raises ImageError for a source that is missing,
+    not an image, broken, empty, or of more than MAX_PIXELS pixels.
+    """
+    if isinstance(source, np.ndarray):
+        return _flattened(_from_array(source), "the array")
+    if isinstance(source, Image.Image):
+        return _flattened(source, "the image")
+    if isinstance(source, (str, Path)):
+        name = repr(str(source))
+        with _opened(source, name) as image:
+            return _flattened(image, name)
+    raise ImageError(
+        f"cannot read an image from {type(source).__name__}: "
+        f"give a path to {_READABLE}, a PIL image or a numpy array"
+    )
+
+
+def check_image_path(path: str | Path) -> Path:
+    """The path, when an image can be written there; checked before the work that makes the image.
+
+    Raises ImageError for an unknown suffix, a missing folder, or a path that is a folder.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _SAVE_FORMATS:
+        known = ", ".join(_SAVE_FORMATS)
+        raise ImageError(
+            f"cannot write image {str(path)!r}: its suffix is {path.suffix!r}; end it in one of {known}"
+        )
+    if os.path.isdir(path):
+        raise ImageError(f"cannot write image {str(path)!r}: it is a folder; add a file name such as out.png")
+    if not os.path.isdir(path.parent):
+        raise ImageError(
+            f"cannot write image {str(path)!r}: there is no folder {str(path.parent)!r}; "
+            "create it or choose another"
+        )
+    return path
+
+
+def save_image(image: Image.Image, path: str | Path) -> Path:
+    """The path, the image written to it whole or not at all in its suffix's format (lossless but JPEG).
+
+    Raises ImageError for an unknown suffix or a place that cannot be written.
+    """
+    path = check_image_path(path)
+    form, options = _SAVE_FORMATS[path.suffix.lower()]
+    if form == "JPEG" and image.mode not in ("L", "RGB"):
+        image = read_image(image)
+    try:
+        with atomic_file(path) as handle:
+            image.save(handle, format=form, **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise ImageError(
+            f"cannot write image {str(path)!r}: {_reason(error)}; choose another place or suffix"
+        ) from error
+    return path
+
+
+@contextmanager
+def _opened(path: str | Path, name: str) -> Iterator[Image.Image]:
+    """The image file, its header read and its pixels not yet."""
+    if not os.path.isfile(path):
+        what = "it is a folder" if os.path.isdir(path) else "there is no such file"
+        raise ImageError(f"cannot read image {name}: {what}; give the path of {_READABLE}")
+    if os.access(path, os.R_OK) and os.path.getsize(path) == 0:
+        raise ImageError(f"cannot read image {name}: the file is empty; give {_READABLE}")
+    Image.init()
+    formats = [form for form in _READ_FORMATS if form in Image.OPEN]
+    with warnings.catch_warnings():
+        # Pillow warns of large sizes at a bound of its own; MAX_PIXELS is ours, checked before decoding.
+        warnings.simplefilter("ignore")
+        try:
+            image = Image.open(path, formats=formats)
+        except Image.DecompressionBombError as error:
+            raise ImageError(f"cannot read image {name}: {_too_large('it has far')}") from error
+        except PermissionError as error:
+            raise ImageError(f"cannot read image {name}: {_reason(error)}; allow reading it") from error
+        except _DECODER_ERRORS as error:
+            raise ImageError(
+                f"cannot read image {name}: it is not an image file; give {_READABLE}"
+            ) from error
+    with image:
+        yield image
+
+
+def _flattened(image: Image.Image, name: str) -> Image.Image:
+    """Upright RGB of any mode; the given image is left as it was."""
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise ImageError(f"cannot read {name}: its size is {height}×{width}; give at least 1×1 pixels")
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"cannot read image {name}: {_too_large(f'{height}×{width} is')}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # corrupt EXIF and odd palettes are read as far as they go
+            image.load()
+            flat = _opaque(image)
+            turn = _EXIF_TURNS.get(_orientation(image))
+            return flat if turn is None else flat.transpose(turn)
+    except ImageError:
+        raise
+    except _DECODER_ERRORS as error:
+        raise ImageError(
+            f"cannot read image {name}: it is truncated or broken ({_reason(error)}); "
+            "save or download it again"
+        ) from error
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation of a loaded image, 1 where there is none that can be read."""
+    try:
+        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except _DECODER_ERRORS:
+        return 1
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """The image in RGB, its transparency laid on white."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return _eight_bit(image)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """RGB of a wide grey image: 16-bit by 1/257 (what `I` holds when read from a PNG), float from [0, 1]."""
+    values = np.asarray(image)
+    transparent = image.info.get("transparency")
+    grey = _unit_to_byte(values) if image.mode == "F" else _wide_to_byte(values)
+    if isinstance(transparent, int):
+        grey = np.where(values == transparent, np.uint8(255), grey)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _from_array(array: np.ndarray[Any, Any]) -> Image.Image:
+    """The array as an 8-bit PIL image. Raises ImageError for other shapes and types."""
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or channels not in (1, 3, 4) or 0 in array.shape:
+        raise ImageError(
+            f"cannot read an image from an array of shape {list(array.shape)}: "
+            "give [height, width], or [height, width, channels] with 1, 3 or 4 channels"
+        )
+    if array.dtype == np.uint16:
+        array = _wide_to_byte(array)
+    elif array.dtype == np.bool_ or array.dtype.kind == "f":
+        array = _unit_to_byte(array)
+    elif array.dtype != np.uint8:
+        raise ImageError(
+            f"cannot read an image from an array of {array.dtype}: "
+            "give uint8, uint16, bool, or float in [0, 1]"
+        )
+    return Image.fromarray(
+        np.ascontiguousarray(array[:, :, 0] if channels == 1 and array.ndim == 3 else array)
+    )
+
+
+def _wide_to_byte(values: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    wide = np.clip(values, 0, 65535).astype(np.uint32)
+    return np.asarray((wide + 128) // 257, np.uint8)
+
+
+def _unit_to_byte(values: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    values = values.astype(np.float32)
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0.0 and high <= 1.0):  # also true of NaN
+        raise ImageError(f"cannot read float pixels from {low:g} to {high:g}: scale them into [0, 1]")
+    return (values * 255.0 + 0.5).astype(np.uint8)
+
+
+def _too_large(what: str) -> str:
+    return f"{what} more than the {MAX_PIXELS // 1_000_000} million pixels allowed; scale it down first"
+
+
+def _reason(error: BaseException) -> str:
+    """One line of the error, without the path that the message already names."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())

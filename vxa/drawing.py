@@ -1,0 +1,137 @@
+"""Small pictures put together into larger ones: text, rows, columns, grids, colour bars.
+
+Every function takes pictures and gives a new picture on the same white ground, so that a figure is
+written the way it is read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from vxa.colormaps import colormap
+
+__all__ = [
+    "GROUND", "INK", "MUTED", "above", "beside", "colour_bar", "fitted", "framed", "grid", "spread", "text",
+]  # fmt: skip
+
+Colour = tuple[int, int, int]
+GROUND: Colour = (255, 255, 255)
+INK: Colour = (31, 36, 48)
+MUTED: Colour = (112, 119, 132)
+
+_BITMAP_FONT_HEIGHT = 11
+
+
+@lru_cache(maxsize=16)
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own scalable font; before Pillow 10.1, or without FreeType, its bitmap font of one size."""
+    try:
+        return ImageFont.load_default(size)
+    except TypeError:
+        return ImageFont.load_default()
+
+
+@lru_cache(maxsize=1024)
+def _text_mask(string: str, size: int) -> Image.Image:
+    """The string as an L mask of one line's full height, so that baselines agree; never empty."""
+    string = "".join(character if character.isprintable() else " " for character in string)
+    font = _font(size)
+    if isinstance(font, ImageFont.FreeTypeFont):
+        height, width = sum(font.getmetrics()), math.ceil(font.getlength(string)) + 1
+        mask = Image.new("L", (width, height))
+        ImageDraw.Draw(mask).text((0, 0), string, fill=255, font=font)
+        return mask
+    plain = string.replace("…", "...").replace("·", "-").encode("latin-1", "replace").decode("latin-1")
+    width = max(1, math.ceil(font.getbbox(plain)[2]))
+    mask = Image.new("L", (width, _BITMAP_FONT_HEIGHT))
+    ImageDraw.Draw(mask).text((0, 0), plain, fill=255, font=font)
+    scale = max(1, round(size / _BITMAP_FONT_HEIGHT))
+    return mask.resize((mask.width * scale, mask.height * scale), Image.Resampling.NEAREST)
+
+
+def fitted(string: str, size: int, width: int) -> str:
+    """The string, or its longest beginning that fits `width` pixels with an ellipsis."""
+    string = string[:500]
+    if _text_mask(string, size).width <= width:
+        return string
+    low, high = 0, len(string)
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = _text_mask(string[:middle].rstrip() + "…", size).width <= width
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return string[:low].rstrip() + "…"
+
+
+def text(string: str, size: int, width: int | None = None, colour: Colour = INK) -> Image.Image:
+    """One line of text; with `width`, cut to it with an ellipsis."""
+    mask = _text_mask(string if width is None else fitted(string, size, width), size)
+    picture = Image.new("RGB", mask.size, GROUND)
+    picture.paste(colour, (0, 0), mask)
+    return picture
+
+
+def spread(left: Image.Image, right: Image.Image, width: int) -> Image.Image:
+    """One line of the given width, its two pictures at the two ends."""
+    line = Image.new("RGB", (width, max(left.height, right.height)), GROUND)
+    line.paste(left, (0, line.height - left.height))
+    line.paste(right, (width - right.width, line.height - right.height))
+    return line
+
+
+def above(pictures: Sequence[Image.Image], gap: int) -> Image.Image:
+    """The pictures in a column, left edges aligned."""
+    column = Image.new(
+        "RGB", (max(p.width for p in pictures), _total([p.height for p in pictures], gap)), GROUND
+    )
+    top = 0
+    for picture in pictures:
+        column.paste(picture, (0, top))
+        top += picture.height + gap
+    return column
+
+
+def beside(pictures: Sequence[Image.Image], gap: int, align: Literal["top", "bottom"] = "top") -> Image.Image:
+    """The pictures in a row."""
+    row = Image.new(
+        "RGB", (_total([p.width for p in pictures], gap), max(p.height for p in pictures)), GROUND
+    )
+    left = 0
+    for picture in pictures:
+        row.paste(picture, (left, row.height - picture.height if align == "bottom" else 0))
+        left += picture.width + gap
+    return row
+
+
+def framed(picture: Image.Image, margin: int) -> Image.Image:
+    """The picture with an even margin."""
+    frame = Image.new("RGB", (picture.width + 2 * margin, picture.height + 2 * margin), GROUND)
+    frame.paste(picture, (margin, margin))
+    return frame
+
+
+def grid(cells: Sequence[Image.Image], columns: int, gap: int) -> Image.Image:
+    """Cells of one size in rows of `columns`."""
+    rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
+    return above([beside(row, gap) for row in rows], gap)
+
+
+def colour_bar(name: str, height: int, labels: tuple[str, str], size: int) -> Image.Image:
+    """A vertical bar of the colour map, light end up, with the two labels (low, high) at its ends."""
+    thickness = max(8, size)
+    levels = np.linspace(255, 0, max(1, height)).round().astype(np.uint8)
+    bar = Image.fromarray(np.repeat(colormap(name)[levels][:, None], thickness, axis=1))
+    low, high = (text(label, size, colour=MUTED) for label in labels)
+    side = Image.new("RGB", (max(low.width, high.width), max(height, low.height + high.height)), GROUND)
+    side.paste(high, (0, 0))
+    side.paste(low, (0, side.height - low.height))
+    return beside([bar, side], gap=max(4, size // 2))
+
+
+def _total(lengths: Sequence[int], gap: int) -> int:
+    return sum(lengths) + gap * (len(lengths) - 1)

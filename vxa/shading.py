@@ -1,0 +1,87 @@
+"""A map and an image, pixel by pixel: the array half of rendering. Maps here are float [height, width]."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, get_args
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageFilter
+
+from vxa.colormaps import coloured
+from vxa.errors import SettingError
+
+__all__ = ["NORMALIZATIONS", "Normalization", "grey", "masked", "normalized", "outlined", "overlaid"]
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+Normalization = Literal["max", "minmax", "absolute"]
+NORMALIZATIONS: tuple[str, ...] = get_args(Normalization)
+
+_LINE = (255, 214, 10)
+_HALO = (16, 18, 27)
+
+
+def normalized(values: Array, how: str = "max") -> tuple[Array, float, float]:
+    """The map scaled into [0, 1] for the eye, and the values that 0 and 1 stand for.
+
+    "max" divides by the largest value, so that black is no attention at all; "minmax" stretches the map's own
+    range; "absolute" shows probabilities as they are, comparable over words and images. A map that is zero
+    everywhere (or, for "minmax", flat) becomes zero. Raises SettingError for another `how`.
+    """
+    values = np.asarray(values, np.float32)
+    if how not in NORMALIZATIONS:
+        raise SettingError(f"there is no normalization {how!r}; choose one of {', '.join(NORMALIZATIONS)}")
+    low = float(values.min()) if how == "minmax" else 0.0
+    high = 1.0 if how == "absolute" else float(values.max())
+    if not high > low:
+        return np.zeros_like(values), low, high
+    return np.clip((values - low) / (high - low), 0.0, 1.0), low, high
+
+
+def grey(shade: Array) -> Image.Image:
+    """The map in [0, 1] as a grey picture in RGB."""
+    return Image.merge("RGB", [_level(shade)] * 3)
+
+
+def masked(image: Image.Image, shade: Array) -> Image.Image:
+    """The image times the map in [0, 1]: what is attended to stays, the rest falls into the dark."""
+    return Image.composite(image, Image.new("RGB", image.size), _level(shade))
+
+
+def overlaid(image: Image.Image, shade: Array, colormap: str, opacity: float) -> Image.Image:
+    """The map's colours over the image: at `opacity` where the map is 1, and more sheer where it is low.
+
+    The image's own colours are faded, so that the two are not confused. Opacity 0 is the image, 1 the map.
+    """
+    level = _level(shade)
+    sheer = [round(255.0 * opacity ** (4.0 - 3.0 * step / 255.0)) for step in range(256)]
+    faded = ImageEnhance.Color(image).enhance(1.0 - 0.8 * opacity)
+    return Image.composite(Image.fromarray(coloured(shade, colormap)), faded, level.point(sheer))
+
+
+def outlined(image: Image.Image, mask: np.ndarray[Any, np.dtype[np.bool_]], width: float) -> Image.Image:
+    """The image with a line `width` pixels wide around the mask, and what is outside the mask dimmed."""
+    inside = Image.fromarray(np.asarray(mask, np.uint8) * np.uint8(255))
+    dimmed = ImageEnhance.Brightness(ImageEnhance.Color(image).enhance(0.45)).enhance(0.6)
+    picture = Image.composite(image, dimmed, inside.filter(ImageFilter.GaussianBlur(0.7)))
+    distance = _edge_distance(inside, radius=width / 2 + 3)
+    for colour, half in ((_HALO, width / 2 + 1.5), (_LINE, width / 2)):
+        picture.paste(colour, (0, 0), _level(np.clip(half + 0.5 - distance, 0.0, 1.0)))
+    return picture
+
+
+def _edge_distance(inside: Image.Image, radius: float) -> Array:
+    """Pixels to the nearest edge of the mask, true up to about `radius`.
+
+    Blurring a straight edge by σ gives a ramp of slope 1 / (σ √2π) through one half at the edge, so the
+    blurred mask itself measures the distance; it also rounds the corners that single pixels make.
+    """
+    blurred = np.asarray(inside.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255.0
+    return np.asarray(np.abs(blurred - 0.5) * (radius * math.sqrt(2.0 * math.pi)), np.float32)
+
+
+def _level(shade: Array) -> Image.Image:
+    # In place after the first product: at 48 million pixels each copy of the map is 192 MB.
+    level = np.multiply(shade, 255.0, dtype=np.float32)
+    level += 0.5
+    return Image.fromarray(level.astype(np.uint8))

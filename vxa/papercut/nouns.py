@@ -1,0 +1,113 @@
+"""The taxonomy: every noun with its family of look-alikes, its size, its colours and its outline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from . import shapes
+from .shapes import Shape
+
+Colour = tuple[int, int, int]
+
+COLOURS: dict[str, Colour] = {
+    "red": (204, 51, 51), "orange": (236, 137, 40), "yellow": (244, 208, 63), "green": (74, 157, 91),
+    "blue": (58, 107, 190), "purple": (127, 81, 166), "pink": (240, 148, 178), "brown": (133, 88, 55),
+    "gray": (142, 146, 150), "white": (243, 240, 232), "black": (45, 42, 46),
+}
+PATTERNS = ("plain", "striped", "dotted")
+ALL = tuple(COLOURS)
+Place = Literal["floor", "air", "worn", "person", "part"]
+
+
+@dataclass(frozen=True)
+class Noun:
+    """A kind of thing. `side` is the range of the side, in pixels, of a square as large as its box;
+    `aspect` is the box's width over its height; `top` is the height, as a share of the box, on which
+    another thing can stand; `poses` are outlines other than the first, by verb."""
+
+    name: str
+    family: str
+    place: Place
+    side: tuple[int, int]
+    aspect: float
+    shape: Shape = ()
+    colours: tuple[str, ...] = ALL
+    plural: str = ""
+    top: float | None = None
+    poses: tuple[tuple[str, float, Shape], ...] = ()
+    holdable: bool = False
+    patterned: bool = False
+
+    @property
+    def many(self) -> str:
+        """The plural as captions write it."""
+        return self.plural or self.name + "s"
+
+    def posed(self, pose: str) -> tuple[float, Shape]:
+        """Aspect and outline in a pose; the usual ones where the noun has no such pose."""
+        return next(((aspect, shape) for name, aspect, shape in self.poses if name == pose), (self.aspect, self.shape))
+
+
+HAIR = ("black", "brown", "yellow", "red", "gray", "pink", "purple")
+CLOTH = dict(patterned=True)
+
+_NOUNS = (
+    Noun("girl", "person", "person", (170, 205), 0.8, colours=()),
+    Noun("boy", "person", "person", (170, 205), 0.8, colours=()),
+    Noun("hair", "person", "part", (60, 80), 1.0, colours=HAIR, plural="hair"),
+    Noun("neck", "body", "part", (40, 50), 0.8, colours=()),
+    Noun("hat", "headwear", "worn", (79, 116), 1.7, shapes.HAT, **CLOTH),
+    Noun("crown", "headwear", "worn", (73, 105), 1.6, shapes.CROWN),
+    Noun("glasses", "clothes", "worn", (66, 96), 2.6, shapes.GLASSES, plural="glasses"),
+    Noun("scarf", "clothes", "worn", (77, 105), 1.2, shapes.SCARF, plural="scarves", **CLOTH),
+    Noun("shirt", "clothes", "worn", (94, 132), 1.15, shapes.SHIRT, **CLOTH),
+    Noun("cat", "pet", "floor", (86, 123), 0.78, shapes.CAT_SITS, poses=(("stands", 1.25, shapes.CAT_STANDS),), **CLOTH),
+    Noun("dog", "pet", "floor", (86, 123), 0.78, shapes.DOG_SITS, poses=(("stands", 1.25, shapes.DOG_STANDS),), **CLOTH),
+    Noun("rabbit", "pet", "floor", (79, 110), 0.62, shapes.RABBIT),
+    Noun("bird", "winged", "floor", (72, 103), 1.15, shapes.BIRD),
+    Noun("fish", "winged", "floor", (73, 105), 1.45, shapes.FISH, plural="fish", holdable=True, **CLOTH),
+    Noun("tree", "plant", "floor", (105, 148), 0.72, shapes.TREE, ("green", "orange", "yellow", "pink", "purple"),
+         poses=(("apple", 0.72, shapes.APPLE_TREE),)),
+    Noun("cactus", "plant", "floor", (86, 126), 0.68, shapes.CACTUS, plural="cacti"),
+    Noun("flower", "plant", "floor", (66, 99), 0.66, shapes.FLOWER, holdable=True),
+    Noun("car", "vehicle", "floor", (88, 127), 1.9, shapes.CAR),
+    Noun("truck", "vehicle", "floor", (99, 132), 1.6, shapes.TRUCK),
+    Noun("boat", "vehicle", "floor", (94, 127), 1.05, shapes.BOAT, **CLOTH),
+    Noun("house", "building", "floor", (95, 135), 1.0, shapes.HOUSE),
+    Noun("castle", "building", "floor", (100, 140), 1.05, shapes.CASTLE),
+    Noun("bed", "furniture", "floor", (115, 150), 2.0, shapes.BED, top=0.46, **CLOTH),
+    Noun("chair", "furniture", "floor", (94, 126), 0.66, shapes.CHAIR, top=0.55),
+    Noun("table", "furniture", "floor", (110, 143), 1.7, shapes.TABLE, top=0.03),
+    Noun("cup", "household", "floor", (62, 89), 1.05, shapes.CUP, holdable=True, **CLOTH),
+    Noun("ball", "round", "floor", (58, 86), 1.0, shapes.BALL, holdable=True, **CLOTH),
+    Noun("balloon", "round", "air", (72, 102), 0.6, shapes.BALLOON, holdable=True, **CLOTH),
+    Noun("sun", "sky", "air", (70, 101), 1.0, shapes.SUN, ("yellow", "orange", "red")),
+    Noun("moon", "sky", "air", (65, 91), 0.72, shapes.MOON, ("white", "yellow", "gray")),
+    Noun("star", "sky", "air", (55, 82), 1.0, shapes.STAR, ("yellow", "white", "red", "blue", "pink")),
+    Noun("cloud", "sky", "air", (79, 119), 1.8, shapes.CLOUD, ("white", "gray", "pink", "blue")),
+)
+NOUNS: dict[str, Noun] = {noun.name: noun for noun in _NOUNS}
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    family: tuple(n.name for n in _NOUNS if n.family == family) for family in dict.fromkeys(n.family for n in _NOUNS)
+}
+
+BACKDROPS: dict[str, dict[str, Colour]] = {
+    "sky": {"blue": (152, 200, 232), "orange": (247, 196, 140), "pink": (246, 200, 208)},
+    "night": {"": (38, 44, 84)},
+    "wall": {"yellow": (236, 220, 168), "pink": (228, 180, 180), "green": (172, 200, 170), "gray": (188, 188, 186)},
+}
+FLOORS: dict[str, dict[str, Colour]] = {
+    "grass": {"green": (126, 176, 88)},
+    "sand": {"yellow": (226, 198, 140)},
+    "snow": {"white": (232, 238, 244)},
+}
+GROUNDS = (*BACKDROPS, *FLOORS)
+
+
+def held_out(noun: str, colour: str) -> bool:
+    """Whether only `test` scenes may give this noun this colour (about one pair in nine)."""
+    if len(NOUNS[noun].colours) < 5:
+        return False
+    return (list(NOUNS).index(noun) * 5 + ALL.index(colour) * 4) % 9 == 0

@@ -1,0 +1,146 @@
+"""Captioned scenes of paper cut-outs, the same for the same seed, with the exact mask of every thing."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import count as naturals
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from .compose import compose
+from .drawing import Style
+from .parse import Node, Parse, read_off
+from .stage import Prop, Stage
+
+SPLITS = ("train", "dev", "test")
+Split = Literal["train", "dev", "test"]
+SMALLEST = 200
+"""Pixels that a named thing must show, or the scene is laid out anew."""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One thing of a scene. `span` is its noun phrase's characters in the caption, None where the caption
+    does not name it; `adjectives` are those of the caption; `box` is (left, top, right, bottom) around the
+    visible pixels, `mask` bool [256, 256]. A person's mask holds the whole figure with what it wears."""
+
+    noun: str
+    adjectives: tuple[str, ...]
+    span: tuple[int, int] | None
+    box: tuple[int, int, int, int]
+    mask: np.ndarray
+    colour: str
+    pattern: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture whose every named pixel is known."""
+
+    seed: int
+    split: str
+    image: Image.Image
+    caption: str
+    objects: tuple[Thing, ...]
+    grounds: tuple[Thing, ...]
+    parse: Parse
+    style: Style
+    labels: np.ndarray
+    """uint8 [256, 256]: the index in `things` of the topmost sheet of paper."""
+
+    @property
+    def things(self) -> tuple[Thing, ...]:
+        """Grounds, then objects: what the rows of the parse refer to."""
+        return self.grounds + self.objects
+
+    @cached_property
+    def masks(self) -> dict[str, np.ndarray]:
+        """For every noun as the caption writes it, grounds included, the union of what it names."""
+        found: dict[str, np.ndarray] = {}
+        for row in self.parse.rows:
+            if row.upos == "NOUN" and row.things:
+                found[row.form] = found.get(row.form, False) | self.word_mask(row.id)
+        return found
+
+    def word_mask(self, row_id: int) -> np.ndarray:
+        """Bool [256, 256]: what the word of that row speaks of; an adjective's is its noun's, a verb's the
+        union of its subject and object. Empty for words that speak of nothing seen."""
+        things = self.parse.rows[row_id - 1].things
+        return np.any([self.things[i].mask for i in things], axis=0) if things else np.zeros(self.labels.shape, bool)
+
+
+def scene(seed: int, split: str = "test") -> Scene:
+    """The scene of that seed; `split` is "train", "dev" or "test". Only `test` shows the held-out pairs of
+    colour and noun. Raises ValueError for any other split or a seed that is no integer."""
+    if split not in SPLITS:
+        raise ValueError(f"split {split!r} is not one of {', '.join(SPLITS)}")
+    if not isinstance(seed, int):
+        raise ValueError(f"seed {seed!r} is not an integer")
+    for attempt in naturals():
+        # Seeding by text hashes it with SHA-512: the same stream on every platform and Python.
+        made = _attempt(seed, split, random.Random(f"papercut 1:{split}:{seed}:{attempt}"))
+        if made is not None:
+            return made
+    raise AssertionError
+
+
+def _attempt(seed: int, split: str, rng: random.Random) -> Scene | None:
+    stage = Stage(rng, split, _style(rng))
+    root = compose(stage)
+    named = {t for node in root.walk() for t in node.things}
+    covers = [stage.canvas.coverage(prop.numbers) for prop in stage.props]
+    if any(covers[i].sum() < SMALLEST for i in named):
+        return None
+    return _finish(seed, split, stage, root, covers)
+
+
+def _style(rng: random.Random) -> Style:
+    return Style(
+        grain=rng.uniform(0.0, 0.02), brightness=rng.uniform(0.86, 1.06), outline=rng.choice((0, 0, 0.7, 1.3)),
+        shadow=rng.choice((0, 2, 3.4)), darkness=rng.uniform(0.25, 0.5),
+    )
+
+
+def _finish(seed: int, split: str, stage: Stage, root: Node, covers: list[np.ndarray]) -> Scene:
+    order = [i for i, p in enumerate(stage.props) if p.ground] + [i for i, p in enumerate(stage.props) if not p.ground]
+    index = {old: new for new, old in enumerate(order)}
+    for node in root.walk():
+        node.things = tuple(index[t] for t in node.things)
+    parse = read_off(root)
+    things = [_thing(stage.props[i], covers[i], index[i], parse) for i in order]
+    grounds = sum(p.ground for p in stage.props)
+    return Scene(
+        seed, split, stage.canvas.picture(rng_seed(seed)), parse.caption, tuple(things[grounds:]), tuple(things[:grounds]),
+        parse, stage.style, _labels(stage, order),
+    )
+
+
+def rng_seed(seed: int) -> int:
+    """A seed for the paper's grain: 32 bits, as numpy's RandomState wants."""
+    return (seed * 2654435761 + 12345) % 2**32
+
+
+def _thing(prop: Prop, mask: np.ndarray, number: int, parse: Parse) -> Thing:
+    rows = [r for r in parse.rows if number in r.things and r.upos in ("NOUN", "ADJ", "NUM")]
+    noun = next((r for r in rows if r.upos == "NOUN" and r.lemma == prop.noun), None)
+    own = [r for r in rows if noun is not None and (r is noun or r.head == noun.id)]
+    span = (min(r.start for r in own), max(r.end for r in own)) if own else None
+    ys, xs = np.nonzero(mask)
+    box = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1) if len(xs) else (0, 0, 0, 0)
+    words = tuple(r.form for r in own if r.relation == "amod")
+    return Thing(prop.noun, words, span, box, mask, prop.colour, prop.pattern)
+
+
+def _labels(stage: Stage, order: list[int]) -> np.ndarray:
+    """The topmost sheet per pixel: its own thing, not the figure that wears it."""
+    owner = np.zeros(256, np.uint8)
+    for new, old in enumerate(order):
+        own = stage.props[old].numbers
+        owner[[min(own)] if stage.props[old].noun in ("girl", "boy") else list(own)] = new
+    fine = np.asarray(stage.canvas.numbers)
+    middle = fine[1::3, 1::3]
+    return owner[middle]

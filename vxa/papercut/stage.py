@@ -1,0 +1,209 @@
+"""The stage of a scene: what stands where, in which paper. It knows nothing of captions."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass, field
+
+from . import shapes
+from .drawing import SIZE, SKINS, Canvas, Item, Style
+from .nouns import BACKDROPS, COLOURS, FLOORS, NOUNS, Colour, held_out
+from .shapes import Shape
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass
+class Prop:
+    """A thing on the stage: its noun, look and box, and the numbers its pixels carry. A person's numbers
+    include those of everything that makes the figure: hair, neck, shirt, and what is worn."""
+
+    noun: str
+    colour: str
+    pattern: str
+    box: Box
+    numbers: set[int]
+    pose: str = ""
+    ground: bool = False
+    skin: Colour = (0, 0, 0)
+
+    @property
+    def width(self) -> float:
+        return self.box[2] - self.box[0]
+
+    @property
+    def centre(self) -> float:
+        return (self.box[0] + self.box[2]) / 2
+
+
+@dataclass
+class Stage:
+    """A scene while it is being laid out. `props` are in the order in which they were put, grounds first."""
+
+    rng: random.Random
+    split: str
+    style: Style
+    props: list[Prop] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+    horizon: float = 0
+    last_number: int = 0
+
+    def __post_init__(self) -> None:
+        self.canvas = Canvas(self.style)
+
+    def number(self) -> int:
+        self.last_number += 1
+        return self.last_number
+
+    def look(self, noun: str, plain: bool = False) -> tuple[str, str]:
+        """A colour and a pattern that this split allows for the noun."""
+        colours = NOUNS[noun].colours
+        rare = [c for c in colours if held_out(noun, c)]
+        usual = [c for c in colours if c not in rare]
+        if self.split == "test" and rare and self.rng.random() < 0.5:
+            usual = rare
+        patterned = NOUNS[noun].patterned and not plain and self.rng.random() < 0.35
+        return (self.rng.choice(usual) if usual else ""), (self.rng.choice(("striped", "dotted")) if patterned else "plain")
+
+    def size(self, noun: str, pose: str = "", scale: float = 1.0) -> tuple[float, float]:
+        """Width and height in pixels for one such thing."""
+        side = self.rng.uniform(*NOUNS[noun].side) * scale
+        aspect = NOUNS[noun].posed(pose)[0] * self.rng.uniform(0.92, 1.08)
+        return side * math.sqrt(aspect), side / math.sqrt(aspect)
+
+    def put(self, noun: str, box: Box, look: tuple[str, str] | None = None, pose: str = "", shape: Shape | None = None) -> Prop:
+        """Lay one thing into a box."""
+        colour, pattern = look or self.look(noun)
+        prop = Prop(noun, colour, pattern, box, {self.number()}, pose)
+        self.draw(prop.numbers, shape or NOUNS[noun].posed(pose)[1], box, COLOURS.get(colour, (0, 0, 0)), pattern)
+        self.props.append(prop)
+        return prop
+
+    def draw(self, numbers: set[int], shape: Shape, box: Box, colour: Colour, pattern: str = "plain") -> None:
+        """Lay paper that counts as the given thing's."""
+        flip = self.rng.random() < 0.5
+        self.canvas.lay(Item(max(numbers), shape, box, colour, pattern, flip))
+
+    def lay_grounds(self) -> None:
+        """A backdrop over everything, and in front of it, mostly, a floor."""
+        rng = self.rng
+        backdrop = rng.choice(("sky", "sky", "night", "wall"))
+        self._ground(backdrop, rng.choice(tuple(BACKDROPS[backdrop])), 0)
+        self.horizon = rng.uniform(120, 185)
+        if rng.random() < 0.75:
+            floor = rng.choice(tuple(FLOORS))
+            self._ground(floor, rng.choice(tuple(FLOORS[floor])), self.horizon)
+
+    def _ground(self, noun: str, colour: str, top: float) -> None:
+        sheet = (BACKDROPS | FLOORS)[noun][colour]
+        prop = Prop(noun, colour, "plain", (0, top, SIZE, SIZE), {self.number()}, ground=True)
+        self.canvas.fill(max(prop.numbers), sheet, top, _texture(noun, sheet, top, self.rng))
+        self.props.append(prop)
+
+    def row(self, nouns: list[tuple[str, str]], scale: float = 1.0) -> list[Box]:
+        """Boxes for things (noun, pose) side by side on the floor, from left to right."""
+        sizes = [self.size(noun, pose, scale) for noun, pose in nouns]
+        room = SIZE - 12
+        shrink = min(1.0, room / (sum(w for w, _ in sizes) * 1.04))
+        gaps = [self.rng.random() + 0.2 for _ in range(len(sizes) + 1)]
+        slack = room - shrink * sum(w for w, _ in sizes)
+        left, boxes = 6.0, []
+        for (w, h), gap in zip(sizes, gaps, strict=False):
+            left += slack * gap / sum(gaps)
+            bottom = self.rng.uniform(max(self.horizon + 6, h * shrink + 4), SIZE - 6)
+            boxes.append((left, bottom - h * shrink, left + w * shrink, bottom))
+            left += w * shrink
+        return boxes
+
+    def over(self, noun: str, below: Box, pose: str = "", gap: tuple[float, float] = (4, 30), scale: float = 1.0) -> Box:
+        """A box in the air over another one, kept inside the picture."""
+        w, h = self.size(noun, pose, scale)
+        bottom = max(below[1] - self.rng.uniform(*gap), 8.0)
+        shrink = min(1.0, (bottom - 4) / h)
+        w, h = w * max(shrink, 0.55), h * max(shrink, 0.55)
+        left = min(max((below[0] + below[2]) / 2 - w / 2 + self.rng.uniform(-8, 8), 4), SIZE - 4 - w)
+        return left, bottom - h, left + w, bottom
+
+    def air(self, noun: str) -> Box:
+        """A box in the upper part of the picture, away from what already hangs there where there is room."""
+        w, h = self.size(noun)
+        tries = [(self.rng.uniform(4, SIZE - 4 - w), self.rng.uniform(4, max(6.0, 96 - h))) for _ in range(12)]
+        taken = [p.box for p in self.props if not p.ground]
+        x, y = min(tries, key=lambda t: sum(_overlap((t[0], t[1], t[0] + w, t[1] + h), box) for box in taken))
+        return x, y, x + w, y + h
+
+    def person(self, noun: str, centre: float, scale: float, worn: dict[str, tuple[str, str]]) -> dict[str, Prop]:
+        """A bust that rises from the lower edge: every part by its noun, the person first."""
+        rng = self.rng
+        h, w = 212 * scale, 150 * scale
+        top = SIZE - h + rng.uniform(0, 6)
+
+        def box(x: float, y: float, width: float, height: float) -> Box:
+            return centre + (x - width / 2) * w, top + y * h, centre + (x + width / 2) * w, top + (y + height) * h
+
+        parts: dict[str, Prop] = {}
+        skin, hair = rng.choice(SKINS), self.look("hair")
+        hair_shape, hair_box, front = {
+            "girl": (shapes.LONG_HAIR_BACK, box(0, 0.1, 0.74, 0.62), shapes.FRINGE),
+            "boy": (shapes.SHORT_HAIR_BACK, box(0, 0.1, 0.66, 0.36), shapes.QUIFF),
+        }[noun]
+        figure = Prop(noun, "", "plain", box(0, 0, 1, 1), {self.number()}, skin=skin)
+        self.props.append(figure)
+        parts[noun] = figure
+        parts["hair"] = self.put("hair", hair_box, hair, shape=hair_shape)
+        parts["shirt"] = self.put("shirt", box(0, 0.7, 1, 0.34), worn.get("shirt") or self.look("shirt"), shape=shapes.BUST)
+        neck = Prop("neck", "", "plain", box(0, 0.54, 0.27, 0.23), {self.number()})
+        self.draw(neck.numbers, shapes.NECK, neck.box, skin)
+        parts["neck"] = neck
+        self.props.append(neck)
+        if "scarf" in worn:
+            parts["scarf"] = self.put("scarf", box(0, 0.655, 0.56, 0.3), worn["scarf"])
+        self.draw({max(figure.numbers)}, shapes.FACE, box(0, 0.16, 0.54, 0.43), skin)
+        self.draw(parts["hair"].numbers, front, box(0, 0.11, 0.55, 0.13), COLOURS[hair[0]])
+        if "glasses" in worn:
+            parts["glasses"] = self.put("glasses", box(0, 0.29, 0.54, 0.145), worn["glasses"])
+        if "hat" in worn:
+            parts["hat"] = self.put("hat", box(0, -0.13, 0.84, 0.34), worn["hat"])
+        if "crown" in worn:
+            parts["crown"] = self.put("crown", box(0, -0.1, 0.6, 0.26), worn["crown"])
+        figure.numbers |= {n for part in parts.values() for n in part.numbers}
+        return parts
+
+    def hold(self, figure: dict[str, Prop], noun: str, side: int) -> Prop:
+        """Something in a hand stretched out to one side (−1 left, 1 right)."""
+        person = next(iter(figure.values()))
+        w, h = self.size(noun)
+        x = person.centre + side * person.width * 0.76
+        x = min(max(x, w / 2 + 3), SIZE - w / 2 - 3)
+        y = self.rng.uniform(168, 196)
+        shoulder = person.centre + side * person.width * 0.34
+        arm = shapes.cut((0, 0.55), (0, 1), (1, 0.45), (1, 0.0)) if side > 0 else shapes.cut((1, 0.55), (1, 1), (0, 0.45), (0, 0.0))
+        arm_box = (min(x, shoulder), y - 8, max(x, shoulder), y + 50)
+        self._arm(figure["shirt"], arm, arm_box)
+        hangs = noun in ("balloon", "flower")
+        top = y - h * (0.98 if hangs else 0.8)
+        prop = self.put(noun, (x - w / 2, top, x + w / 2, top + h))
+        self.draw({min(person.numbers)}, shapes.HAND, (x - 9, y - 7, x + 9, y + 11), person.skin)
+        return prop
+
+    def _arm(self, shirt: Prop, arm: shapes.Cut, box: Box) -> None:
+        self.canvas.lay(Item(max(shirt.numbers), (arm,), box, COLOURS[shirt.colour], shirt.pattern))
+
+
+def _overlap(a: Box, b: Box) -> float:
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+
+
+def _texture(noun: str, sheet: Colour, top: float, rng: random.Random) -> list[tuple[Box, Colour]]:
+    """Small marks by which a ground is known: blades, grains, flakes, bricks, stars."""
+    darker: Colour = tuple(round(c * 0.88) for c in sheet)  # type: ignore[assignment]
+    lighter: Colour = tuple(round(c + (255 - c) * 0.4) for c in sheet)  # type: ignore[assignment]
+    if noun == "wall":
+        rows = [((0.0, y, 256.0, y + 1.5), darker) for y in range(0, 256, 26)]
+        return rows + [((x + (y // 26) % 2 * 26, y, x + (y // 26) % 2 * 26 + 1.5, y + 26), darker) for y in range(0, 256, 26) for x in range(-26, 256, 52)]
+    count, w, h, tone = {
+        "grass": (70, 2, 7, darker), "sand": (90, 2.2, 2.2, darker), "snow": (40, 5, 3, lighter), "night": (26, 2, 2, lighter), "sky": (0, 0, 0, lighter),
+    }[noun]
+    spots = [(rng.uniform(0, SIZE), rng.uniform(top + 2, SIZE)) for _ in range(count)]
+    return [((x, y, x + w, y + h), tone) for x, y in spots]

@@ -1,0 +1,90 @@
+"""What the three trainings share: the schedule, the running average of weights, checkpoints to resume from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast. `warmup` steps rise to `rate`; then a half cosine falls to `rate * floor`."""
+
+    steps: int
+    rate: float
+    warmup: int = 200
+    floor: float = 0.02
+    decay: float = 0.01
+    average: float = 0.999
+    checkpoint_every: int = 200
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of a step."""
+        if step < self.warmup:
+            return self.rate * (step + 1) / self.warmup
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return self.rate * (self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+
+
+class Average:
+    """An exponential moving average of a network's weights, with a short memory at the start."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, step: int) -> None:
+        decay = min(self.decay, (step + 1) / (step + 10))
+        for name, value in network.state_dict().items():
+            self.weights[name].lerp_(value, 1 - decay) if value.is_floating_point() else self.weights[name].copy_(value)
+
+
+def train(network: nn.Module, plan: Plan, loss_of: Callable[[int], Tensor], checkpoint: Path, device: str) -> nn.Module:
+    """The network with its averaged weights after `plan.steps` steps; resumes from `checkpoint` where it exists.
+
+    `loss_of(step)` gives the loss of one step; bf16 autocast is on while it runs. The checkpoint also
+    holds the optimizer, so that a resumed run is the same run; it is a local file of this machine."""
+    optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=plan.rate, weight_decay=plan.decay, betas=(0.9, 0.98))
+    average, first = Average(network, plan.average), 0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        network.load_state_dict(saved["network"])
+        optimizer.load_state_dict(saved["optimizer"])
+        average.weights, first = saved["average"], saved["step"]
+    network.train()
+    progress = tqdm(_steps(first, plan.steps), initial=first, total=plan.steps, mininterval=10, dynamic_ncols=True)
+    smooth = 0.0
+    for step in progress:
+        for group in optimizer.param_groups:
+            group["lr"] = plan.rate_at(step)
+        with torch.autocast(device.split(":")[0], torch.bfloat16):
+            loss = loss_of(step)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        average.update(network, step)
+        smooth = loss.item() if step == first else 0.98 * smooth + 0.02 * loss.item()
+        progress.set_postfix(loss=f"{smooth:.4f}", refresh=False)
+        if (step + 1) % plan.checkpoint_every == 0 or step + 1 == plan.steps:
+            _save(checkpoint, network, optimizer, average, step + 1)
+    network.load_state_dict(average.weights)
+    return network.eval()
+
+
+def _steps(first: int, last: int) -> Iterator[int]:
+    yield from range(first, last)
+
+
+def _save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, average: Average, step: int) -> None:
+    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "average": average.weights, "step": step}
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)

@@ -1,0 +1,81 @@
+"""See which pixels a Stable Diffusion model ties to each word of a prompt.
+
+    import vxa
+
+    maps = vxa.visualize(vxa.load("papercut"), "examples/figure.png", "hat, neck")
+    maps.heat_map("hat").upsampled(256, 256)       # float32 [256, 256]
+
+Importing this loads torch, numpy and Pillow; a model's own libraries are loaded with the model.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from vxa.attention.site import Site
+from vxa.errors import (
+    HeadError,
+    ImageError,
+    MapsFileError,
+    ModelError,
+    PromptError,
+    RecordingError,
+    SettingError,
+    SiteError,
+    TokenIndexError,
+    VxaError,
+    WordError,
+)
+from vxa.maps import AttentionMaps, HeatMap, Provenance
+from vxa.models import load
+from vxa.tokens import Token, Word
+from vxa.version import __version__
+
+# A function of its module's name: bound here, at once, because the import system would put the module
+# in its place when the module is first loaded later.
+from vxa.visualize import visualize
+
+if TYPE_CHECKING:
+    from vxa import papercut
+    from vxa.export import read_maps, write_maps
+
+__all__ = [
+    "AttentionMaps",
+    "HeadError",
+    "HeatMap",
+    "ImageError",
+    "MapsFileError",
+    "ModelError",
+    "PromptError",
+    "Provenance",
+    "RecordingError",
+    "SettingError",
+    "Site",
+    "SiteError",
+    "Token",
+    "TokenIndexError",
+    "VxaError",
+    "Word",
+    "WordError",
+    "__version__",
+    "load",
+    "papercut",
+    "read_maps",
+    "visualize",
+    "write_maps",
+]
+
+_LAZY = {"read_maps": "vxa.export", "write_maps": "vxa.export"}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "papercut":
+        return import_module("vxa.papercut")
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'vxa' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""Watching the attention layers of a network without changing what it computes."""

@@ -1,0 +1,78 @@
+"""Models: one loader for all of them. Each kind is imported only when it is asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from vxa.errors import ModelError
+from vxa.models.base import Conditioning, Model
+
+__all__ = ["Conditioning", "Model", "load"]
+
+_PICKLES = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
+_ALLOWED = '"papercut", a diffusers folder, a .safetensors checkpoint, a hub id like "owner/name", or a diffusers pipeline'
+
+
+def load(source: object = "papercut") -> Model:
+    """The model that `source` names.
+
+    Args:
+        source: "papercut" (the model that ships with the package), the path of a diffusers folder or of a
+            single .safetensors checkpoint, a hub id, a diffusers pipeline, or a Model, returned as it is.
+
+    Raises:
+        ModelError: the source is missing, not a model VXA understands, or a pickle checkpoint.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return _load_named(os.fspath(source))
+    if hasattr(source, "sites") and hasattr(source, "denoise"):
+        return source  # type: ignore[return-value]
+    if hasattr(source, "components"):
+        from vxa.models.diffusers import DiffusersModel
+
+        return DiffusersModel(source)
+    raise ModelError(f"a {type(source).__name__} is not a model; give {_ALLOWED}")
+
+
+def _load_named(source: str | bytes) -> Model:
+    name = os.fsdecode(source)
+    if name == "papercut":
+        import vxa.models.papercut
+
+        return vxa.models.papercut.load()
+    path = Path(name).expanduser()
+    if path.suffix.lower() in _PICKLES:
+        raise ModelError(
+            f"{name} is a pickle checkpoint, which can run any code when it is read; convert it to .safetensors"
+        )
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, ValueError):  # a name too long, or with a NUL
+        is_folder = is_file = False
+    if is_folder:
+        return _load_folder(path)
+    if is_file:
+        return _load_file(path)
+    if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name) or path.suffix.lower() == ".safetensors":
+        raise ModelError(f"there is no model at {name[:200]!r}; give {_ALLOWED}")
+    from vxa.models.diffusers import from_pretrained
+
+    return from_pretrained(name)
+
+
+def _load_folder(path: Path) -> Model:
+    if not (path / "model_index.json").is_file():
+        raise ModelError(f"the folder {path} holds no diffusers model (no model_index.json); give {_ALLOWED}")
+    from vxa.models.diffusers import from_pretrained
+
+    return from_pretrained(str(path))
+
+
+def _load_file(path: Path) -> Model:
+    if path.suffix.lower() != ".safetensors":
+        raise ModelError(f"{path} is not a model; give {_ALLOWED}")
+    from vxa.models.diffusers import from_single_file
+
+    return from_single_file(str(path))

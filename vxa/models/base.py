@@ -1,0 +1,81 @@
+"""What VXA asks of a model, whoever made it: a Stable-Diffusion-shaped latent diffusion model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from vxa.attention.site import Site
+from vxa.tokens import Token
+
+
+@dataclass(frozen=True, eq=False)
+class Conditioning:
+    """An encoded prompt.
+
+    Attributes:
+        tokens: one for each position of the context, in its order.
+        context: [1, 77·chunks, channels].
+        extra: whatever else the model's own `denoise` needs (SDXL's pooled text and sizes).
+    """
+
+    tokens: tuple[Token, ...]
+    context: Tensor
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Model(Protocol):
+    """A latent diffusion model whose attention can be watched."""
+
+    @property
+    def name(self) -> str:
+        """What provenance calls it."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of its maps must know now: adapters in use, parts not shown."""
+
+    @property
+    def network(self) -> nn.Module:
+        """The module in which the sites' names are looked up."""
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """Every self- and cross-attention site in run order."""
+
+    @property
+    def default_sites(self) -> str:
+        """The sites read when none are named, in the grammar of `vxa.attention.site`."""
+
+    @property
+    def multiple(self) -> int:
+        """Pixels that an image's sides must be a multiple of, so that every grid halves exactly."""
+
+    @property
+    def num_timesteps(self) -> int:
+        """Length of the noise schedule: timesteps are 0 … num_timesteps - 1."""
+
+    @property
+    def alphas_cumprod(self) -> Tensor:
+        """ᾱ [num_timesteps] in float32 on the CPU: x_t = √ᾱ_t z + √(1 - ᾱ_t) ε."""
+
+    def tokenize(self, prompt: str) -> tuple[Token, ...]:
+        """One Token for each position of the prompt's context."""
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """The scaled latent [n, c, h, w], float32 on the CPU, of pixels [n, 3, H, W] in [-1, 1].
+
+        Deterministic: the mode of the posterior, not a sample.
+        """
+
+    def encode_prompt(self, prompt: str, image_size: tuple[int, int]) -> Conditioning:
+        """The prompt encoded whole, for an image of (height, width)."""
+
+    def denoise(self, latent: Tensor, timestep: int, conditioning: Conditioning) -> Tensor:
+        """The network's raw prediction for the noised latent [1, c, h, w], without guidance."""
+
+    def rows(self, batch: int, guided: bool) -> tuple[int, ...]:
+        """The conditional row of each image in a forward of `batch` rows."""

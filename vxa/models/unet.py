@@ -1,0 +1,56 @@
+"""The attention sites of a diffusers-shaped UNet, in run order, under the names webui users know.
+
+webui numbers ldm's blocks: IN00 is the first convolution, then one number for each residual layer and one
+for each downsampling; M00 is the middle; OUT00 … one for each residual layer on the way up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from vxa.attention.site import Kind, Part, Site
+
+_KINDS: tuple[tuple[str, Kind], ...] = (("attn1", "self"), ("attn2", "cross"))
+
+
+def unet_sites(unet: Any) -> tuple[Site, ...]:
+    """Every self- and cross-attention site; `index` counts each kind by itself."""
+    counts: dict[Kind, int] = {"self": 0, "cross": 0}
+    sites = []
+    for site in _walk(unet):
+        sites.append(replace(site, index=counts[site.kind]))
+        counts[site.kind] += 1
+    return tuple(sites)
+
+
+def _walk(unet: Any) -> Iterator[Site]:
+    """The sites in run order: down, mid, up; a block's attention runs before its resampling."""
+    factor, number = 1, 1
+    for position, block in enumerate(unet.down_blocks):
+        yield from _block_sites(block, f"down_blocks.{position}", "down", factor, "IN", number)
+        number += len(block.resnets)
+        if getattr(block, "downsamplers", None):
+            factor, number = factor * 2, number + 1
+    if unet.mid_block is not None:
+        yield from _block_sites(unet.mid_block, "mid_block", "mid", factor, "M", 0)
+    number = 0
+    for position, block in enumerate(unet.up_blocks):
+        yield from _block_sites(block, f"up_blocks.{position}", "up", factor, "OUT", number)
+        number += len(block.resnets)
+        if getattr(block, "upsamplers", None):
+            factor //= 2
+
+
+def _block_sites(block: Any, name: str, part: Part, factor: int, prefix: str, number: int) -> Iterator[Site]:
+    for layer, attention in enumerate(getattr(block, "attentions", None) or ()):
+        depth = getattr(attention, "transformer_blocks", ())
+        label = f"{prefix}{number + layer:02d}"
+        for place, transformer in enumerate(depth):
+            suffix = f".{place}" if len(depth) > 1 else ""
+            for attribute, kind in _KINDS:
+                module = getattr(transformer, attribute, None)
+                if module is not None:
+                    path = f"{name}.attentions.{layer}.transformer_blocks.{place}.{attribute}"
+                    yield Site(path, kind, part, 0, module.heads, factor, label + suffix)

@@ -1,0 +1,164 @@
+"""VXA: the attention of an image and a prompt from one denoising pass.
+
+    maps = visualize(load("papercut"), "figure.png", "hat, neck")
+    maps.heat_map("hat").mask()
+
+The image is encoded, noised for the timestep or left clean as the original extension does, and shown to
+the model once with the prompt, without guidance; the queries and keys of the wanted cross-attention sites
+are kept, and the pass is left after the last of them.
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from vxa.attention.record import PassRecord, record
+from vxa.attention.site import Site, SiteSpec, select_sites
+from vxa.errors import PromptError, RecordingError, SettingError
+from vxa.images import read_image
+from vxa.maps import AttentionMaps, Provenance
+from vxa.models.base import Conditioning, Model
+from vxa.version import __version__
+
+Noise = Literal["none", "matched"]
+ImageSource = str | Path | Image.Image | NDArray[Any]
+
+_VERSIONED = ("torch", "diffusers", "transformers")
+
+
+def visualize(
+    model: Model,
+    image: ImageSource,
+    prompt: str,
+    timestep: int = 1,
+    noise: Noise = "none",
+    seed: int = 0,
+    sites: SiteSpec = None,
+    max_side: int = 1024,
+) -> AttentionMaps:
+    """The attention maps of `image` for `prompt`, from one pass of `model`.
+
+    Args:
+        model: see `vxa.load`.
+        image: a path, a PIL image or an array, of any size.
+        prompt: any length; more than 75 tokens are encoded in chunks.
+        timestep: the noise level the model is told, 0 … model.num_timesteps - 1.
+        noise: "none" shows it the clean latent; "matched" adds the noise that the timestep means.
+        seed: of that noise.
+        sites: the cross-attention sites to record, in the grammar of `vxa.attention.site`; None is all of
+            them, of which the maps read the model's default ones unless asked for others.
+        max_side: the image is scaled down to this many pixels on its longer side, never up.
+
+    Raises:
+        ImageError, PromptError, SettingError, SiteError: a bad argument.
+        RecordingError: the pass could not be watched faithfully.
+    """
+    timestep, seed, max_side = _check_settings(model, timestep, noise, seed, max_side)
+    _check_prompt(model, prompt)
+    pixels, image_size, extent = _prepare(read_image(image), max_side, model.multiple)
+    cross = tuple(site for site in model.sites if site.kind == "cross")
+    with torch.no_grad():
+        latent = model.encode_image(pixels)
+        latent_size = (latent.shape[-2], latent.shape[-1])
+        wanted = select_sites(cross, sites, latent_size)
+        conditioning = model.encode_prompt(prompt, (pixels.shape[-2], pixels.shape[-1]))
+        noised = (
+            _add_noise(latent, float(model.alphas_cumprod[timestep]), seed) if noise == "matched" else latent
+        )
+        records = _record(model, noised, timestep, conditioning, wanted)
+    return AttentionMaps(
+        sites=wanted,
+        tokens=conditioning.tokens,
+        image_size=image_size,
+        extent=extent,
+        latent_size=latent_size,
+        provenance=Provenance(model.name, prompt, timestep, noise, seed, _versions(), model.notes),
+        records=records,
+        default_sites=model.default_sites if sites is None else "all",
+    )
+
+
+def _record(
+    model: Model, latent: Tensor, timestep: int, conditioning: Conditioning, sites: Sequence[Site]
+) -> dict[str, PassRecord]:
+    size = (latent.shape[-2], latent.shape[-1])
+    rows = model.rows(len(latent), guided=False)
+    with record(model.network, sites, latent_size=size, rows=rows, stop_early=True) as recording:
+        model.denoise(latent, timestep, conditioning)
+    records = recording.records()
+    for name, kept in records.items():
+        if kept.token_count != len(conditioning.tokens):
+            raise RecordingError(
+                f"site {name} attended to {kept.token_count} tokens and the prompt has {len(conditioning.tokens)}: "
+                "something was added to its context; unload adapters that do, then try again"
+            )
+    return records
+
+
+def _add_noise(latent: Tensor, alpha_cumprod: float, seed: int) -> Tensor:
+    """x_t = √ᾱ_t z + √(1 - ᾱ_t) ε (Ho et al. 2020, eq. 4), with ε the same on every device."""
+    generator = torch.Generator("cpu").manual_seed(seed)
+    epsilon = torch.randn(latent.shape, generator=generator)
+    return latent * alpha_cumprod**0.5 + epsilon * (1 - alpha_cumprod) ** 0.5
+
+
+def _prepare(
+    image: Image.Image, max_side: int, multiple: int
+) -> tuple[Tensor, tuple[int, int], tuple[float, float]]:
+    """Pixels [1, 3, H, W] in [-1, 1], the image's own (height, width), and the fraction of H, W it fills."""
+    width, height = image.size
+    scale = min(1.0, max_side / max(width, height))
+    inner = (max(1, round(height * scale)), max(1, round(width * scale)))
+    if inner != (height, width):
+        image = image.resize((inner[1], inner[0]), Image.Resampling.LANCZOS)
+    array = np.asarray(image, dtype=np.float32) / 127.5 - 1
+    padding = [(0, -side % multiple) for side in inner]
+    array = np.pad(array, [*padding, (0, 0)], mode="edge")
+    extent = (inner[0] / array.shape[0], inner[1] / array.shape[1])
+    return torch.from_numpy(array).permute(2, 0, 1)[None].contiguous(), (height, width), extent
+
+
+def _check_settings(
+    model: Model, timestep: int, noise: str, seed: int, max_side: int
+) -> tuple[int, int, int]:
+    """The whole numbers as plain int. Raises SettingError for one that is not, or is out of range."""
+    if noise not in get_args(Noise):
+        raise SettingError(f"noise {noise!r} is unknown; use one of: {', '.join(get_args(Noise))}")
+    return (
+        _whole("timestep", timestep, 0, model.num_timesteps - 1),
+        _whole("seed", seed, 0, 2**63 - 1),
+        _whole("max_side", max_side, 1, 2**16),
+    )
+
+
+def _whole(name: str, value: Any, low: int, high: int) -> int:
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or not low <= number <= high:
+        raise SettingError(f"{name} {value!r} is not allowed; give a whole number from {low} to {high}")
+    return number
+
+
+def _check_prompt(model: Model, prompt: str) -> None:
+    if not isinstance(prompt, str):
+        raise PromptError(f'the prompt is a {type(prompt).__name__}; give text such as "hat, neck"')
+    if not prompt.strip() or all(token.special for token in model.tokenize(prompt)):
+        raise PromptError(f'the prompt {prompt[:80]!r} has no words; describe the image, as in "hat, neck"')
+
+
+def _versions() -> dict[str, str]:
+    """The versions of what made the maps, among what is loaded."""
+    loaded = {name: getattr(sys.modules.get(name), "__version__", None) for name in _VERSIONED}
+    return {"vxa": __version__, **{name: str(version) for name, version in loaded.items() if version}}

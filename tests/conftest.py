@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,14 @@ from PIL import Image
 # The bytes of a byte-level vocabulary as letters: printable ones stand for themselves (GPT-2).
 _PRINTABLE = [*range(33, 127), *range(161, 173), *range(174, 256)]
 _LETTERS = [chr(b) for b in _PRINTABLE] + [chr(256 + n) for n in range(256 - len(_PRINTABLE))]
+_SCHEDULE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 _MERGES = ["h a", "ha t</w>", "n e", "c k</w>", "ne ck</w>", "r e", "re d</w>", "a n", "an d</w>"]
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
+def _one_thread() -> None:
     """Tiny tensors on a busy machine: more threads than free cores are many times slower."""
     torch.set_num_threads(1)
-    yield
 
 
 @pytest.fixture(scope="session")
@@ -96,13 +95,7 @@ def make_sd_pipeline(tokenizer_folder: Path, seed: int = 0) -> Any:
         text_encoder=make_text_encoder(tokenizer, projected=False),
         tokenizer=tokenizer,
         unet=unet,
-        scheduler=DDIMScheduler(
-            beta_schedule="scaled_linear",
-            beta_start=0.00085,
-            beta_end=0.012,
-            steps_offset=1,
-            clip_sample=False,
-        ),
+        scheduler=DDIMScheduler(**_SCHEDULE, steps_offset=1, clip_sample=False),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -137,7 +130,7 @@ def make_sdxl_pipeline(tokenizer_folder: Path, seed: int = 0) -> Any:
         tokenizer=tokenizer,
         tokenizer_2=tokenizer_2,
         unet=unet,
-        scheduler=EulerDiscreteScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012),
+        scheduler=EulerDiscreteScheduler(**_SCHEDULE),
         add_watermarker=False,
     )
 

@@ -246,7 +246,8 @@ class AttentionMaps:
                 return parse_indices(heads, count)
             except TokenIndexError as error:
                 raise HeadError(
-                    f'heads {heads!r} cannot be read; give "mean", or numbers from 0 to {count - 1} like "0, 3"'
+                    f"heads {heads!r} cannot be read; "
+                    f'give "mean", or numbers from 0 to {count - 1} like "0, 3"'
                 ) from error
         return _checked(heads, count, HeadError, "head")
 

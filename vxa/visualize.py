@@ -10,6 +10,7 @@ are kept, and the pass is left after the last of them.
 
 from __future__ import annotations
 
+import math
 import operator
 import sys
 from collections.abc import Sequence
@@ -99,8 +100,8 @@ def _record(
     for name, kept in records.items():
         if kept.token_count != len(conditioning.tokens):
             raise RecordingError(
-                f"site {name} attended to {kept.token_count} tokens and the prompt has {len(conditioning.tokens)}: "
-                "something was added to its context; unload adapters that do, then try again"
+                f"site {name} attended to {kept.token_count} tokens, and the prompt has "
+                f"{len(conditioning.tokens)}: its context was added to; unload what does that"
             )
     return records
 
@@ -109,7 +110,8 @@ def _add_noise(latent: Tensor, alpha_cumprod: float, seed: int) -> Tensor:
     """x_t = √ᾱ_t z + √(1 - ᾱ_t) ε (Ho et al. 2020, eq. 4), with ε the same on every device."""
     generator = torch.Generator("cpu").manual_seed(seed)
     epsilon = torch.randn(latent.shape, generator=generator)
-    return latent * alpha_cumprod**0.5 + epsilon * (1 - alpha_cumprod) ** 0.5
+    signal, noise = math.sqrt(alpha_cumprod), math.sqrt(1 - alpha_cumprod)
+    return signal * latent + noise * epsilon
 
 
 def _prepare(

@@ -4,29 +4,24 @@
         model.denoise(latent, timestep, conditioning)
     recording.records()["mid_block…attn2"].tokens([5])      # [1, h, w], mean over heads
 
-Every UNet attention layer of the Stable Diffusion family calls its own `to_q(x)` and then
-`to_k(context)`, whatever kernel, optimisation or adapter runs in between. Forward hooks on these two copy
-their *outputs*; softmax(q kᵀ · scale) is computed here, later, in float32. Nothing is replaced, so the
-network's output is the same bit for bit.
-
-`watch` is the layer below: it hands each site's query and key to a receiver as they come, which is how a
-sum over many steps is kept beside the single pass kept here.
+Only the projections' outputs are copied, while the forward runs; softmax(q kᵀ · scale) is computed later,
+here, in float32, for the heads and tokens that are asked for. A sum over the steps of a generation is
+another receiver of `vxa.attention.watch` and another SiteRecord beside these.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from vxa.attention.site import Site
+from vxa.attention.watch import watch
 from vxa.errors import RecordingError
 
 _SCRATCH = 2**22  # floats of attention logits held at once (16 MB)
@@ -107,135 +102,6 @@ class PassRecord:
         step = max(1, _SCRATCH // max(1, columns))
         for start in range(0, self.query.shape[0], step):
             yield slice(start, start + step)
-
-
-Receiver = Callable[[Site, nn.Module, Tensor, Tensor], None]
-
-
-class Watch:
-    """Pairs the query and key of every watched site and counts how often each came.
-
-    Only forwards of the thread that made it are heard: hooks fire in everyone's.
-    """
-
-    def __init__(self, sites: Sequence[Site], receive: Receiver) -> None:
-        self.sites = tuple(sites)
-        self._receive = receive
-        self._thread = threading.get_ident()
-        self._queries: dict[str, Tensor] = {}
-        self._fired: Counter[str] = Counter()
-
-    def complete(self) -> bool:
-        """Whether every site has fired in this forward."""
-        return len(self._fired) == len(self.sites)
-
-    def check(self) -> None:
-        """Raise RecordingError unless every site fired exactly once; then be ready for another forward."""
-        missing = [site for site in self.sites if not self._fired[site.name]]
-        half = [site for site in missing if site.name in self._queries]
-        count = len(self.sites)
-        self._queries.clear()
-        self._fired.clear()
-        if missing:
-            raise RecordingError(_missing(missing, half, count))
-
-    def on_query(self, site: Site, output: Tensor) -> None:
-        """Keep a site's query until its key comes."""
-        if threading.get_ident() != self._thread:
-            return
-        if site.name in self._queries:
-            raise RecordingError(
-                f"site {site.label} ({site.name}) ran more than once in one forward: an extension adds passes "
-                "(reference-only control, tiling); switch it off and try again"
-            )
-        self._queries[site.name] = output
-
-    def on_key(self, site: Site, layer: nn.Module, output: Tensor) -> None:
-        """Hand a site's query and key on."""
-        if threading.get_ident() != self._thread:
-            return
-        if site.name not in self._queries or self._fired[site.name]:
-            raise RecordingError(
-                f"site {site.label} ({site.name}) called to_k {'twice' if self._fired[site.name] else 'before to_q'}: "
-                "an extension replaced its forward; switch it off and try again"
-            )
-        query, self._queries[site.name] = self._queries[site.name], output.new_empty(0)
-        self._fired[site.name] += 1
-        self._receive(site, layer, query, output)
-
-
-def _missing(missing: list[Site], half: list[Site], count: int) -> str:
-    names = ", ".join(f"{site.label} ({site.name})" for site in missing[:3])
-    if len(missing) > 3:
-        names += f" and {len(missing) - 3} more"
-    if half:
-        cause = "called to_q but not to_k: its projections are fused (call unfuse_qkv_projections)"
-        cause += " or an extension replaced its forward; undo it and try again"
-    elif len(missing) == count:
-        cause = (
-            "did not run, nor did any other wanted site: the network was compiled (torch.compile) or replaced"
-        )
-        cause += " (TensorRT); use the plain network"
-    else:
-        cause = "did not run although others did: an extension replaced or skips the layer; switch it off"
-    return f"nothing was recorded at {names}: it {cause}"
-
-
-@contextmanager
-def watch(network: nn.Module, sites: Sequence[Site], receive: Receiver) -> Iterator[Watch]:
-    """Hooks on the sites' `to_q` and `to_k` for as long as the block lasts, removed in all cases.
-
-    `receive(site, layer, query, key)` gets the projections' own outputs, [batch, queries, channels] and
-    [batch, tokens, channels]: it must copy what it keeps. It may raise to leave the forward.
-
-    Raises:
-        RecordingError: a site's layer is not there or cannot be watched faithfully.
-    """
-    watcher = Watch(sites, receive)
-    layers = [(site, watchable_layer(network, site)) for site in watcher.sites]
-    with ExitStack() as handles:
-        for site, layer in layers:
-            for projection, hook in _hooks(watcher, site, layer):
-                handle = projection.register_forward_hook(hook)
-                handles.callback(handle.remove)
-        yield watcher
-
-
-def _hooks(watcher: Watch, site: Site, layer: Any) -> list[tuple[nn.Module, Callable[..., None]]]:
-    def on_query(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        watcher.on_query(site, output)
-
-    def on_key(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        watcher.on_key(site, layer, output)
-
-    return [(layer.to_q, on_query), (layer.to_k, on_key)]
-
-
-def watchable_layer(network: nn.Module, site: Site) -> nn.Module:
-    """The site's attention module, known by its shape and not by its class.
-
-    Raises:
-        RecordingError: the network has no such module, or what its projections give is not what its
-            attention uses: fused projections, normalised or added keys.
-    """
-    where = f"site {site.label} ({site.name})"
-    try:
-        layer = network.get_submodule(site.name)
-    except AttributeError:
-        raise RecordingError(
-            f"{where} is not in the network: it was replaced; load the model again"
-        ) from None
-    fused = getattr(layer, "fused_projections", False)
-    if fused or not all(isinstance(getattr(layer, part, None), nn.Module) for part in ("to_q", "to_k")):
-        raise RecordingError(
-            f"{where} has fused projections (no to_k of its own); call unfuse_qkv_projections"
-        )
-    for part in ("norm_q", "norm_k", "add_k_proj"):
-        if getattr(layer, part, None) is not None:
-            raise RecordingError(
-                f"{where} has {part}: it changes queries or keys after projecting, which VXA cannot watch"
-            )
-    return layer
 
 
 class _Stop(BaseException):

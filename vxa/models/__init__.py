@@ -12,7 +12,10 @@ from vxa.models.base import Conditioning, Model
 __all__ = ["Conditioning", "Model", "load"]
 
 _PICKLES = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
-_ALLOWED = '"papercut", a diffusers folder, a .safetensors checkpoint, a hub id like "owner/name", or a diffusers pipeline'
+_ALLOWED = (
+    '"papercut", a diffusers folder, a .safetensors checkpoint, a hub id like "owner/name", '
+    "or a diffusers pipeline"
+)
 
 
 def load(source: object = "papercut") -> Model:
@@ -41,11 +44,13 @@ def _load_named(source: str | bytes) -> Model:
     if name == "papercut":
         import vxa.models.papercut
 
-        return vxa.models.papercut.load()
+        papercut: Model = vxa.models.papercut.load()
+        return papercut
     path = Path(name).expanduser()
     if path.suffix.lower() in _PICKLES:
         raise ModelError(
-            f"{name} is a pickle checkpoint, which can run any code when it is read; convert it to .safetensors"
+            f"{name} is a pickle checkpoint, which can run any code when it is read; "
+            "convert it to .safetensors"
         )
     try:
         is_folder, is_file = path.is_dir(), path.is_file()

@@ -1,0 +1,69 @@
+import pytest
+
+from vxa.attention.site import Site, grid_size, select_sites
+from vxa.errors import SiteError
+
+
+def make_site(name: str, part: str, index: int, factor: int, label: str) -> Site:
+    return Site(name, "cross", part, index, 8, factor, label)  # type: ignore[arg-type]
+
+
+SITES = (
+    make_site("down.0.attn2", "down", 0, 1, "IN01"),
+    make_site("down.1.attn2", "down", 1, 2, "IN04.0"),
+    make_site("down.2.attn2", "down", 2, 2, "IN04.1"),
+    make_site("mid.attn2", "mid", 3, 4, "M00"),
+    make_site("up.0.attn2", "up", 4, 2, "OUT03"),
+)
+
+
+@pytest.mark.parametrize(
+    ("size", "factor", "grid"),
+    [((64, 48), 1, (64, 48)), ((64, 48), 8, (8, 6)), ((25, 40), 2, (13, 20)), ((25, 41), 8, (4, 6))],
+)
+def test_grid_halves_rounding_up(size: tuple[int, int], factor: int, grid: tuple[int, int]) -> None:
+    assert grid_size(size, factor) == grid
+
+
+@pytest.mark.parametrize(
+    ("spec", "indices"),
+    [
+        (None, [0, 1, 2, 3, 4]),
+        ("all", [0, 1, 2, 3, 4]),
+        ("mid", [3]),
+        ("UP, down", [0, 1, 2, 4]),  # run order, whatever the order given
+        ("in04", [1, 2]),
+        ("IN04.1", [2]),
+        ("f2", [1, 2, 4]),
+        ("f2, f2, M00", [1, 2, 3, 4]),
+        ("up.0.attn2", [4]),
+        (["M00", "IN01"], [0, 3]),
+        ("5x3", [1, 2, 4]),
+        ("3 X 2", [3]),
+    ],
+)
+def test_select_sites(spec: str | list[str] | None, indices: list[int]) -> None:
+    assert [site.index for site in select_sites(SITES, spec, latent_size=(9, 5))] == indices
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("OUT3", "no site here is called 'OUT3'; did you mean OUT03"),
+        ("", "groups all, down, mid, up, f1, f2, f4, 9x5, 5x3, 3x2"),
+        ("mid,,up", "called ''; the sites are IN01, IN04, M00, OUT03"),
+        ("3x5", "called '3x5'"),
+        ("16", "called '16'"),
+        ("f3", "called 'f3'"),
+        ([], "no site was given"),
+        ([3], "called 3"),
+    ],
+)
+def test_a_site_that_is_not_there(spec: str | list[str], message: str) -> None:
+    with pytest.raises(SiteError, match=message):
+        select_sites(SITES, spec, latent_size=(9, 5))
+
+
+def test_a_grid_needs_an_image() -> None:
+    with pytest.raises(SiteError, match="called '5x3'"):
+        select_sites(SITES, "5x3")

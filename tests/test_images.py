@@ -27,7 +27,8 @@ def pixels(image: Image.Image) -> list[list[tuple[int, ...]]]:
 
 def one_line(error: pytest.ExceptionInfo[ImageError]) -> str:
     message = str(error.value)
-    assert "\n" not in message and len(message) < 600
+    assert "\n" not in message
+    assert len(message) < 600
     return message
 
 
@@ -186,7 +187,8 @@ def test_rgb_bytes_are_kept(height: int, width: int, data: st.DataObject) -> Non
 def test_the_given_image_is_left_as_it_was() -> None:
     image = Image.new("RGBA", (2, 2), (1, 2, 3, 4))
     read_image(image)
-    assert image.mode == "RGBA" and image.getpixel((0, 0)) == (1, 2, 3, 4)
+    assert image.mode == "RGBA"
+    assert image.getpixel((0, 0)) == (1, 2, 3, 4)
 
 
 def test_missing_folder_empty_and_foreign_files(tmp_path: Path) -> None:
@@ -240,9 +242,10 @@ def test_damaged_files_are_read_or_refused(tmp_path_factory, form: str, place: i
     raw[place : place + len(bytes_)] = bytes_
     path.write_bytes(raw)
     try:
-        assert read_image(path).mode == "RGB"
+        mode = read_image(path).mode
     except ImageError as error:
-        assert "\n" not in str(error)
+        mode = "refused" if "\n" not in str(error) else "refused in several lines"
+    assert mode in ("RGB", "refused")
 
 
 @pytest.mark.parametrize("side", [10_000, 100_000])
@@ -295,9 +298,13 @@ def test_a_failing_save_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_an_interrupted_file_is_not_left(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), atomic_file(tmp_path / "out.bin") as handle:
-        handle.write(b"half")
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with atomic_file(tmp_path / "out.bin") as handle:
+            handle.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert os.listdir(tmp_path) == []
 
 

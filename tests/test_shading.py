@@ -36,7 +36,7 @@ def test_absolute_shows_what_is_there() -> None:
 
 
 def test_an_unknown_normalization_lists_the_known() -> None:
-    with pytest.raises(SettingError, match="'sum'.*max, minmax, absolute"):
+    with pytest.raises(SettingError, match=r"'sum'.*max, minmax, absolute"):
         normalized(VALUES, "sum")
 
 
@@ -45,8 +45,10 @@ def test_an_unknown_normalization_lists_the_known() -> None:
 @settings(deadline=None, max_examples=40)
 def test_shades_stay_in_range_and_order(how: str, values: np.ndarray) -> None:
     shade = normalized(values, how)[0]
-    assert shade.shape == values.shape and shade.dtype == np.float32
-    assert shade.min() >= 0 and shade.max() <= 1
+    assert shade.shape == values.shape
+    assert shade.dtype == np.float32
+    assert shade.min() >= 0
+    assert shade.max() <= 1
     order = np.argsort(values, axis=None)
     assert np.all(np.diff(shade.ravel()[order]) >= 0)
 
@@ -99,15 +101,17 @@ def test_a_mask_of_everything_or_nothing_has_no_line() -> None:
 @pytest.mark.parametrize("name", COLORMAPS)
 def test_colour_maps_grow_lighter_evenly(name: str) -> None:
     table = colormap(name)
-    assert table.shape == (256, 3) and table.dtype == np.uint8
+    assert table.shape == (256, 3)
+    assert table.dtype == np.uint8
     linear = np.where(table / 255 <= 0.04045, table / 255 / 12.92, ((table / 255 + 0.055) / 1.055) ** 2.4)
     lightness = 116 * np.cbrt(np.maximum(linear @ [0.2126, 0.7152, 0.0722], 0.00886)) - 16
     steps = np.diff(lightness[::16])
-    assert np.all(steps[1:] > 0) and steps[2:].max() < 2 * steps[2:].mean()
+    assert np.all(steps[1:] > 0)
+    assert steps[2:].max() < 2 * steps[2:].mean()
 
 
 def test_an_unknown_colour_map_lists_the_known() -> None:
-    with pytest.raises(SettingError, match="'jet'.*inferno, magma, viridis"):
+    with pytest.raises(SettingError, match=r"'jet'.*inferno, magma, viridis"):
         colormap("jet")
 
 

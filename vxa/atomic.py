@@ -17,13 +17,14 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     """A binary handle whose content becomes `path` when the block ends well, and vanishes when it does not.
 
     The bytes go to a hidden file in the same folder (so that the final move stays on one file system) and
-    are moved over `path` in one step: a reader sees the old file or the new one. Raises OSError as `open` does.
+    are moved over `path` in one step: a reader sees the old file or the new one. Raises OSError as `open`
+    does.
     """
     path = Path(path)
     # A short name of its own: the target's name may already be as long as the file system allows.
     temporary = path.parent / f".vxa-{secrets.token_hex(8)}.tmp"
     try:
-        with open(temporary, "xb") as handle:
+        with open(temporary, "x+b") as handle:
             yield handle
         os.replace(temporary, path)
     except BaseException:

@@ -54,7 +54,7 @@ def overlaid(image: Image.Image, shade: Array, colormap: str, opacity: float) ->
     The image's own colours are faded, so that the two are not confused. Opacity 0 is the image, 1 the map.
     """
     level = _level(shade)
-    sheer = [round(255.0 * opacity ** (4.0 - 3.0 * step / 255.0)) for step in range(256)]
+    sheer = [round(255.0 * opacity ** (5.0 - 4.0 * step / 255.0)) for step in range(256)]
     faded = ImageEnhance.Color(image).enhance(1.0 - 0.8 * opacity)
     return Image.composite(Image.fromarray(coloured(shade, colormap)), faded, level.point(sheer))
 

@@ -1,0 +1,124 @@
+"""Pictures of attention maps.
+
+render(maps, "figure.png", "overlay", "hat").save("hat.png")
+
+masked    the image times the map, the original extension's look       the image's own size
+grey      the map alone                                                the image's own size
+overlay   the map's colours over the image, with a colour bar          a figure
+contour   the outline of the map's mask on the image                   a figure
+words     one overlay for each word                                    a figure
+sites     one overlay for each site                                    a figure
+matrix    words by sites                                               a figure
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from PIL import Image
+
+from vxa.attention.site import SiteSpec
+from vxa.drawing import MUTED, above, beside, colour_bar, framed, spread, text
+from vxa.errors import SettingError
+from vxa.grids import matrix, sites_grid, words_grid
+from vxa.images import read_image
+from vxa.maps import AttentionMaps, HeadSpec, Resample, TokenSpec, WordSpec
+from vxa.shading import grey, masked, outlined, overlaid
+from vxa.view import Question, View, number
+
+__all__ = ["MODES", "render"]
+
+_SMALLEST, _LARGEST = 512, 1536  # pixels of a figure's picture on its longer side
+_NARROWEST = 240  # pixels of a caption, however narrow the image
+
+
+def render(
+    maps: AttentionMaps,
+    image: str | Path | Image.Image | NDArray[Any],
+    mode: str = "masked",
+    words: WordSpec = None,
+    tokens: TokenSpec = None,
+    sites: SiteSpec = None,
+    heads: HeadSpec = None,
+    *,
+    normalize: str = View.normalize,
+    threshold: float | None = View.threshold,
+    opacity: float = View.opacity,
+    colormap: str = View.colormap,
+    resample: Resample = View.resample,
+) -> Image.Image:
+    """The picture (RGB) of the chosen words or tokens at the chosen sites and heads, in one of MODES.
+
+    The selection is that of `AttentionMaps.heat_map`; blank, "words" and "matrix" show every word of the
+    prompt, "sites" and "matrix" every recorded site. The settings are those of `vxa.view.View`.
+
+    Raises SettingError for an unknown mode or a setting out of range, ImageError for an image that cannot be
+    read or is not of the maps' size, and what `heat_map` raises for the selection.
+    """
+    if mode not in _DRAW:
+        raise SettingError(f"there is no mode {mode!r}; choose one of {', '.join(MODES)}")
+    view = View(normalize, threshold, opacity, colormap, resample)
+    return _DRAW[mode](Question(maps, read_image(image), words, tokens, sites, heads, view))
+
+
+def _masked(question: Question) -> Image.Image:
+    return masked(question.image, question.view.shade(question.heat(), question.maps.image_size)[0])
+
+
+def _grey(question: Question) -> Image.Image:
+    return grey(question.view.shade(question.heat(), question.maps.image_size)[0])
+
+
+def _overlay(question: Question) -> Image.Image:
+    heat, view, size = question.heat(), question.view, _figure_size(question)
+    shade, low, high = view.shade(heat, size)
+    picture = overlaid(question.scaled(size), shade, view.colormap, view.opacity)
+    letter = _letter(size)
+    bar = colour_bar(view.colormap, picture.height, (number(low), number(high)), letter)
+    return _captioned(
+        beside([picture, bar], gap=letter), question.subject(heat), question.place(heat), letter
+    )
+
+
+def _contour(question: Question) -> Image.Image:
+    heat, view, size = question.heat(), question.view, _figure_size(question)
+    picture = outlined(question.scaled(size), heat.mask(*size, threshold=view.threshold), max(size) / 200)
+    share = f"from {view.cut():g} of {number(float(heat.upsampled(*size).max()))} · {question.place(heat)}"
+    return _captioned(picture, question.subject(heat), share, _letter(size))
+
+
+def _captioned(picture: Image.Image, left: str, right: str, letter: int) -> Image.Image:
+    """The picture under one line of text, in a margin."""
+    width = max(picture.width, _NARROWEST)
+    side = text(right, round(letter * 0.85), width=width * 3 // 5, colour=MUTED)
+    subject = text(left, letter, width=width - side.width - letter)
+    return framed(above([spread(subject, side, width), picture], gap=letter // 2), margin=letter)
+
+
+def _figure_size(question: Question) -> tuple[int, int]:
+    """The (height, width) at which a figure shows the image: small ones larger, huge ones smaller."""
+    height, width = question.maps.image_size
+    longer = max(height, width)
+    scale = min(max(longer, _SMALLEST), _LARGEST) / longer
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _letter(size: tuple[int, int]) -> int:
+    return max(18, max(size) // 36)
+
+
+_DRAW: dict[str, Callable[[Question], Image.Image]] = {
+    "masked": _masked,
+    "grey": _grey,
+    "overlay": _overlay,
+    "contour": _contour,
+    "words": words_grid,
+    "sites": sites_grid,
+    "matrix": matrix,
+}
+
+MODES = tuple(_DRAW)
+"""The names `render` knows."""

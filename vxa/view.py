@@ -1,0 +1,144 @@
+"""What is to be drawn, and how: the selection and the settings that every picture of maps shares."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vxa.attention.site import SiteSpec
+from vxa.colormaps import colormap
+from vxa.errors import ImageError, SettingError
+from vxa.maps import DEFAULT_THRESHOLD, AttentionMaps, HeadSpec, HeatMap, Resample, TokenSpec, WordSpec
+from vxa.shading import NORMALIZATIONS, normalized
+
+__all__ = ["RESAMPLES", "VIEW_NORMALIZATIONS", "Question", "View", "number"]
+
+RESAMPLES: tuple[str, ...] = get_args(Resample)
+VIEW_NORMALIZATIONS = (*NORMALIZATIONS, "original")
+
+_NAMED = 4  # words, tokens or sites named one by one in a label
+
+
+@dataclass(frozen=True)
+class View:
+    """How maps are shown; every question stays answerable under every view.
+
+    Attributes:
+        normalize: "max" divides each map by its largest value; "minmax" stretches its own range; "absolute"
+            shows probabilities on a scale of 0 to 1, comparable over words, sites and images; "original" is
+            the original extension's Σ heads Σ tokens / max of one site.
+        threshold: of the mask, as a fraction of the map's maximum; None is the default chosen on dev scenes.
+        opacity: of an overlay, 0 (the image alone) to 1 (the map alone).
+        colormap: "inferno", "magma" or "viridis".
+        resample: "bicubic", or "nearest" to see the attention grid itself.
+
+    Raises SettingError for a value outside these.
+    """
+
+    normalize: str = "max"
+    threshold: float | None = None
+    opacity: float = 0.8
+    colormap: str = "inferno"
+    resample: Resample = "bicubic"
+
+    def __post_init__(self) -> None:
+        _check_choice("normalize", self.normalize, VIEW_NORMALIZATIONS)
+        _check_choice("resample", self.resample, RESAMPLES)
+        _check_fraction("opacity", self.opacity)
+        if self.threshold is not None:
+            _check_fraction("threshold", self.threshold)
+        colormap(self.colormap)
+
+    def shade(self, heat: HeatMap, size: tuple[int, int]) -> tuple[NDArray[np.float32], float, float]:
+        """The map in [0, 1], float32 of (height, width), and the values that 0 and 1 stand for."""
+        how = "max" if self.normalize == "original" else self.normalize
+        return normalized(heat.upsampled(*size, resample=self.resample), how)
+
+    def cut(self) -> float:
+        """The threshold in use."""
+        return DEFAULT_THRESHOLD if self.threshold is None else self.threshold
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Some tokens at some sites and heads of the maps, and the image they are of."""
+
+    maps: AttentionMaps
+    image: Image.Image
+    words: WordSpec = None
+    tokens: TokenSpec = None
+    sites: SiteSpec = None
+    heads: HeadSpec = None
+    view: View = field(default_factory=View)
+
+    def __post_init__(self) -> None:
+        size = (self.image.height, self.image.width)
+        if size != self.maps.image_size:
+            raise ImageError(
+                f"the image is {size[0]}×{size[1]} (height×width) and the maps are of one of "
+                f"{self.maps.image_size[0]}×{self.maps.image_size[1]}; give the image they were made from"
+            )
+
+    def heat(self, **instead: Any) -> HeatMap:
+        """The answer; a cell of a grid asks for its own `tokens` (and no words) or `sites`."""
+        asked: dict[str, Any] = {
+            "words": self.words,
+            "tokens": self.tokens,
+            "sites": self.sites,
+            "heads": self.heads,
+        }
+        if "tokens" in instead:
+            asked["words"] = None
+        normalize: Any = "original" if self.view.normalize == "original" else None
+        return self.maps.heat_map(**{**asked, **instead}, normalize=normalize)
+
+    def subject(self, heat: HeatMap) -> str:
+        """What was chosen, for a label: "hat, neck", or the texts of the tokens."""
+        if heat.words:
+            return ", ".join(dict.fromkeys(heat.words))
+        if self.tokens is None or self.tokens == "":
+            return "every word"
+        names = [self.maps.tokens[index].text for index in heat.tokens]
+        return ", ".join(names) if len(names) <= _NAMED else f"{len(names)} tokens"
+
+    def place(self, heat: HeatMap) -> str:
+        """Where it was read, for a label: "OUT04 · t = 1", "5 sites · t = 1"."""
+        labels = list(dict.fromkeys(heat.sites))
+        where = ", ".join(labels) if len(labels) <= _NAMED else f"{len(labels)} sites"
+        heads = "" if self.heads in (None, "", "mean") else f" · heads {_listed(self.heads)}"
+        return f"{where}{heads} · t = {self.maps.provenance.timestep}"
+
+    def scaled(self, size: tuple[int, int]) -> Image.Image:
+        """The image at (height, width)."""
+        if size == (self.image.height, self.image.width):
+            return self.image
+        return self.image.resize((size[1], size[0]), Image.Resampling.LANCZOS)
+
+
+def number(value: float) -> str:
+    """A value as the labels write it: three significant digits."""
+    return f"{value:.3g}"
+
+
+def _listed(heads: object) -> str:
+    return ", ".join(map(str, heads)) if isinstance(heads, (list, tuple)) else str(heads)
+
+
+def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise SettingError(f"{name} {value!r} is unknown; choose one of {', '.join(allowed)}")
+
+
+def _check_fraction(name: str, value: Any) -> None:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not math.isfinite(value)
+        or not 0 <= value <= 1
+    ):
+        raise SettingError(f"{name} {value!r} is out of range; give a number from 0 to 1")

@@ -1,0 +1,278 @@
+"""Maps written and read back bit for bit, and everything that must not be read."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vxa import visualize
+from vxa.attention.record import PassRecord
+from vxa.attention.site import Site
+from vxa.errors import MapsFileError
+from vxa.export import SCHEMA, check_maps_path, read_maps, sidecar_path, write_maps
+from vxa.maps import AttentionMaps, Provenance
+from vxa.npz import digest_of
+from vxa.tokens import Token
+
+DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
+
+
+def made_maps(dtype: torch.dtype = torch.float32, prompt: str = "hat, neck") -> AttentionMaps:
+    """Two sites of a 4 × 6 latent, three tokens, two heads of two channels."""
+    noise = torch.Generator().manual_seed(0)
+    sites = (
+        Site("a.attn2", "cross", "down", 0, 2, 1, "IN01"),
+        Site("b.attn2", "cross", "mid", 1, 2, 2, "M00"),
+    )
+    tokens = (
+        Token(0, 9, "<bos>", None, "bos"),
+        Token(1, 3, prompt, 0, None, weight=1.1),
+        Token(2, 8, "<eos>", None, "eos"),
+    )
+    records = {
+        site.name: PassRecord(
+            torch.randn(24 // site.factor**2, 4, generator=noise).to(dtype),
+            torch.randn(3, 4, generator=noise).to(dtype),
+            2,
+            2**-0.5,
+            site.grid((4, 6)),
+        )
+        for site in sites
+    }
+    provenance = Provenance("made", prompt, 1, "matched", 7, {"vxa": "0.1.0"}, ("LoRA active: x",))
+    return AttentionMaps(sites, tokens, (31, 47), (31 / 32, 47 / 48), (4, 6), provenance, records, "IN01")
+
+
+def assert_same(left: AttentionMaps, right: AttentionMaps) -> None:
+    for field in dataclasses.fields(AttentionMaps):
+        if field.name != "records":
+            assert getattr(left, field.name) == getattr(right, field.name), field.name
+    assert list(left.records) == list(right.records)
+    for name, record in left.records.items():
+        other: Any = right.records[name]
+        assert isinstance(record, PassRecord)
+        assert (record.heads, record.scale, record.grid) == (other.heads, other.scale, other.grid)
+        for one, two in ((record.query, other.query), (record.key, other.key)):
+            assert one.dtype == two.dtype
+            assert torch.equal(one, two)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    return write_maps(made_maps(), tmp_path / "maps.npz")
+
+
+def edit(path: Path, **changes: object) -> None:
+    header = json.loads(sidecar_path(path).read_text())
+    sidecar_path(path).write_text(json.dumps({**header, **changes}))
+
+
+def replace_archive(path: Path, data: bytes) -> None:
+    """Another npz, vouched for by the JSON as a hostile sender would."""
+    path.write_bytes(data)
+    edit(path, digest=digest_of(io.BytesIO(data)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_round_trip_is_bit_exact(tmp_path: Path, dtype: torch.dtype) -> None:
+    maps = made_maps(dtype)
+    path = write_maps(maps, str(tmp_path / "maps.npz"))
+    assert sorted(os.listdir(tmp_path)) == ["maps.json", "maps.npz"]
+    read = read_maps(path)
+    assert_same(maps, read)
+    assert np.array_equal(maps.heat_map(tokens=1).values, read.heat_map(tokens=1).values)
+
+
+def test_maps_of_a_model_answer_the_same_after_reading(sd_model: Any, picture: Any, tmp_path: Path) -> None:
+    maps = visualize(sd_model, picture, "red hat, neck 🎩 قبعة")
+    read = read_maps(write_maps(maps, tmp_path / "maps.npz"))
+    assert_same(maps, read)
+    for question in ({"words": "hat"}, {"tokens": "all"}, {"words": "neck", "sites": "mid", "heads": 1}):
+        assert np.array_equal(maps.heat_map(**question).values, read.heat_map(**question).values)
+
+
+@given(st.text(max_size=30), st.floats(allow_nan=False, allow_infinity=False))
+@settings(max_examples=30, deadline=None)
+def test_any_text_and_number_survives(tmp_path_factory: Any, text: str, weight: float) -> None:
+    maps = made_maps(prompt=text)
+    tokens = (maps.tokens[0], dataclasses.replace(maps.tokens[1], weight=weight), maps.tokens[2])
+    maps = dataclasses.replace(maps, tokens=tokens)
+    assert_same(maps, read_maps(write_maps(maps, tmp_path_factory.getbasetemp() / "text.npz")))
+
+
+def test_what_is_read_can_be_computed_with(saved: Path) -> None:
+    record = read_maps(saved).records["a.attn2"]
+    assert isinstance(record, PassRecord)
+    record.query.add_(0)  # writable, or torch would warn
+
+
+def refused(path: Path, match: str) -> None:
+    with pytest.raises(MapsFileError, match=match) as error:
+        read_maps(path)
+    assert "\n" not in str(error.value)
+    assert repr(str(path)) in str(error.value)
+
+
+def test_missing_files(saved: Path, tmp_path: Path) -> None:
+    refused(tmp_path / "none.npz", "no file")
+    refused(tmp_path, "no file")
+    sidecar_path(saved).unlink()
+    refused(saved, r"no file.*maps\.json")
+
+
+def test_a_half_written_pair_is_never_read(saved: Path) -> None:
+    old = sidecar_path(saved).read_bytes()
+    write_maps(made_maps(prompt="another"), saved)
+    other = dataclasses.replace(made_maps(), records=made_maps(torch.float64).records)
+    write_maps(other, saved)
+    sidecar_path(saved).write_bytes(old)
+    refused(saved, "damaged, or maps.json is of other maps")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_truncated_files(saved: Path, share: float) -> None:
+    whole = saved.read_bytes()
+    saved.write_bytes(whole[: int(len(whole) * share)])
+    refused(saved, "damaged")
+    saved.write_bytes(whole)
+    text = sidecar_path(saved).read_bytes()
+    sidecar_path(saved).write_bytes(text[: int(len(text) * share)])
+    refused(saved, "damaged or no JSON")
+
+
+def test_one_flipped_bit_is_seen(saved: Path) -> None:
+    data = bytearray(saved.read_bytes())
+    data[len(data) // 2] ^= 1
+    saved.write_bytes(data)
+    refused(saved, "damaged")
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '"vxa-maps"', '{"format": "other"}', "[" * 100_000, "NaN"])
+def test_foreign_json(saved: Path, text: str) -> None:
+    sidecar_path(saved).write_text(text)
+    refused(saved, "not written by VXA|no JSON")
+
+
+def test_another_schema_names_both(saved: Path) -> None:
+    edit(saved, schema=SCHEMA + 1)
+    refused(saved, f"schema is {SCHEMA + 1} and this VXA reads {SCHEMA}")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sites": []},
+        {"sites": [{"name": "a"}]},
+        {"tokens": [{"index": 0}]},
+        {"tokens": 3},
+        {"records": []},
+        {"extent": [0, 1]},
+        {"extent": ["a", 1]},
+        {"image_size": [0, 4]},
+        {"image_size": [1.5, 4]},
+        {"latent_size": [8, 6]},
+        {"default_sites": "OUT77"},
+        {"default_sites": 3},
+        {"provenance": None},
+        {"provenance": {"model": "x"}},
+    ],
+)
+def test_a_json_whose_parts_do_not_fit(saved: Path, change: dict[str, object]) -> None:
+    edit(saved, **change)
+    refused(saved, "does not hold")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"heads": 3}, {"heads": "2"}, {"scale": None}, {"grid": [4, 7]}, {"dtypes": ["float16", "float16"]}],
+)
+def test_a_record_that_does_not_fit(saved: Path, change: dict[str, object]) -> None:
+    records = json.loads(sidecar_path(saved).read_text())["records"]
+    edit(saved, records=[{**records[0], **change}, records[1]])
+    refused(saved, "does not hold")
+
+
+class _Payload:
+    def __reduce__(self) -> Any:
+        return (os.mkdir, ("pickle-was-run",))
+
+
+def archive_of(**arrays: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def test_a_pickle_is_never_run(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    replace_archive(saved, archive_of(query_0=np.array([_Payload()], object)))
+    refused(saved, "does not hold")
+    replace_archive(saved, pickle.dumps(_Payload()))
+    refused(saved, "does not hold")
+    assert not (tmp_path / "pickle-was-run").exists()
+
+
+def test_a_compressed_bomb_is_not_unpacked(saved: Path) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, query_0=np.zeros((1000, 1000), np.float32))
+    replace_archive(saved, buffer.getvalue())
+    refused(saved, "compressed")
+
+
+def test_a_header_that_claims_too_much_is_not_believed(saved: Path) -> None:
+    member = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        member, {"descr": "<f4", "fortran_order": False, "shape": (10**12, 10**6)}
+    )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("query_0.npy", member.getvalue() + b"1234")
+    replace_archive(saved, buffer.getvalue())
+    refused(saved, "query_0 does not hold what its header says")
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=40, deadline=None)
+def test_any_bytes_for_an_archive_are_refused(tmp_path_factory: Any, data: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "bytes.npz"
+    write_maps(made_maps(), path)
+    replace_archive(path, data)
+    refused(path, "cannot read")
+
+
+@pytest.mark.parametrize("name", ["maps", "maps.json", "maps.NPY", "missing/maps.npz"])
+def test_places_that_cannot_be_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(MapsFileError, match="cannot write"):
+        check_maps_path(tmp_path / name)
+    with pytest.raises(MapsFileError, match="cannot write"):
+        write_maps(made_maps(), tmp_path / name)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_leaves_the_old_pair(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(MapsFileError, match="No space left"):
+        write_maps(made_maps(torch.float64), saved)
+    assert sorted(os.listdir(saved.parent)) == ["maps.json", "maps.npz"]
+    assert_same(made_maps(), read_maps(saved))
+
+
+def test_other_records_are_refused(tmp_path: Path) -> None:
+    maps = dataclasses.replace(made_maps(), records={"a.attn2": object(), "b.attn2": object()})
+    with pytest.raises(MapsFileError, match="single pass"):
+        write_maps(maps, tmp_path / "maps.npz")

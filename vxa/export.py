@@ -1,0 +1,214 @@
+"""Saved maps: `maps.npz` with the queries and keys, `maps.json` beside it with everything else.
+
+    write_maps(maps, "maps.npz")
+    read_maps("maps.npz").heat_map("hat")
+
+What is read answers every question as what was written did, bit for bit. The JSON holds a digest of the npz,
+so that two files which do not belong together are never read as one; nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxa.atomic import atomic_file
+from vxa.attention.record import PassRecord
+from vxa.attention.site import Site
+from vxa.errors import MapsFileError
+from vxa.maps import AttentionMaps, Provenance
+from vxa.npz import StoredArrays, digest_of, to_array, to_tensor
+from vxa.tokens import Token
+
+__all__ = ["SCHEMA", "check_maps_path", "read_maps", "sidecar_path", "write_maps"]
+
+SCHEMA = 1
+"""The layout's number: it grows when what an older VXA would read wrongly is written."""
+
+_FORMAT = "vxa-maps"
+_MAX_SIDECAR = 64 * 2**20
+# What building values from a foreign JSON raises.
+_MALFORMED = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+
+
+def sidecar_path(path: str | Path) -> Path:
+    """Where the JSON of an npz is."""
+    return Path(path).with_suffix(".json")
+
+
+def check_maps_path(path: str | Path) -> Path:
+    """The path, when maps can be written there; else raises MapsFileError."""
+    path = Path(path)
+    if path.suffix != ".npz":
+        raise MapsFileError(f"cannot write maps to {str(path)!r}: end the file name in .npz")
+    if not os.path.isdir(path.parent):
+        raise MapsFileError(
+            f"cannot write maps to {str(path)!r}: there is no folder {str(path.parent)!r}; create it"
+        )
+    return path
+
+
+def write_maps(maps: AttentionMaps, path: str | Path) -> Path:
+    """The path of the npz, written with its JSON: both whole, or neither.
+
+    Raises MapsFileError for a place that cannot be written, or maps that are not of a single pass.
+    """
+    path = check_maps_path(path)
+    arrays, header = _pack(maps)
+    try:
+        # Left in reverse order: the npz is in its place before the JSON that vouches for it.
+        with atomic_file(sidecar_path(path)) as sidecar, atomic_file(path) as archive:
+            np.savez(archive, **arrays)  # type: ignore[arg-type]
+            header["digest"] = digest_of(archive)
+            sidecar.write(json.dumps(header, indent=1, allow_nan=False).encode("ascii"))
+    except OSError as error:
+        reason = error.strerror or error
+        raise MapsFileError(f"cannot write maps to {str(path)!r}: {reason}; choose another place") from error
+    return path
+
+
+def read_maps(path: str | Path) -> AttentionMaps:
+    """The maps in an npz and the JSON beside it.
+
+    Raises MapsFileError when one is missing, corrupt, truncated, of another schema, or not the other's.
+    """
+    path = Path(path)
+    header = _header(path)
+    try:
+        with open(path, "rb") as archive:
+            if digest_of(archive) != header.get("digest"):
+                raise _bad(path, f"it is damaged, or {sidecar_path(path).name} is of other maps")
+            with zipfile.ZipFile(archive) as members:
+                return _unpack(header, StoredArrays(members, os.fstat(archive.fileno()).st_size))
+    except MapsFileError:
+        raise
+    except OSError as error:
+        raise _bad(path, f"{error.strerror or error}") from error
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, *_MALFORMED) as error:
+        raise _bad(
+            path, f"it does not hold what VXA writes ({' '.join(str(error).split())[:120]})"
+        ) from error
+
+
+def _pack(maps: AttentionMaps) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The arrays by name, and all the rest as plain JSON values."""
+    arrays, records = {}, []
+    for number, site in enumerate(maps.sites):
+        record = maps.records[site.name]
+        if not isinstance(record, PassRecord):
+            raise MapsFileError(
+                f"maps of a {type(record).__name__} cannot be saved; save those of a single pass"
+            )
+        arrays[f"query_{number}"] = to_array(record.query)
+        arrays[f"key_{number}"] = to_array(record.key)
+        dtypes = [str(tensor.dtype).removeprefix("torch.") for tensor in (record.query, record.key)]
+        records.append({"heads": record.heads, "scale": record.scale, "grid": record.grid, "dtypes": dtypes})
+    return arrays, {
+        "format": _FORMAT,
+        "schema": SCHEMA,
+        "provenance": asdict(maps.provenance),
+        "image_size": maps.image_size,
+        "extent": maps.extent,
+        "latent_size": maps.latent_size,
+        "default_sites": maps.default_sites,
+        "sites": [asdict(site) for site in maps.sites],
+        "tokens": [asdict(token) for token in maps.tokens],
+        "records": records,
+    }
+
+
+def _unpack(header: dict[str, Any], arrays: StoredArrays) -> AttentionMaps:
+    sites = tuple(Site(**site) for site in header["sites"])
+    tokens = tuple(Token(**token) for token in header["tokens"])
+    provenance = header["provenance"]
+    maps = AttentionMaps(
+        sites=sites,
+        tokens=tokens,
+        image_size=_pair(header["image_size"], int),
+        extent=_pair(header["extent"], float),
+        latent_size=_pair(header["latent_size"], int),
+        provenance=Provenance(**{**provenance, "notes": tuple(provenance["notes"])}),
+        records={
+            site.name: _record(number, entry, arrays)
+            for number, (site, entry) in enumerate(zip(sites, header["records"], strict=True))
+        },
+        default_sites=header["default_sites"],
+    )
+    _check(maps)
+    return maps
+
+
+def _record(number: int, entry: dict[str, Any], arrays: StoredArrays) -> PassRecord:
+    query, key = (
+        to_tensor(arrays.read(f"{part}_{number}"), dtype)
+        for part, dtype in zip(("query", "key"), entry["dtypes"], strict=True)
+    )
+    return PassRecord(query, key, entry["heads"], entry["scale"], _pair(entry["grid"], int))
+
+
+def _check(maps: AttentionMaps) -> None:
+    """Raise ValueError unless the parts fit together, so that no question can fail later."""
+    if not maps.sites or [token.index for token in maps.tokens] != list(range(len(maps.tokens))):
+        raise ValueError("no sites, or tokens out of order")
+    if not all(isinstance(token.text, str) for token in maps.tokens) or not isinstance(
+        maps.default_sites, str
+    ):
+        raise ValueError("texts are not texts")
+    if min(*maps.image_size, *maps.latent_size) < 1 or not all(0 < part <= 1 for part in maps.extent):
+        raise ValueError("sizes out of range")
+    maps.select_sites()
+    for site in maps.sites:
+        record = maps.records[site.name]
+        if not isinstance(record, PassRecord) or record.query.ndim != 2 or record.key.ndim != 2:
+            raise ValueError(f"{site.label} has no query and key")
+        height, width = record.grid
+        channels = record.query.shape[1]
+        if record.grid != site.grid(maps.latent_size) or record.query.shape[0] != height * width:
+            raise ValueError(f"{site.label} has queries of another grid")
+        if record.key.shape != (len(maps.tokens), channels) or record.heads < 1 or channels % record.heads:
+            raise ValueError(f"{site.label} has keys of another shape")
+        if not isinstance(record.heads, int) or not np.isfinite(record.scale):
+            raise ValueError(f"{site.label} has no scale or heads")
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """The JSON beside the npz, known to be ours and of our schema."""
+    sidecar = sidecar_path(path)
+    for part in (path, sidecar):
+        if not os.path.isfile(part):
+            raise _bad(path, f"there is no file {str(part)!r}")
+    if os.path.getsize(sidecar) > _MAX_SIDECAR:
+        raise _bad(path, f"{sidecar.name} is larger than {_MAX_SIDECAR // 2**20} MB")
+    try:
+        header = json.loads(sidecar.read_bytes())
+    except OSError as error:
+        raise _bad(path, f"{sidecar.name}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise _bad(path, f"{sidecar.name} is damaged or no JSON") from error
+    if not isinstance(header, dict) or header.get("format") != _FORMAT:
+        raise _bad(path, f"{sidecar.name} was not written by VXA")
+    if header.get("schema") != SCHEMA:
+        found = str(header.get("schema"))[:20]
+        raise MapsFileError(
+            f"cannot read maps {str(path)!r}: its schema is {found} and this VXA reads {SCHEMA}; "
+            "install the version of VXA that wrote it, or make the maps again"
+        )
+    return header
+
+
+def _pair(value: Any, kind: Any) -> tuple[Any, Any]:
+    first, second = value
+    if isinstance(first, bool) or isinstance(second, bool) or kind(first) != first or kind(second) != second:
+        raise ValueError(f"{value!r} is no pair of {kind.__name__}")
+    return kind(first), kind(second)
+
+
+def _bad(path: Path, reason: str) -> MapsFileError:
+    return MapsFileError(f"cannot read maps {str(path)!r}: {reason}; make them again with vxa show --save")

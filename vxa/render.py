@@ -29,7 +29,7 @@ from vxa.maps import AttentionMaps, HeadSpec, Resample, TokenSpec, WordSpec
 from vxa.shading import grey, masked, outlined, overlaid
 from vxa.view import Question, View, number
 
-__all__ = ["MODES", "render"]
+__all__ = ["MODES", "check_mode", "render"]
 
 _SMALLEST, _LARGEST = 512, 1536  # pixels of a figure's picture on its longer side
 _NARROWEST = 240  # pixels of a caption, however narrow the image
@@ -58,10 +58,15 @@ def render(
     Raises SettingError for an unknown mode or a setting out of range, ImageError for an image that cannot be
     read or is not of the maps' size, and what `heat_map` raises for the selection.
     """
-    if mode not in _DRAW:
-        raise SettingError(f"there is no mode {mode!r}; choose one of {', '.join(MODES)}")
+    check_mode(mode)
     view = View(normalize, threshold, opacity, colormap, resample)
     return _DRAW[mode](Question(maps, read_image(image), words, tokens, sites, heads, view))
+
+
+def check_mode(mode: str) -> None:
+    """Raise SettingError unless `mode` is one of MODES."""
+    if mode not in _DRAW:
+        raise SettingError(f"there is no mode {mode!r}; choose one of {', '.join(MODES)}")
 
 
 def _masked(question: Question) -> Image.Image:

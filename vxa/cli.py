@@ -1,0 +1,245 @@
+"""The command line: `vxa show`, `tokens`, `sites`, `generate`, `scene`.
+
+Nothing heavy is imported before a command needs it. Every user error, usage errors included, ends with exit
+status 2 and one line on stderr, and leaves no file.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from vxa import cli_options as options
+from vxa.cli_model import check_prompt, load_quietly, native_latent, watch_pass
+from vxa.console import OneLineErrors, columns, progress, quiet
+from vxa.errors import SettingError, VxaError
+from vxa.generate import Generation
+from vxa.generate import generate as make_picture
+from vxa.images import check_image_path, read_image, save_image
+from vxa.render import check_mode, render
+from vxa.view import View
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from vxa.maps import AttentionMaps, HeatMap
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="vxa",
+    cls=OneLineErrors,
+    help="See which pixels a Stable Diffusion model ties to each word of a prompt.",
+    no_args_is_help=False,
+    invoke_without_command=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """The entry point of the `vxa` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a prompt may hold what the terminal cannot encode
+            stream.reconfigure(errors="backslashreplace")
+    app()
+
+
+@app.callback()
+def _root(
+    context: typer.Context,
+    version: options.Version = False,
+) -> None:
+    if version:
+        from vxa.version import __version__
+
+        typer.echo(f"vxa {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def show(
+    image: options.ImagePath,
+    prompt: options.OptionalPrompt = None,
+    *,
+    output: options.Output,
+    words: options.Words = None,
+    tokens: options.Tokens = None,
+    sites: options.Sites = None,
+    heads: options.Heads = "mean",
+    mode: options.Mode = "masked",
+    model: options.ModelName = "papercut",
+    timestep: options.Timestep = 1,
+    noise: options.Noise = "none",
+    seed: options.Seed = 0,
+    max_side: options.MaxSide = 1024,
+    normalize: options.Normalize = View.normalize,
+    threshold: options.Threshold = View.threshold,
+    opacity: options.Opacity = View.opacity,
+    colormap: options.Colormap = View.colormap,
+    resample: options.Resample = View.resample,
+    save: options.Save = None,
+    maps: options.SavedMaps = None,
+    device: options.Device = "auto",
+) -> None:
+    """Draw where the model sees some words of PROMPT in IMAGE."""
+    from vxa.export import check_maps_path, read_maps, write_maps
+
+    # All that can be refused without the model is refused before it is loaded.
+    check_image_path(output)
+    if save is not None:
+        check_maps_path(save)
+    check_mode(mode)
+    view: dict[str, Any] = {
+        "normalize": normalize, "threshold": threshold, "opacity": opacity,
+        "colormap": colormap, "resample": resample,
+    }  # fmt: skip
+    View(**view)
+    picture = read_image(image)
+    if maps is not None:
+        answered = read_maps(maps)
+        _check_same_prompt(prompt, answered)
+    else:
+        everything = save is not None or (sites is None and mode in ("sites", "matrix"))
+        settings = {"timestep": timestep, "noise": noise, "seed": seed, "max_side": max_side}
+        answered = watch_pass(model, device, picture, prompt, sites, everything, settings)
+    selection: dict[str, Any] = {"words": words, "tokens": tokens, "sites": sites, "heads": heads}
+    drawn = render(answered, picture, mode, **selection, **view)
+    summary = _summary(answered, answered.heat_map(**selection))
+    if save is not None:
+        write_maps(answered, save)
+    _save_or_undo(drawn, output, save)
+    typer.echo(columns(*summary, ("picture", f"{output} ({mode})")))
+
+
+@app.command()
+def tokens(prompt: options.Prompt, model: options.ModelName = "papercut") -> None:
+    """List the tokens of PROMPT: their indices, pieces and words."""
+    check_prompt(prompt)
+    listed = load_quietly(model).tokenize(prompt)
+    from vxa.tokens import words as words_of
+
+    texts = {word.tokens[0]: word.text for word in words_of(listed)}
+    rows: list[tuple[object, ...]] = []
+    for token in listed:
+        if token.special == "pad" and rows[-1][3] == "pad":
+            rows[-1] = (f"{str(rows[-1][0]).partition('-')[0]}-{token.index}", *rows[-1][1:])
+            continue
+        rows.append((token.index, token.text, texts.get(token.index, ""), token.special or ""))
+    typer.echo(columns(("index", "piece", "word", "special"), *rows))
+
+
+@app.command()
+def sites(model: options.ModelName = "papercut") -> None:
+    """List the attention sites of the model; * marks those that are read by default."""
+    from vxa.attention.site import select_sites
+
+    loaded = load_quietly(model)
+    size = native_latent(loaded)
+    cross = [site for site in loaded.sites if site.kind == "cross"]
+    default = set(select_sites(cross, loaded.default_sites, size))
+    rows = [
+        (
+            site.label + ("*" if site in default else ""),
+            site.kind,
+            site.part,
+            site.heads,
+            f"f{site.factor}",
+            "{}x{}".format(*site.grid(size)) if size else "",
+            site.name,
+        )
+        for site in loaded.sites
+    ]
+    typer.echo(columns(("label", "kind", "part", "heads", "factor", "grid", "name"), *rows))
+
+
+@app.command()
+def generate(
+    prompt: options.Prompt,
+    output: options.Output,
+    seed: options.Seed = Generation.seed,
+    steps: options.Steps = Generation.steps,
+    guidance: options.Guidance = Generation.guidance,
+    size: options.Size = Generation.size,
+    negative: options.Negative = Generation.negative,
+    model: options.ModelName = "papercut",
+    device: options.Device = "auto",
+) -> None:
+    """Make a picture of PROMPT with the model."""
+
+    check_image_path(output)
+    check_prompt(prompt)
+    wanted = Generation(prompt, negative, seed, steps, guidance, size)
+    loaded = load_quietly(model, device)
+    with progress("denoising", steps) as advance, quiet():
+        picture = make_picture(loaded, wanted, advance)
+    save_image(picture, output)
+    typer.echo(
+        columns(("picture", str(output)), ("seed", seed), ("size", f"{picture.height}x{picture.width}"))
+    )
+
+
+@app.command()
+def scene(
+    output: options.OutputFolder,
+    seed: options.SceneSeed = 0,
+    split: options.Split = "test",
+) -> None:
+    """Write a papercut scene: picture, caption, parse, and the exact mask of every noun."""
+    from vxa.papercut import scene as make
+    from vxa.papercut.scene import SPLITS
+    from vxa.scene_folder import write_scene
+
+    if split not in SPLITS:
+        raise SettingError(f"there is no split {split!r}; choose one of {', '.join(SPLITS)}")
+    made = make(seed, split)
+    write_scene(made, output)
+    typer.echo(columns(("folder", output), ("caption", made.caption), ("masks", ", ".join(made.masks))))
+
+
+def _check_same_prompt(prompt: str | None, maps: AttentionMaps) -> None:
+    if prompt is not None and prompt != maps.provenance.prompt:
+        raise SettingError(
+            f"the maps are of the prompt {maps.provenance.prompt!r}, not {prompt!r}; leave the prompt out"
+        )
+
+
+def _summary(maps: AttentionMaps, heat: HeatMap) -> list[tuple[str, str]]:
+    """What was chosen and where it is strongest, as rows of name and value."""
+    height, width = heat.image_size
+    shrink = max(1.0, max(height, width) / 1024)  # a huge map is searched at a size that is not
+    values = heat.upsampled(max(1, round(height / shrink)), max(1, round(width / shrink)))
+    row, column = divmod(int(values.argmax()), values.shape[1])
+    row = int((row + 0.5) * height / values.shape[0])
+    column = int((column + 0.5) * width / values.shape[1])
+    chosen = ", ".join(f"{index} {maps.tokens[index].text}" for index in heat.tokens[:8])
+    more = f" and {len(heat.tokens) - 8} more" if len(heat.tokens) > 8 else ""
+    provenance = maps.provenance
+    return [
+        ("tokens", chosen + more),
+        ("sites", ", ".join(dict.fromkeys(heat.sites))),
+        ("timestep", f"{provenance.timestep}, noise {provenance.noise}"),
+        ("peak", f"{values.max():.3g} at row {row}, column {column} of {height}x{width}"),
+        *(("note", note) for note in provenance.notes),
+    ]
+
+
+def _save_or_undo(picture: Image, output: Path, maps: Path | None) -> None:
+    """Save the picture; when that fails the maps written before it go too."""
+    from vxa.export import sidecar_path
+
+    try:
+        save_image(picture, output)
+    except VxaError:
+        for path in (maps, maps and sidecar_path(maps)):
+            if path is not None:
+                path.unlink(missing_ok=True)
+        raise
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""The model as the command line has it: loaded quietly, on the wanted device, asked for one pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vxa.console import quiet, status
+from vxa.errors import PromptError, SettingError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from vxa.maps import AttentionMaps
+    from vxa.models.base import Model
+
+__all__ = ["check_prompt", "load_quietly", "native_latent", "watch_pass"]
+
+_DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
+
+
+def load_quietly(name: str, device: str = "cpu") -> Model:
+    """The named model on the device."""
+    from vxa.models import load
+
+    with status(f"loading {name}"), quiet():
+        loaded = load(name)
+        if device != "cpu":
+            _place(loaded, device)
+    return loaded
+
+
+def _place(model: Any, device: str) -> None:
+    import torch
+
+    if device.partition(":")[0] not in _DEVICES:
+        raise SettingError(f"there is no device {device!r}; choose one of {', '.join(_DEVICES)}")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        model.pipeline.to(device)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingError(f"device {device!r} cannot be used ({reason}); choose cpu") from error
+
+
+def watch_pass(
+    name: str,
+    device: str,
+    image: Image,
+    prompt: str | None,
+    sites: str | None,
+    everything: bool,
+    settings: dict[str, Any],
+) -> AttentionMaps:
+    """The maps from one pass, of no more sites than the picture needs unless `everything` is wanted."""
+    from vxa import visualize
+
+    if prompt is None:
+        raise PromptError('no prompt was given; describe the image after its path, as in "hat, neck"')
+    check_prompt(prompt)
+    loaded = load_quietly(name, device)
+    recorded = None if everything else sites or loaded.default_sites
+    with status("one denoising pass"), quiet():
+        return visualize(loaded, image, prompt, sites=recorded, **settings)
+
+
+def check_prompt(prompt: str) -> None:
+    if not prompt.strip():
+        raise PromptError(f'the prompt {prompt!r} has no words; describe the image, as in "hat, neck"')
+    try:
+        prompt.encode()
+    except UnicodeEncodeError:
+        raise PromptError(f"the prompt {prompt!r} is not UTF-8 text; type it again") from None
+
+
+def native_latent(model: Any) -> tuple[int, int] | None:
+    """(height, width) of the latents the network was made for, where it says so."""
+    size = getattr(model.network.config, "sample_size", None)
+    if size is None:
+        return None
+    return (size, size) if isinstance(size, int) else (size[0], size[1])

@@ -1,0 +1,53 @@
+"""The arguments and options of the command line: what each is called and how its help describes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from vxa.colormaps import COLORMAPS
+from vxa.render import MODES
+from vxa.view import RESAMPLES, VIEW_NORMALIZATIONS
+
+
+def _one_of(names: tuple[str, ...]) -> str:
+    return f"One of {', '.join(names)}."
+
+
+ImagePath = Annotated[Path, Argument(help="The image to look at.", show_default=False)]
+Prompt = Annotated[str, Argument(help="What the image shows, in words.", show_default=False)]
+OptionalPrompt = Annotated[str | None, Argument(help="Its prompt; not with --maps.", show_default=False)]
+Output = Annotated[Path, Option("--output", "-o", help="The picture to write: .png, .jpg, .webp …")]
+OutputFolder = Annotated[Path, Option("--output", "-o", help="The folder to write; new or empty.")]
+ModelName = Annotated[
+    str, Option("--model", help="papercut, a diffusers folder, a .safetensors checkpoint, or a hub id.")
+]
+Device = Annotated[str, Option(help="auto (CUDA where there is one), cpu, cuda, cuda:1, mps.")]
+Version = Annotated[bool, Option("--version", help="Show the version and leave.")]
+
+Words = Annotated[str | None, Option(help="Words or phrases: hat, red scarf, cat#2. Blank: all.")]
+Tokens = Annotated[str | None, Option(help='Token indices instead of words: "1, 3-5", or all.')]
+Sites = Annotated[str | None, Option(help="Sites or groups: mid, OUT04, f4, all; see vxa sites.")]
+Heads = Annotated[str, Option(help="mean, or head numbers: 0, 3.")]
+Mode = Annotated[str, Option(help=_one_of(MODES))]
+Timestep = Annotated[int, Option(help="The noise level the model is told, from 0.")]
+Noise = Annotated[str, Option(help="none (clean latent) or matched (the noise of the timestep).")]
+Seed = Annotated[int, Option(help="Seed of the noise.")]
+MaxSide = Annotated[int, Option(help="For the pass the image is scaled down to this many pixels a side.")]
+Normalize = Annotated[str, Option(help=_one_of(VIEW_NORMALIZATIONS))]
+Threshold = Annotated[float | None, Option(help="Of the contour, as a fraction of the maximum.")]
+Opacity = Annotated[float, Option(help="Of an overlay, 0 to 1.")]
+Colormap = Annotated[str, Option(help=_one_of(COLORMAPS))]
+Resample = Annotated[str, Option(help=_one_of(RESAMPLES))]
+Save = Annotated[Path | None, Option(help="Save the maps here too: an .npz, and a .json beside it.")]
+SavedMaps = Annotated[Path | None, Option("--maps", help="Read maps saved before; no model runs.")]
+
+Steps = Annotated[int, Option(help="Denoising steps.")]
+Guidance = Annotated[float, Option(help="Guidance scale; 1 is none.")]
+Size = Annotated[str | None, Option(help="HEIGHTxWIDTH in pixels; the size the model was made for if blank.")]
+Negative = Annotated[str, Option(help="What the picture should not show.")]
+
+SceneSeed = Annotated[int, Option("--seed", help="Which scene.")]
+Split = Annotated[str, Option(help="train, dev or test.")]

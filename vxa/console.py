@@ -1,0 +1,132 @@
+"""How the command line speaks: errors in one line, progress on stderr, tables on stdout."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import unicodedata
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from vxa.errors import VxaError
+
+__all__ = ["OneLineErrors", "columns", "progress", "quiet", "status"]
+
+USER_ERROR = 2
+
+# Typer has carried its own copy of click since 0.20 or so; its bases are the same classes by name.
+_UsageError: Any = typer.BadParameter.__bases__[0]
+
+
+class OneLineErrors(TyperGroup):
+    """A command group that ends every user error with exit status 2 and one line on stderr.
+
+    Anything else is a defect and keeps its traceback.
+    """
+
+    def main(self, args: Any = None, prog_name: str | None = None, **extra: Any) -> Any:  # type: ignore[override]
+        """Run as typer does."""
+        if not extra.pop("standalone_mode", True):
+            return super().main(args, prog_name, standalone_mode=False, **extra)
+        try:
+            result = super().main(args, prog_name, standalone_mode=False, **extra)
+        except _UsageError as error:
+            _fail(self._usage(error, sys.argv[1:] if args is None else list(args)))
+        except VxaError as error:
+            _fail(str(error))
+        except typer.Abort:
+            _fail("interrupted")
+        sys.exit(result if isinstance(result, int) else 0)
+
+    def _usage(self, error: Any, args: list[str]) -> str:
+        """What was given, what is allowed and where to read on."""
+        message = error.format_message().rstrip(".") + _given(error, args)
+        if not (error.ctx and error.ctx.parent):
+            message += f"; commands are {', '.join(self.commands)}"
+        command = error.ctx.command_path if error.ctx else "vxa"
+        return f"{message}; see {command} --help".replace("?;", "? The")
+
+
+def _given(error: Any, args: list[str]) -> str:
+    """The value of the option that the error is about, where its message leaves it out."""
+    for name in getattr(getattr(error, "param", None), "opts", ()):
+        for argument, following in zip(args, [*args[1:], ""], strict=True):
+            if argument == name or argument.startswith(f"{name}="):
+                value = following if argument == name else argument.partition("=")[2]
+                return f" (given {value!r})"
+    return ""
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"vxa: {' '.join(message.split())}", err=True)
+    sys.exit(USER_ERROR)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep third parties' warnings, log lines and bars off the terminal; show them when the block fails.
+
+    A VxaError says all there is to say, so then they are dropped as well.
+    """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    noise = io.StringIO()
+    terminal = sys.stderr
+    try:
+        with warnings.catch_warnings(), redirect_stderr(noise), redirect_stdout(noise):
+            warnings.simplefilter("ignore")
+            yield
+    except VxaError:
+        raise
+    except Exception:
+        terminal.write(noise.getvalue())
+        raise
+
+
+@contextmanager
+def status(text: str) -> Iterator[None]:
+    """A spinner with the text on stderr, where that is a terminal."""
+    from rich.console import Console
+
+    console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(text):
+        yield
+
+
+@contextmanager
+def progress(text: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on stderr, where that is a terminal; call what it yields once for each of `total` steps."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(file=sys.stderr)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(text, total=total)
+        yield lambda: bar.advance(task)
+
+
+def columns(*rows: Sequence[object]) -> str:
+    """The rows as aligned text, never cut, so that it reads the same through a pipe."""
+    table = [[str(cell) for cell in row] for row in rows]
+    widths = [max(_cells(row[column]) for row in table) for column in range(len(table[0]))]
+    lines = (
+        "  ".join(cell + " " * (width - _cells(cell)) for cell, width in zip(row, widths, strict=True))
+        for row in table
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _cells(string: str) -> int:
+    """Terminal cells that the string takes: wide characters two, combining marks none."""
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in string
+    )

@@ -1,0 +1,100 @@
+"""A picture from a prompt, by the model's own pipeline."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from vxa.errors import ModelError, PromptError, SettingError
+
+__all__ = ["Generation", "generate"]
+
+_LARGEST = 4096
+_MAX_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What to make.
+
+    Attributes:
+        prompt: at most 75 tokens, which is what the pipelines take whole.
+        negative: what the picture should not show.
+        seed: of the starting noise, drawn on the CPU so that every device starts from the same.
+        steps: denoising steps.
+        guidance: classifier-free guidance scale; 1 is none.
+        size: "HEIGHTxWIDTH" in pixels; None is the model's own.
+
+    Raises SettingError for a value out of range.
+    """
+
+    prompt: str
+    negative: str = ""
+    seed: int = 0
+    steps: int = 20
+    guidance: float = 5.0
+    size: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps <= _MAX_STEPS:
+            raise SettingError(f"steps {self.steps} is out of range; give 1 to {_MAX_STEPS}")
+        if not (math.isfinite(self.guidance) and 0 <= self.guidance <= 100):
+            raise SettingError(f"guidance {self.guidance:g} is out of range; give 0 to 100")
+        if not 0 <= self.seed < 2**63:
+            raise SettingError(f"seed {self.seed} is out of range; give a whole number from 0 to 2^63 - 1")
+        self.pixels()
+
+    def pixels(self) -> tuple[int, int] | None:
+        """The wanted (height, width)."""
+        if self.size is None:
+            return None
+        match = re.fullmatch(r"\s*([0-9]{1,6})\s*[x×]\s*([0-9]{1,6})\s*", self.size)
+        sides = (int(match[1]), int(match[2])) if match else (0, 0)
+        if not all(8 <= side <= _LARGEST and side % 8 == 0 for side in sides):
+            raise SettingError(
+                f"size {self.size!r} cannot be made; give HEIGHTxWIDTH in multiples of 8 up to {_LARGEST}, "
+                "as in 256x384"
+            )
+        return sides
+
+
+def generate(model: Any, wanted: Generation, advance: Callable[[], None] = lambda: None) -> Image.Image:
+    """The picture; `advance` is called after each step.
+
+    Raises ModelError for a model without a pipeline, PromptError for a prompt its text encoder would cut.
+    """
+    import torch
+
+    pipeline = getattr(model, "pipeline", None)
+    if pipeline is None:
+        raise ModelError(f"the model {model.name} has no pipeline to generate with; load one with vxa.load")
+    for prompt in (wanted.prompt, wanted.negative):
+        count = sum(token.special is None for token in model.tokenize(prompt))
+        if count > 75:
+            raise PromptError(
+                f"the prompt {prompt[:40]!r}… has {count} tokens and 75 can be used; shorten it"
+            )
+
+    def after_step(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        advance()
+        return tensors
+
+    height, width = wanted.pixels() or (None, None)
+    pipeline.set_progress_bar_config(disable=True)
+    result = pipeline(
+        prompt=wanted.prompt,
+        negative_prompt=wanted.negative,
+        num_inference_steps=wanted.steps,
+        guidance_scale=wanted.guidance,
+        height=height,
+        width=width,
+        generator=torch.Generator("cpu").manual_seed(wanted.seed),
+        callback_on_step_end=after_step,
+    )
+    picture: Image.Image = result.images[0]
+    return picture

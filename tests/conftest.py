@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image
+
+# On a busy machine a first example can take longer than hypothesis allows.
+settings.register_profile("vxa", deadline=None)
+settings.load_profile("vxa")
 
 # The bytes of a byte-level vocabulary as letters: printable ones stand for themselves (GPT-2).
 _PRINTABLE = [*range(33, 127), *range(161, 173), *range(174, 256)]

@@ -79,7 +79,7 @@ def test_a_word_that_is_not_there(selection: str | list[str], message: str) -> N
 
 
 def test_a_word_error_lists_some_of_many_words() -> None:
-    with pytest.raises(WordError, match="w19 and 80 more$"):
+    with pytest.raises(WordError, match=r"w19 and 80 more$"):
         find_words(make_tokens(*(f"w{n}" for n in range(100))), "q")
 
 
@@ -129,11 +129,10 @@ def test_indices_are_what_the_list_says(ranges: list[tuple[int, int]], space: st
 def test_any_text_gives_indices_in_range_or_a_clear_error(text: str, count: int) -> None:
     try:
         indices = parse_indices(text, count)
-    except TokenIndexError as error:
-        assert "index" in str(error) or "range" in str(error) or "entry" in str(error)
-    else:
-        assert indices
-        assert all(0 <= index < count for index in indices)
+    except TokenIndexError:
+        return
+    assert indices
+    assert all(0 <= index < count for index in indices)
 
 
 LETTERS = st.text(alphabet="abcé😀א", min_size=1, max_size=4)

@@ -166,18 +166,20 @@ def test_no_hook_is_left_and_others_stay(network: Network, inputs: Any) -> None:
     foreign.remove()
 
 
+def run_elsewhere(network: Network, *inputs: Tensor) -> None:
+    other = threading.Thread(target=network, args=inputs)
+    other.start()
+    other.join()
+
+
 def test_another_thread_is_not_heard(network: Network, inputs: Any) -> None:
     with record(network, SITES, latent_size=SIZE) as recording:
-        other = threading.Thread(target=network, args=(inputs[0] + 1, inputs[1]))
-        other.start()
-        other.join()
+        run_elsewhere(network, inputs[0] + 1, inputs[1])
         network(*inputs)
     assert torch.equal(recording.records()["first"].query, network.first.to_q(inputs[0])[0])
 
     with pytest.raises(RecordingError, match="did not run"), record(network, SITES, latent_size=SIZE):
-        other = threading.Thread(target=network, args=inputs)
-        other.start()
-        other.join()
+        run_elsewhere(network, *inputs)
 
 
 def skip_second(network: Network, x: Tensor, context: Tensor) -> Tensor:
@@ -223,21 +225,21 @@ def test_every_site_fires_exactly_once_or_an_error_names_it(
 
 def test_a_compiled_network_is_refused(network: Network) -> None:
     wrapped = torch.compile(network, backend="eager")
-    with pytest.raises(RecordingError, match="compiled .*at its top"):
-        with record(wrapped, SITES, latent_size=SIZE):  # type: ignore[arg-type]
-            pytest.fail("the block must not be entered")
+    with (
+        pytest.raises(RecordingError, match=r"compiled .*at its top"),
+        record(wrapped, SITES, latent_size=SIZE),
+    ):  # type: ignore[arg-type]
+        pytest.fail("the block must not be entered")
     network.second.compile(backend="eager")
-    with pytest.raises(RecordingError, match="compiled .*at second"):
-        with record(network, SITES, latent_size=SIZE):
-            pytest.fail("the block must not be entered")
+    with (
+        pytest.raises(RecordingError, match=r"compiled .*at second"),
+        record(network, SITES, latent_size=SIZE),
+    ):
+        pytest.fail("the block must not be entered")
 
 
 def without_key(network: Network) -> None:
     del network.second.to_k
-
-
-def with_flag(network: Network) -> None:
-    network.second.fused_projections = True
 
 
 def with_norm(network: Network) -> None:
@@ -256,7 +258,6 @@ def without_layer(network: Network) -> None:
     ("change", "message"),
     [
         (without_key, "fused projections"),
-        (with_flag, "fused projections"),
         (with_norm, "has norm_k"),
         (with_added_key, "has add_k_proj"),
         (without_layer, "not in the network"),
@@ -275,12 +276,12 @@ def test_a_layer_that_cannot_be_watched_is_refused(
 
 
 def test_queries_that_are_not_the_sites_grid_are_refused(network: Network, inputs: Any) -> None:
-    with pytest.raises(RecordingError, match=r"a latent of \(4, 2\) has 4×2 there"):
-        with record(network, SITES, latent_size=(4, 2)):
-            network(*inputs)
+    message = r"a latent of \(4, 2\) has 4×2 there"
+    with pytest.raises(RecordingError, match=message), record(network, SITES, latent_size=(4, 2)):
+        network(*inputs)
 
 
 def test_rows_that_are_not_there_are_refused(network: Network, inputs: Any) -> None:
-    with pytest.raises(RecordingError, match=r"do not pair for rows \[2\]"):
-        with record(network, SITES, latent_size=SIZE, rows=(2,)):
-            network(*inputs)
+    message = r"do not pair for rows \[2\]"
+    with pytest.raises(RecordingError, match=message), record(network, SITES, latent_size=SIZE, rows=(2,)):
+        network(*inputs)

@@ -84,10 +84,8 @@ def _missing(missing: list[Site], half: list[Site], count: int) -> str:
         cause = "called to_q but not to_k: its projections are fused (call unfuse_qkv_projections)"
         cause += " or an extension replaced its forward; undo it and try again"
     elif len(missing) == count:
-        cause = (
-            "did not run, nor did any other wanted site: the network was compiled (torch.compile) or replaced"
-        )
-        cause += " (TensorRT); use the plain network"
+        cause = "did not run, nor did any other wanted site: the network was compiled (torch.compile) or "
+        cause += "replaced (TensorRT), or its projections are fused; use the plain network"
     else:
         cause = "did not run although others did: an extension replaced or skips the layer; switch it off"
     return f"nothing was recorded at {names}: it {cause}"
@@ -132,8 +130,8 @@ def _refuse_compiled(network: nn.Module) -> None:
     for name, module in network.named_modules():
         if "_orig_mod" in module._modules or getattr(module, "_compiled_call_impl", None) is not None:
             raise RecordingError(
-                f"the network was compiled (torch.compile, at {name or 'its top'}), so its attention cannot be "
-                "watched; give the model before compiling"
+                f"the network was compiled (torch.compile, at {name or 'its top'}) and cannot be watched; "
+                "give the model before compiling"
             )
 
 
@@ -151,8 +149,8 @@ def watchable_layer(network: nn.Module, site: Site) -> nn.Module:
         raise RecordingError(
             f"{where} is not in the network: it was replaced; load the model again"
         ) from None
-    fused = getattr(layer, "fused_projections", False)
-    if fused or not all(isinstance(getattr(layer, part, None), nn.Module) for part in ("to_q", "to_k")):
+    # Not by diffusers' fused_projections: it stays true after unfusing, and in use it is seen by firing.
+    if not all(isinstance(getattr(layer, part, None), nn.Module) for part in ("to_q", "to_k")):
         raise RecordingError(
             f"{where} has fused projections (no to_k of its own); call unfuse_qkv_projections"
         )

@@ -41,11 +41,12 @@ def load(source: object = "papercut") -> Model:
 
 def _load_named(source: str | bytes) -> Model:
     name = os.fsdecode(source)
+    if not name.strip():
+        raise ModelError(f"the model's name is empty; give {_ALLOWED}")
     if name == "papercut":
-        import vxa.models.papercut
+        from vxa.models import papercut
 
-        papercut: Model = vxa.models.papercut.load()
-        return papercut
+        return papercut.load()
     path = Path(name).expanduser()
     if path.suffix.lower() in _PICKLES:
         raise ModelError(

@@ -7,21 +7,26 @@ The pipeline stays as it is (adapters, offloading, attention processors included
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from vxa.errors import ModelError
 from vxa.models.base import Conditioning
 from vxa.models.chunks import CHUNK
+from vxa.models.quiet import quietly
 from vxa.models.text import TextEncoder, text_encoders
 from vxa.models.unet import unet_sites
 from vxa.tokens import Token
 
+with quietly("transformers"):
+    from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
+
+_LIBRARIES = ("diffusers", "transformers")
 _SUPPORTED = "VXA reads UNet models: SD1, SD2 and SDXL"
 # What diffusers, transformers and safetensors raise for broken, incomplete and absent models.
 _LOADING_ERRORS = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError)
@@ -36,7 +41,8 @@ def from_pretrained(source: str) -> DiffusersModel:
     Raises:
         ModelError: it cannot be loaded, or is no model VXA understands.
     """
-    with _as_model_error(source):
+    libraries = _LIBRARIES if os.path.isdir(source) else ()  # a download's bars say how far it is
+    with _as_model_error(source), quietly(*libraries):
         pipeline = DiffusionPipeline.from_pretrained(source, use_safetensors=True)
     return DiffusersModel(pipeline, name=source)
 

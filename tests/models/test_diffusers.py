@@ -1,0 +1,371 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vxa.attention.record import record
+from vxa.errors import ModelError, RecordingError
+from vxa.models.diffusers import DiffusersModel
+from vxa.visualize import visualize
+
+PROMPT = "red hat, neck"
+
+
+def hook_count(model: DiffusersModel) -> int:
+    return sum(len(module._forward_hooks) for module in model.network.modules())
+
+
+def cross_sites(model: DiffusersModel) -> tuple[Any, ...]:
+    return tuple(site for site in model.sites if site.kind == "cross")
+
+
+def all_maps(model: DiffusersModel, picture: Image.Image) -> np.ndarray[Any, Any]:
+    """Every site's mean map of two tokens, as one vector."""
+    maps = visualize(model, picture, PROMPT)
+    return np.concatenate([record.tokens([1, 2]).numpy().ravel() for record in maps.records.values()])
+
+
+@pytest.fixture(params=["sd", "sdxl"])
+def model(request: pytest.FixtureRequest) -> DiffusersModel:
+    made: DiffusersModel = request.getfixturevalue(f"{request.param}_model")
+    return made
+
+
+def test_output_is_bit_identical_with_and_without_a_recording(model: DiffusersModel) -> None:
+    conditioning, latent = model.encode_prompt(PROMPT, (20, 12)), torch.randn(1, 4, 10, 6)
+    plain = model.denoise(latent, 7, conditioning)
+    with record(model.network, model.sites, latent_size=(10, 6)):
+        watched = model.denoise(latent, 7, conditioning)
+    assert torch.equal(plain, watched)
+    assert hook_count(model) == 0
+
+
+def test_maps_are_what_the_layers_own_attention_gives(model: DiffusersModel, picture: Image.Image) -> None:
+    """The probabilities that diffusers' eager processor computes, caught inside it."""
+    from diffusers.models.attention_processor import AttnProcessor
+
+    fused = visualize(model, picture, PROMPT)
+    model.network.set_attn_processor(AttnProcessor())
+    site = cross_sites(model)[-1]
+    layer = model.network.get_submodule(site.name)
+    caught: list[torch.Tensor] = []
+    original = layer.get_attention_scores
+
+    def catch(*args: Any) -> torch.Tensor:
+        caught.append(original(*args))
+        return caught[-1]
+
+    layer.get_attention_scores = catch  # type: ignore[assignment]
+    eager = visualize(model, picture, PROMPT)
+    visualize_again = model.denoise(
+        model.encode_image(_pixels(picture)), 1, model.encode_prompt(PROMPT, picture.size[::-1])
+    )
+    assert torch.isfinite(visualize_again).all()
+    expected = caught[-1].mean(0).T.reshape(77, *site.grid(eager.latent_size))
+    for maps in (fused, eager):
+        assert torch.allclose(maps.records[site.name].tokens(range(77)), expected, atol=1e-6)
+
+
+def _pixels(picture: Image.Image) -> torch.Tensor:
+    array = np.asarray(picture, dtype=np.float32) / 127.5 - 1
+    return torch.from_numpy(array).permute(2, 0, 1)[None]
+
+
+def test_the_latent_is_the_scaled_mode(sd_model: DiffusersModel) -> None:
+    pixels = torch.rand(1, 3, 16, 8) * 2 - 1
+    with torch.no_grad():
+        mean = sd_model.pipeline.vae.encode(pixels).latent_dist.mean
+    assert torch.equal(sd_model.encode_image(pixels), mean * 0.5)
+
+
+def test_a_latent_with_its_own_mean_and_deviation(sd_model: DiffusersModel) -> None:
+    pixels = torch.rand(1, 3, 16, 8) * 2 - 1
+    plain = sd_model.encode_image(pixels)
+    sd_model.pipeline.vae.register_to_config(latents_mean=[1.0, 0, 0, 0], latents_std=[2.0, 1, 1, 4])
+    expected = (plain - torch.tensor([0.5, 0, 0, 0]).view(1, 4, 1, 1)) / torch.tensor([2.0, 1, 1, 4]).view(
+        1, 4, 1, 1
+    )
+    assert torch.allclose(sd_model.encode_image(pixels), expected, atol=1e-6)
+
+
+def test_a_half_precision_vae_that_overflows_runs_in_float32(sd_model: DiffusersModel) -> None:
+    vae = sd_model.pipeline.vae.half()
+    vae.register_to_config(force_upcast=True)
+    seen: list[torch.dtype] = []
+    handle = vae.encoder.conv_in.register_forward_pre_hook(lambda module, given: seen.append(given[0].dtype))
+    latent = sd_model.encode_image(torch.zeros(1, 3, 16, 8))
+    handle.remove()
+    assert seen == [torch.float32]
+    assert latent.dtype == torch.float32
+    assert vae.dtype == torch.float16
+
+
+def test_half_precision_keeps_half_precision(sd_pipeline: Any, picture: Image.Image) -> None:
+    maps = visualize(DiffusersModel(sd_pipeline.to(torch.bfloat16)), picture, PROMPT)
+    first = next(iter(maps.records.values()))
+    assert first.query.dtype == torch.float32  # type: ignore[attr-defined]
+    sd_pipeline.unet.half()
+    conditioning = DiffusersModel(sd_pipeline).encode_prompt("hat", (16, 8))
+    assert conditioning.context.dtype == torch.bfloat16
+
+
+def test_short_prompts_are_encoded_as_the_pipeline_does(model: DiffusersModel) -> None:
+    context = model.encode_prompt(PROMPT, (20, 12)).context
+    encoded = model.pipeline.encode_prompt(
+        PROMPT, device="cpu", num_images_per_prompt=1, do_classifier_free_guidance=False
+    )
+    assert torch.allclose(context, encoded[0], atol=1e-6)
+    if len(encoded) == 4:
+        extra = model.encode_prompt(PROMPT, (20, 12)).extra
+        assert torch.allclose(extra["text_embeds"], encoded[2], atol=1e-6)
+        assert extra["time_ids"].tolist() == [[20, 12, 0, 0, 20, 12]]
+
+
+def test_chunks_are_encoded_each_by_itself_and_joined(model: DiffusersModel) -> None:
+    first, second = " ".join(["hat"] * 75), "red neck"
+    whole = model.encode_prompt(f"{first} {second}", (20, 12))
+    assert len(whole.tokens) == whole.context.shape[1] == 154
+    parts = [model.encode_prompt(part, (20, 12)) for part in (first, second)]
+    assert torch.allclose(whole.context, torch.cat([part.context for part in parts], 1), atol=1e-5)
+    if "text_embeds" in whole.extra:
+        assert torch.allclose(whole.extra["text_embeds"], parts[0].extra["text_embeds"], atol=1e-5)
+    assert whole.tokens[78].text == "red"
+
+
+def test_ten_thousand_words(model: DiffusersModel) -> None:
+    picture = Image.new("RGB", (8, 16))
+    maps = visualize(model, picture, "red " * 9_999 + "neck")
+    assert len(maps.tokens) == 77 * 134
+    assert len(maps.words) == 10_000
+    (word,) = maps.find_words("neck")
+    assert word.tokens == (133 * 77 + 25,)
+    assert 0 < maps.heat_map("neck").values.max() < 0.01
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["😀👩🏽‍🚀 hat", "שלום hat עולם", "مرحبا hat", "日本 hat", "\u202ehat\u202c", "<|endoftext|> hat"],
+)
+def test_prompts_in_any_script(prompt: str, sd_model: DiffusersModel) -> None:
+    maps = visualize(sd_model, Image.new("RGB", (8, 16)), prompt)
+    assert "hat" in [word.text for word in maps.words]
+    joined = "".join(word.text for word in maps.words)
+    assert joined == "".join(prompt.split())
+    for word in maps.words:
+        assert word in maps.find_words([word.text])
+
+
+def test_padding_is_each_tokenizers_own(sdxl_model: DiffusersModel) -> None:
+    seen: list[torch.Tensor] = []
+    for encoder in (sdxl_model.pipeline.text_encoder, sdxl_model.pipeline.text_encoder_2):
+        encoder.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    sdxl_model.encode_prompt("hat", (16, 8))
+    pads = [int(ids[0, -1]) for ids in seen]
+    assert pads == [t.pad_token_id for t in (sdxl_model.pipeline.tokenizer, sdxl_model.pipeline.tokenizer_2)]
+    assert pads[0] != pads[1]
+
+
+def test_a_concept_of_several_vectors_is_several_tokens(sd_model: DiffusersModel) -> None:
+    pipeline = sd_model.pipeline
+    pipeline.load_textual_inversion({"<thing>": torch.randn(2, 16)}, token="<thing>")
+    tokens = [token for token in sd_model.tokenize("a <thing> hat") if token.special is None]
+    assert [token.text for token in tokens] == ["a", "<thing>", "<thing>_1", "hat"]
+    assert [token.word for token in tokens] == [0, 1, 2, 3]
+
+
+def test_attention_slicing_gives_the_same_maps(model: DiffusersModel, picture: Image.Image) -> None:
+    before = all_maps(model, picture)
+    model.pipeline.enable_attention_slicing(1)
+    assert np.allclose(all_maps(model, picture), before, atol=1e-6)
+
+
+def test_lora_changes_maps_while_it_is_on(sd_model: DiffusersModel, picture: Image.Image) -> None:
+    from peft import LoraConfig
+
+    plain = all_maps(sd_model, picture)
+    config = LoraConfig(r=2, init_lora_weights=False, target_modules=["to_q", "to_k"])
+    sd_model.network.add_adapter(config, "style")  # type: ignore[operator]
+    with_lora = all_maps(sd_model, picture)
+    assert np.abs(with_lora - plain).max() > 1e-4
+    assert sd_model.notes == ("LoRA active: style",)
+    sd_model.pipeline.disable_lora()
+    assert np.array_equal(all_maps(sd_model, picture), plain)
+    sd_model.pipeline.enable_lora()
+    assert np.array_equal(all_maps(sd_model, picture), with_lora)
+
+
+def test_sequential_offload_survives_leaving_early(
+    model: DiffusersModel, picture: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from accelerate import cpu_offload
+
+    conditioning, latent = model.encode_prompt(PROMPT, (20, 12)), torch.randn(1, 4, 10, 6)
+    before, output = all_maps(model, picture), model.denoise(latent, 3, conditioning)
+    # What enable_sequential_cpu_offload does to each part; diffusers itself asks for an accelerator first.
+    for part in model.pipeline.components.values():
+        if isinstance(part, torch.nn.Module):
+            cpu_offload(part, torch.device("cpu"), offload_buffers=len(part._parameters) > 0)
+    assert model.pipeline.unet.device.type == "meta"
+    mid = visualize(model, picture, PROMPT, sites="mid")
+    assert len(mid.records) < len(cross_sites(model))
+    assert np.array_equal(all_maps(model, picture), before)
+    assert torch.equal(model.denoise(latent, 3, conditioning), output)
+    assert all(parameter.device.type == "meta" for parameter in model.network.parameters())
+
+
+def test_model_offload_sends_weights_back_after_leaving_early(
+    sd_model: DiffusersModel, picture: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freed: list[int] = []
+    monkeypatch.setattr(sd_model.pipeline, "maybe_free_model_hooks", lambda: freed.append(1))
+    visualize(sd_model, picture, PROMPT, sites="mid")
+    assert len(freed) == 3  # after the image, the prompt, and the pass
+
+
+def ip_adapter_weights(unet: Any) -> dict[str, Any]:
+    """An IP-Adapter's state dict for this UNet, four image tokens of a five-channel image embedding."""
+    weights: dict[str, torch.Tensor] = {}
+    cross = [name for name in unet.attn_processors if name.endswith("attn2.processor")]
+    for number in range(len(cross)):
+        # Keys are numbered by the position among all processors, of which every second is cross-attention.
+        layer = unet.get_submodule(cross[number].removesuffix(".processor"))
+        for part in ("to_k_ip", "to_v_ip"):
+            weights[f"{2 * number + 1}.{part}.weight"] = torch.randn(layer.inner_dim, 16)
+    projection = {
+        "proj.weight": torch.randn(4 * 16, 5),
+        "proj.bias": torch.randn(4 * 16),
+        "norm.weight": torch.ones(16),
+        "norm.bias": torch.zeros(16),
+    }
+    return {"image_proj": projection, "ip_adapter": weights}
+
+
+def test_an_ip_adapter_shows_its_text_part_and_says_so(
+    sd_model: DiffusersModel, picture: Image.Image
+) -> None:
+    plain = visualize(sd_model, picture, PROMPT)
+    sd_model.network._load_ip_adapter_weights([ip_adapter_weights(sd_model.network)])  # type: ignore[operator]
+    maps = visualize(sd_model, picture, PROMPT)
+    assert "only the text part" in maps.provenance.notes[0]
+    names = [site.name for site in maps.sites]
+    assert all(maps.records[name].token_count == 77 for name in names)
+    # The first site comes before any image token has had an effect; the last after it.
+    assert torch.equal(maps.records[names[0]].tokens([2]), plain.records[names[0]].tokens([2]))
+    assert not torch.equal(maps.records[names[-1]].tokens([2]), plain.records[names[-1]].tokens([2]))
+
+
+def test_fused_projections_are_named(model: DiffusersModel, picture: Image.Image) -> None:
+    model.pipeline.fuse_qkv_projections(vae=False)
+    with pytest.raises(RecordingError, match="called to_q but not to_k: its projections are fused"):
+        visualize(model, picture, PROMPT)
+    model.pipeline.unfuse_qkv_projections(vae=False)
+    visualize(model, picture, PROMPT)
+
+
+def test_a_replaced_network_is_named(sd_model: DiffusersModel, picture: Image.Image) -> None:
+    unet = sd_model.network
+    unet.forward = lambda sample, *args, **kwargs: (sample,)  # type: ignore[method-assign]
+    with pytest.raises(RecordingError, match=r"compiled .* or replaced"):
+        visualize(sd_model, picture, PROMPT)
+    assert hook_count(sd_model) == 0
+
+
+def test_an_error_inside_the_forward_leaves_no_hook(sd_model: DiffusersModel, picture: Image.Image) -> None:
+    def fail(*args: Any) -> None:
+        raise ZeroDivisionError
+
+    handle = sd_model.network.mid_block.register_forward_pre_hook(fail)  # type: ignore[union-attr]
+    with pytest.raises(ZeroDivisionError):
+        visualize(sd_model, picture, PROMPT)
+    handle.remove()
+    assert hook_count(sd_model) == 0
+
+
+def test_rows(sd_model: DiffusersModel) -> None:
+    assert sd_model.rows(4, guided=True) == (2, 3)
+    assert sd_model.rows(1, guided=False) == (0,)
+
+
+def test_guided_rows_are_the_conditional_ones(sd_model: DiffusersModel) -> None:
+    """The pipeline's own guided forward, against one conditional pass on the latent it used."""
+    site = cross_sites(sd_model)[0]
+    seen: list[torch.Tensor] = []
+    handle = sd_model.network.register_forward_pre_hook(lambda module, given: seen.append(given[0][:1]))
+    rows = sd_model.rows(2, guided=True)
+    with record(sd_model.network, [site], latent_size=(8, 4), rows=rows) as guided:
+        sd_model.pipeline(
+            PROMPT, height=16, width=8, num_inference_steps=1, guidance_scale=5.0, output_type="latent"
+        )
+    handle.remove()
+    with record(sd_model.network, [site], latent_size=(8, 4), stop_early=True) as single:
+        sd_model.denoise(seen[0], 1, sd_model.encode_prompt(PROMPT, (16, 8)))
+    assert torch.allclose(guided.records()[site.name].key, single.records()[site.name].key, atol=1e-5)
+
+
+def test_defaults(sd_model: DiffusersModel, sdxl_model: DiffusersModel, sd_pipeline: Any) -> None:
+    assert (sd_model.default_sites, sd_model.multiple, sd_model.num_timesteps) == ("f4", 8, 1000)
+    assert (sdxl_model.default_sites, sdxl_model.multiple) == ("all", 4)
+    assert DiffusersModel(sd_pipeline, default_sites="OUT05").default_sites == "OUT05"
+    assert sd_model.alphas_cumprod[0] == pytest.approx(1 - 0.00085)
+
+
+def no_unet(pipeline: Any) -> None:
+    pipeline.unet = None
+
+
+def no_vae(pipeline: Any) -> None:
+    pipeline.vae = None
+
+
+def no_tokenizer(pipeline: Any) -> None:
+    pipeline.tokenizer = None
+
+
+def flow_schedule(pipeline: Any) -> None:
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    pipeline.scheduler = FlowMatchEulerDiscreteScheduler()
+
+
+def nine_channels(pipeline: Any) -> None:
+    pipeline.unet.register_to_config(in_channels=9)
+
+
+def long_text(pipeline: Any) -> None:
+    pipeline.text_encoder.config.max_position_embeddings = 512
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (no_unet, "StableDiffusionPipeline has no UNet .*SD1, SD2 and SDXL"),
+        (no_vae, "lacks a vae"),
+        (no_tokenizer, "lacks a text encoder"),
+        (flow_schedule, "FlowMatchEulerDiscreteScheduler, which has no alphas_cumprod"),
+        (nine_channels, "takes 9 channels and its VAE gives 4: an inpainting"),
+        (long_text, "is not CLIP's, of 77 positions"),
+    ],
+)
+def test_a_pipeline_of_another_kind_is_refused(change: Any, message: str, sd_pipeline: Any) -> None:
+    change(sd_pipeline)
+    with pytest.raises(ModelError, match=message):
+        DiffusersModel(sd_pipeline)
+
+
+def test_a_unet_without_cross_attention_is_refused(sd_pipeline: Any) -> None:
+    from diffusers import UNet2DConditionModel
+
+    sd_pipeline.unet = UNet2DConditionModel(
+        block_out_channels=(8,),
+        down_block_types=("DownBlock2D",),
+        up_block_types=("UpBlock2D",),
+        mid_block_type=None,
+        norm_num_groups=4,
+        cross_attention_dim=16,
+    )
+    with pytest.raises(ModelError, match="no cross-attention layers"):
+        DiffusersModel(sd_pipeline)

@@ -1,0 +1,120 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import vxa
+from vxa.errors import ModelError
+
+
+def test_a_folder_loads_and_gives_the_same_maps(sd_model: Any, tmp_path: Path, picture: Any) -> None:
+    sd_model.pipeline.save_pretrained(tmp_path / "model", safe_serialization=True)
+    loaded = vxa.load(tmp_path / "model")
+    assert loaded.name == str(tmp_path / "model")
+    assert loaded.sites == sd_model.sites
+    before = vxa.visualize(sd_model, picture, "hat").heat_map("hat")
+    after = vxa.visualize(loaded, picture, "hat").heat_map("hat")
+    assert np.allclose(before.values, after.values, atol=1e-6)
+
+
+def test_an_sdxl_folder_loads(sdxl_pipeline: Any, tmp_path: Path) -> None:
+    sdxl_pipeline.save_pretrained(tmp_path, safe_serialization=True)
+    assert vxa.load(str(tmp_path)).sites[-1].label == "OUT02.1"
+
+
+def test_a_pipeline_or_model_is_taken_as_it_is(sd_pipeline: Any) -> None:
+    model = vxa.load(sd_pipeline)
+    assert model.pipeline is sd_pipeline  # type: ignore[attr-defined]
+    assert model.name == "StableDiffusionPipeline"
+    assert vxa.load(model) is model
+
+
+@pytest.mark.parametrize("name", ["m.ckpt", "m.pt", "folder/m.BIN", "m.pth"])
+def test_a_pickle_checkpoint_is_refused_unread(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"cos\nsystem\n")
+    with pytest.raises(ModelError, match=r"pickle checkpoint.*convert it to .safetensors"):
+        vxa.load(path)
+
+
+def test_a_folder_with_pickled_weights_is_refused(sd_pipeline: Any, tmp_path: Path) -> None:
+    sd_pipeline.save_pretrained(tmp_path, safe_serialization=True)
+    weights = tmp_path / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.unlink()
+    torch.save(sd_pipeline.unet.state_dict(), tmp_path / "unet" / "diffusion_pytorch_model.bin")
+    with pytest.raises(ModelError, match="safetensors"):
+        vxa.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("nowhere", "there is no model at 'nowhere'; give \"papercut\", a diffusers folder"),
+        (" ", "the model's name is empty"),
+        ("./no/folder", "there is no model at"),
+        ("/no/file.safetensors", "there is no model at"),
+        ("owner/file.safetensors", "there is no model at"),
+        ("a\0b", "there is no model at"),
+        ("x" * 5000, "there is no model at"),
+        (None, "a NoneType is not a model"),
+        (torch.nn.Linear(1, 1), "a Linear is not a model"),
+    ],
+)
+def test_a_source_that_is_not_there(source: Any, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        vxa.load(source)
+
+
+def test_files_that_are_no_model(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    with pytest.raises(ModelError, match="holds no diffusers model"):
+        vxa.load(tmp_path)
+    (tmp_path / "notes.txt").write_text("not a model")
+    with pytest.raises(ModelError, match="is not a model"):
+        vxa.load(tmp_path / "notes.txt")
+    (tmp_path / "broken.safetensors").write_bytes(b"not a model")
+    with pytest.raises(ModelError, match=r"cannot load a model from .*broken\.safetensors"):
+        vxa.load(tmp_path / "broken.safetensors")
+    save_file({"weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(ModelError, match="no Stable Diffusion checkpoint"):
+        vxa.load(tmp_path / "other.safetensors")
+    (tmp_path / "model_index.json").write_text("{")
+    with pytest.raises(ModelError, match="cannot load a model from"):
+        vxa.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [("cond_stage_model.x", "StableDiffusionPipeline"), ("conditioner.x", "StableDiffusionXLPipeline")],
+)
+def test_a_single_file_is_known_by_its_keys(
+    key: str, kind: str, tmp_path: Path, sd_pipeline: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights' conversion is diffusers' own; what is ours is which pipeline is asked."""
+    import diffusers
+    from safetensors.torch import save_file
+
+    path = tmp_path / "model.safetensors"
+    save_file({"model.diffusion_model.out.weight": torch.zeros(1), key: torch.zeros(1)}, path)
+    asked = []
+
+    def from_single_file(cls: type, source: str) -> Any:
+        asked.append((cls.__name__, source))
+        return sd_pipeline
+
+    for name in ("StableDiffusionPipeline", "StableDiffusionXLPipeline"):
+        monkeypatch.setattr(getattr(diffusers, name), "from_single_file", classmethod(from_single_file))
+    assert vxa.load(path).name == str(path)
+    assert asked == [(kind, str(path))]
+
+
+def test_a_hub_id_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match="cannot load a model from vxa-no-such-owner/model"):
+        vxa.load("vxa-no-such-owner/model")

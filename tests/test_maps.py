@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vxa.attention.site import Site
+from vxa.errors import HeadError, SettingError, SiteError, TokenIndexError, WordError
+from vxa.maps import DEFAULT_THRESHOLD, AttentionMaps, HeatMap, Provenance
+from vxa.tokens import Token
+
+
+class Known:
+    """A site's record with values given by hand: [heads, tokens, height, width]."""
+
+    def __init__(self, values: Tensor) -> None:
+        self.values = values
+
+    @property
+    def heads(self) -> int:
+        return self.values.shape[0]
+
+    @property
+    def token_count(self) -> int:
+        return self.values.shape[1]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        return (self.values.shape[2], self.values.shape[3])
+
+    def tokens(self, indices: Any, heads: Any = None) -> Tensor:
+        chosen = self.values if heads is None else self.values[list(heads)]
+        return chosen[:, list(indices)].mean(0)
+
+
+def token(index: int, text: str, word: int | None, special: Any = None) -> Token:
+    return Token(index, index, text, word, special)
+
+
+TOKENS = (
+    token(0, "<bos>", None, "bos"),
+    token(1, "red", 0),
+    token(2, "scar", 1),
+    token(3, "f", 1),
+    token(4, "<eos>", None, "eos"),
+    token(5, "<pad>", None, "pad"),
+)
+WIDE = Site("wide", "cross", "down", 0, 2, 2, "IN04")
+TALL = Site("tall", "cross", "up", 1, 1, 1, "OUT05")
+
+
+def make_maps(**changes: Any) -> AttentionMaps:
+    """A 2×3 site of two heads, and a 4×6 site of one, for a latent of 4×6."""
+    coarse = torch.arange(2 * 6 * 6, dtype=torch.float32).view(2, 6, 2, 3)
+    fine = torch.arange(6 * 24, dtype=torch.float32).view(1, 6, 4, 6)
+    given: dict[str, Any] = {
+        "sites": (WIDE, TALL),
+        "tokens": TOKENS,
+        "image_size": (32, 48),
+        "extent": (1.0, 1.0),
+        "latent_size": (4, 6),
+        "provenance": Provenance("model", "red scarf", 1, "none", 0),
+        "records": {"wide": Known(coarse), "tall": Known(fine)},
+        "default_sites": "down",
+    }
+    return AttentionMaps(**{**given, **changes})
+
+
+def head_mean(index: int) -> np.ndarray[Any, Any]:
+    """The coarse site's mean over its two heads: 6·index + 18 + 0 … 5."""
+    return np.arange(6, dtype=np.float32).reshape(2, 3) + 6 * index + 18
+
+
+def test_a_word_is_the_mean_of_its_tokens_and_heads() -> None:
+    heat = make_maps().heat_map("scarf")
+    assert np.array_equal(heat.values, head_mean(2) / 2 + head_mean(3) / 2)
+    assert heat.values.dtype == np.float32
+    assert (heat.words, heat.tokens, heat.sites, heat.scale) == (("scarf",), (2, 3), ("IN04",), "probability")
+
+
+def test_words_weigh_the_same_however_many_tokens_they_have() -> None:
+    maps = make_maps()
+    expected = (maps.heat_map("red").values + maps.heat_map("scarf").values) / 2
+    assert np.allclose(maps.heat_map("red, scarf").values, expected)
+    assert np.allclose(maps.heat_map(["red", "scarf", "red"]).values, expected)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "indices"),
+    [
+        (None, [1, 2, 3]),
+        ("", [1, 2, 3]),
+        ("all", [1, 2, 3, 4, 5]),
+        ("0, 2-3", [0, 2, 3]),
+        (0, [0]),
+        ([3, 3, 1], [3, 1]),
+        ((np.int64(5),), [5]),
+    ],
+)
+def test_tokens(tokens: Any, indices: list[int]) -> None:
+    heat = make_maps().heat_map(tokens=tokens)
+    assert heat.tokens == tuple(indices)
+    assert np.allclose(heat.values, np.mean([head_mean(i) for i in indices], axis=0))
+
+
+@pytest.mark.parametrize(
+    ("heads", "offset"),
+    [(None, 18), ("mean", 18), ("", 18), (0, 0), ("1", 36), ("0, 1", 18), ([1], 36), ("0-1", 18)],
+)
+def test_heads(heads: Any, offset: int) -> None:
+    assert np.array_equal(make_maps().heat_map(tokens=1, heads=heads).values, head_mean(1) - 18 + offset)
+
+
+def test_sites_are_averaged_on_the_largest_grid() -> None:
+    maps = make_maps()
+    coarse, fine = (maps.heat_map("red", sites=site) for site in ("IN04", "OUT05"))
+    both = maps.heat_map("red", sites="all")
+    assert both.values.shape == (4, 6)
+    assert np.allclose(both.values, (coarse.upsampled(4, 6) + fine.values) / 2)
+    assert both.sites == ("IN04", "OUT05")
+    assert np.array_equal(maps.heat_map("red", sites=["tall"]).values, fine.values)
+    assert np.array_equal(maps.heat_map("red", sites="4x6").values, fine.values)
+
+
+def test_the_original_formula_by_hand() -> None:
+    heat = make_maps().heat_map("scarf", normalize="original")
+    total = 2 * (head_mean(2) + head_mean(3))  # both heads, both tokens
+    assert np.allclose(heat.values, total / total.max())
+    assert heat.scale == "original"
+    one = make_maps().heat_map("scarf", heads=1, normalize="original").values
+    assert np.allclose(one, (head_mean(2) + head_mean(3) + 36) / (head_mean(2) + head_mean(3) + 36).max())
+
+
+@pytest.mark.parametrize(
+    ("question", "error", "message"),
+    [
+        ({"words": "scrf"}, WordError, "did you mean scarf"),
+        ({"words": "red", "tokens": "1"}, SettingError, "both words 'red' and tokens '1'"),
+        ({"tokens": "6"}, TokenIndexError, "from 0 .* to 5"),
+        ({"tokens": -1}, TokenIndexError, "token index -1 .* from 0 to 5"),
+        ({"tokens": [1.0]}, TokenIndexError, r"token index 1\.0"),
+        ({"tokens": [True]}, TokenIndexError, "token index True"),
+        ({"tokens": []}, TokenIndexError, "no token index was given"),
+        ({"sites": "mid"}, SiteError, "the sites are IN04, OUT05"),
+        ({"heads": 2}, HeadError, "head 2 .* from 0 to 1"),
+        ({"heads": "a"}, HeadError, "heads 'a' cannot be read"),
+        ({"heads": "1", "sites": "all"}, HeadError, "numbers from 0 to 0"),
+        ({"normalize": "max"}, SettingError, "normalize 'max' is unknown"),
+        ({"normalize": "original", "sites": "all"}, SiteError, "2 are chosen; give one of: IN04, OUT05"),
+    ],
+)
+def test_a_question_that_has_no_answer(question: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make_maps().heat_map(**question)
+
+
+def test_a_blank_beside_a_choice_is_no_choice() -> None:
+    maps = make_maps()
+    assert maps.heat_map(words=" ", tokens="1").tokens == (1,)
+    assert maps.heat_map(words="red", tokens=" ").tokens == (1,)
+
+
+def test_a_prompt_without_tokens_can_be_asked_by_index() -> None:
+    maps = make_maps(tokens=(TOKENS[0], TOKENS[4]))
+    with pytest.raises(TokenIndexError, match="no tokens of its own"):
+        maps.heat_map()
+    assert maps.heat_map(tokens="0-1").tokens == (0, 1)
+
+
+def test_names() -> None:
+    maps = make_maps()
+    assert maps.site_names == ("wide", "tall")
+    assert maps.site_labels == ("IN04", "OUT05")
+    assert [word.text for word in maps.words] == ["red", "scarf"]
+
+
+def make_heat(values: Any, extent: tuple[float, float] = (1.0, 1.0)) -> HeatMap:
+    return HeatMap(np.array(values, np.float32), (8, 12), extent)
+
+
+def test_values_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        make_heat([[1, 2]]).values[0, 0] = 3
+
+
+def test_upsampled_to_the_image_by_default() -> None:
+    heat = make_heat([[0, 1, 2], [3, 4, 5]])
+    assert heat.upsampled().shape == (8, 12)
+    assert heat.upsampled(5, 7).dtype == np.float32
+    nearest = heat.upsampled(4, 6, resample="nearest")
+    assert np.array_equal(nearest, np.kron([[0, 1, 2], [3, 4, 5]], np.ones((2, 2))))
+    assert np.allclose(make_heat(np.full((2, 3), 0.25)).upsampled(9, 4), 0.25)
+
+
+def test_the_padding_is_cropped_at_fractions_of_a_cell() -> None:
+    values = [[1, 1, 9, 9], [1, 1, 9, 9], [7, 7, 7, 7]]
+    heat = make_heat(values, extent=(2 / 3, 5 / 8))  # two rows, two and a half columns
+    nearest = heat.upsampled(4, 10, resample="nearest")
+    assert np.array_equal(nearest, np.repeat([[1, 1, 1, 1, 1, 1, 1, 1, 9, 9]], 4, axis=0))
+
+
+def test_bicubic_follows_a_slope_and_never_goes_below_zero() -> None:
+    rows = make_heat(np.repeat(np.arange(6.0)[:, None], 2, axis=1)).upsampled(12, 2)
+    assert np.allclose(rows[4:8, 0], [1.75, 2.25, 2.75, 3.25], atol=1e-5)
+    spike = make_heat([[0, 0, 0, 1, 0, 0, 0]]).upsampled(1, 70)
+    assert spike.min() == 0
+    assert spike.max() > 0.5
+
+
+def test_mask_is_a_fraction_of_the_maximum() -> None:
+    heat = make_heat([[0, 0.1, 0.2], [0.2, 0.3, 0.4]])
+    full = heat.upsampled(6, 9)
+    assert np.array_equal(heat.mask(6, 9, 0.5), full >= 0.5 * full.max())
+    assert np.array_equal(heat.mask(6, 9), full >= DEFAULT_THRESHOLD * full.max())
+    assert heat.mask().shape == (8, 12)
+    assert heat.mask(6, 9, 0).sum() == (full > 0).sum()
+    assert not make_heat([[0, 0]]).mask().any()
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+def test_a_threshold_that_is_no_fraction(threshold: float) -> None:
+    with pytest.raises(SettingError, match="give 0 to 1"):
+        make_heat([[1]]).mask(threshold=threshold)
+
+
+def test_sizes_and_resampling_that_are_not_allowed() -> None:
+    with pytest.raises(SettingError, match="cannot be 0×5"):
+        make_heat([[1]]).upsampled(0, 5)
+    with pytest.raises(SettingError, match="use one of: bicubic, nearest"):
+        make_heat([[1]]).upsampled(resample="cubic")  # type: ignore[arg-type]

@@ -28,12 +28,23 @@ SUPPORTS = tuple(n.name for n in NOUNS.values() if n.top is not None)
 HOLDABLE = tuple(n.name for n in NOUNS.values() if n.holdable)
 
 
+def words_for(stage: Stage, prop: Prop, share: float) -> tuple[str, ...]:
+    """The adjectives for one thing, by chance."""
+    return adjectives_of(prop.noun, prop.colour, prop.pattern, prop.ground, stage.rng, share)
+
+
 def phrase(stage: Stage, prop: Prop, det: str = "a") -> Node:
     """The noun phrase for one thing, with some of its looks."""
     compound = "apple" if prop.pose == "apple" else ""
     share = 0.3 if compound else 0.8
     mass = prop.noun in MASS
-    return noun_phrase(prop.noun, [stage.props.index(prop)], adjectives_of(prop, stage.rng, share), "" if mass else det, compound=compound)
+    return noun_phrase(
+        prop.noun,
+        [stage.props.index(prop)],
+        words_for(stage, prop, share),
+        "" if mass else det,
+        compound=compound,
+    )
 
 
 def pose_of(stage: Stage, noun: str) -> str:
@@ -57,7 +68,13 @@ def settle(stage: Stage, root: Node, relation: str) -> Node:
             continue
         words = () if prop.noun == "night" or rng.random() < 0.5 or not prop.colour else (prop.colour,)
         floor = prop.noun in FLOORS
-        case = "in" if prop.noun == "snow" else "on" if floor else {"sky": "under", "night": "at", "wall": "against"}[prop.noun]
+        case = (
+            "in"
+            if prop.noun == "snow"
+            else "on"
+            if floor
+            else {"sky": "under", "night": "at", "wall": "against"}[prop.noun]
+        )
         det = "" if prop.noun == "night" else "the" if floor else "a"
         node = noun_phrase(prop.noun, [stage.props.index(prop)], words, det)
         if prop.noun == "night" and rng.random() < 0.4:
@@ -94,7 +111,9 @@ def pair(stage: Stage) -> Node:
         extra = phrase(stage, stage.put(air, stage.air(air)))
         anchor = root if root.upos == "NOUN" else root.before[0]
         coordinate([anchor, extra], commas=False)
-        root.things = tuple(dict.fromkeys((*root.things, *extra.things))) if root is not anchor else root.things
+        root.things = (
+            tuple(dict.fromkeys((*root.things, *extra.things))) if root is not anchor else root.things
+        )
         return root
     return settle(stage, root, "obl" if root.upos == "VERB" else "nmod")
 
@@ -102,7 +121,9 @@ def pair(stage: Stage) -> Node:
 def _beside(stage: Stage) -> Node:
     nouns = stage.rng.sample(ON_FLOOR, 2)
     left, right = put_row(stage, nouns)
-    subject, other, word = stage.rng.choice(((left, right, "left"), (right, left, "right"), (left, right, "next to"), (right, left, "next to")))
+    subject, other, word = stage.rng.choice(
+        ((left, right, "left"), (right, left, "right"), (left, right, "next to"), (right, left, "next to"))
+    )
     root, relation = stand(stage, subject, phrase(stage, subject))
     root.after.append(put_before(phrase(stage, other), word).as_(relation))
     return root
@@ -110,7 +131,10 @@ def _beside(stage: Stage) -> Node:
 
 def _on(stage: Stage) -> Node:
     support = stage.rng.choice(SUPPORTS)
-    noun = stage.rng.choice([n for n in ON_FLOOR if n in (*PETS, "cup", "ball", "bird", "flower", "fish")] + ["hat", "crown", "scarf"])
+    noun = stage.rng.choice(
+        [n for n in ON_FLOOR if n in (*PETS, "cup", "ball", "bird", "flower", "fish")]
+        + ["hat", "crown", "scarf"]
+    )
     [below] = put_row(stage, [support], 1.1)
     [above] = put_upon(stage, below, [noun])
     root, relation = stand(stage, above, phrase(stage, above))
@@ -128,7 +152,11 @@ def put_upon(stage: Stage, support: Prop, nouns: list[str]) -> list[Prop]:
     lead = 0.16 if support.noun == "bed" else 0.06
     room = support.width * (0.9 - lead)
     shrink = min(1.0, max(room, 60) / sum(w for w, _ in sizes), (ground - 4) / max(h for _, h in sizes))
-    left = support.box[0] + support.width * lead + max(0, room - shrink * sum(w for w, _ in sizes)) * stage.rng.random()
+    left = (
+        support.box[0]
+        + support.width * lead
+        + max(0, room - shrink * sum(w for w, _ in sizes)) * stage.rng.random()
+    )
     props = []
     for noun, pose, (w, h) in zip(nouns, poses, sizes, strict=True):
         props.append(stage.put(noun, (left, ground - h * shrink, left + w * shrink, ground), pose=pose))
@@ -176,14 +204,16 @@ def look_alikes(stage: Stage) -> Node:
     """One noun several times with different looks, on a bed at times: "a gray cat and a white cat and a dog"."""
     rng = stage.rng
     noun = rng.choice((*PETS, "car", "ball", "cup", "flower", "house", "fish"))
-    nouns = [noun, noun] + ([rng.choice([n for n in (*PETS, "ball") if n != noun])] if rng.random() < 0.5 else [])
+    nouns = [noun, noun] + (
+        [rng.choice([n for n in (*PETS, "ball") if n != noun])] if rng.random() < 0.5 else []
+    )
     on_bed = noun in PETS and rng.random() < 0.5
     if on_bed:
         [bed] = put_row(stage, ["bed"], 1.3)
         props = put_upon(stage, bed, nouns)
     else:
         props = put_row(stage, nouns)
-    nodes = [noun_phrase(p.noun, [stage.props.index(p)], adjectives_of(p, rng, 1.0)) for p in props]
+    nodes = [noun_phrase(p.noun, [stage.props.index(p)], words_for(stage, p, 1.0)) for p in props]
     root = coordinate(nodes, commas=False if len(nodes) < 3 else rng.random() < 0.4)
     if on_bed:
         root.after.append(put_before(phrase(stage, bed), "on").as_("nmod"))
@@ -194,13 +224,33 @@ def look_alikes(stage: Stage) -> Node:
 def count(stage: Stage) -> Node:
     """Two to four of one kind and one look: "three red balls", sometimes with something else."""
     rng = stage.rng
-    noun, many = rng.choice(("ball", "star", "flower", "cup", "tree", "cat", "dog", "balloon", "bird", "fish", "car", "cactus")), rng.choice((2, 2, 3, 3, 4))
+    noun, many = (
+        rng.choice(
+            (
+                "ball",
+                "star",
+                "flower",
+                "cup",
+                "tree",
+                "cat",
+                "dog",
+                "balloon",
+                "bird",
+                "fish",
+                "car",
+                "cactus",
+            )
+        ),
+        rng.choice((2, 2, 3, 3, 4)),
+    )
     look = stage.look(noun)
     if noun in IN_AIR:
         props = [stage.put(noun, stage.air(noun), look) for _ in range(many)]
     else:
         props = [stage.put(noun, box, look) for box in stage.row([(noun, "")] * many, 0.95)]
-    root = noun_phrase(noun, [stage.props.index(p) for p in props], adjectives_of(props[0], rng), many=many)
+    root = noun_phrase(
+        noun, [stage.props.index(p) for p in props], words_for(stage, props[0], 0.8), many=many
+    )
     if noun in IN_AIR and rng.random() < 0.6:
         [extra] = put_row(stage, [rng.choice(ON_FLOOR)])
         return coordinate([root, phrase(stage, extra)], commas=False)
@@ -211,7 +261,9 @@ def figure(stage: Stage) -> Node:
     """A girl or a boy with what is worn and held, and perhaps a pet: sentences with verbs and pronouns."""
     rng = stage.rng
     who = rng.choice(("girl", "boy"))
-    worn = {n: stage.look(n) for n in rng.sample(("hat", "crown", "glasses", "scarf"), rng.choice((0, 1, 1, 2)))}
+    worn = {
+        n: stage.look(n) for n in rng.sample(("hat", "crown", "glasses", "scarf"), rng.choice((0, 1, 1, 2)))
+    }
     if "hat" in worn:
         worn.pop("crown", None)
     pet = rng.choice((*PETS, "")) if rng.random() < 0.45 else ""
@@ -224,7 +276,7 @@ def figure(stage: Stage) -> Node:
     root = _describe(stage, who, parts, sorted(worn), held)
     if animal:
         owner = root if root.upos == "NOUN" else root.before[0]
-        other = noun_phrase(animal.noun, [stage.props.index(animal)], adjectives_of(animal, rng, 0.7), det="")
+        other = noun_phrase(animal.noun, [stage.props.index(animal)], words_for(stage, animal, 0.7), det="")
         other.before.insert(0, possessive(owner, who))
         if root.upos == "NOUN" and rng.random() < 0.6:
             return settle(stage, coordinate([root, other], commas=False), "nmod")
@@ -301,13 +353,17 @@ def two_people(stage: Stage) -> Node:
 def as_list(stage: Stage, root: Node) -> Node:
     """The same scene as prompts are often written, a comma list: "red hat, neck, blue sky"."""
     rng = stage.rng
-    entries = [bare(node) for node in root.walk() if node.upos == "NOUN" and node.things and node.relation != "compound"]
+    entries = [
+        bare(node)
+        for node in root.walk()
+        if node.upos == "NOUN" and node.things and node.relation != "compound"
+    ]
     named = {thing for entry in entries for thing in entry.things}
     people = sum(p.noun in ("girl", "boy") for p in stage.props)
     for i, prop in enumerate(stage.props):
         part = people == 1 and prop.noun in ("hair", "neck", "shirt")
         if i not in named and ((part and rng.random() < 0.6) or (prop.ground and rng.random() < 0.5)):
-            entries.append(noun_phrase(prop.noun, [i], adjectives_of(prop, rng, 0.6), det=""))
+            entries.append(noun_phrase(prop.noun, [i], words_for(stage, prop, 0.6), det=""))
     rng.shuffle(entries)
     return enumeration(entries[:9])
 
@@ -319,7 +375,13 @@ def bare(node: Node) -> Node:
 
 
 KINDS: tuple[tuple[Callable[[Stage], Node], int], ...] = (
-    (lone, 17), (pair, 26), (several, 15), (look_alikes, 9), (count, 9), (figure, 20), (two_people, 4),
+    (lone, 17),
+    (pair, 26),
+    (several, 15),
+    (look_alikes, 9),
+    (count, 9),
+    (figure, 20),
+    (two_people, 4),
 )
 
 

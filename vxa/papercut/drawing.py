@@ -19,8 +19,13 @@ SIZE = 256
 OVERSAMPLE = 3
 
 FIXED: dict[str, Colour] = {
-    "ink": (48, 44, 48), "paper": (246, 243, 236), "wood": (140, 96, 62), "leaf": (84, 150, 76),
-    "gold": (240, 184, 60), "apple": (206, 56, 56), "glass": (196, 224, 236),
+    "ink": (48, 44, 48),
+    "paper": (246, 243, 236),
+    "wood": (140, 96, 62),
+    "leaf": (84, 150, 76),
+    "gold": (240, 184, 60),
+    "apple": (206, 56, 56),
+    "glass": (196, 224, 236),
 }
 SKINS: tuple[Colour, ...] = ((246, 214, 188), (228, 182, 146), (190, 136, 100), (134, 90, 66))
 
@@ -76,7 +81,9 @@ class Canvas:
         """A colour under the scene's light."""
         return tuple(min(255, round(c * self.style.brightness)) for c in colour)  # type: ignore[return-value]
 
-    def fill(self, number: int, colour: Colour, top: float, marks: Iterable[tuple[Sequence[float], Colour]] = ()) -> None:
+    def fill(
+        self, number: int, colour: Colour, top: float, marks: Iterable[tuple[Sequence[float], Colour]] = ()
+    ) -> None:
         """Cover everything below `top` with a ground; `marks` are small boxes of texture on it."""
         box = (0, round(top * OVERSAMPLE), SIZE * OVERSAMPLE, SIZE * OVERSAMPLE)
         pen = ImageDraw.Draw(self.colours)
@@ -111,7 +118,12 @@ class Canvas:
         self.colours.paste((20, 18, 26), mask=shifted)
 
     def _paint(self, item: Item, outlines: list[tuple[list[tuple[float, float]], str]]) -> None:
-        sheets = {"main": item.colour, "shade": shaded(item.colour, 0.72), "light": shaded(item.colour, 1.45), **FIXED}
+        sheets = {
+            "main": item.colour,
+            "shade": shaded(item.colour, 0.72),
+            "light": shaded(item.colour, 1.45),
+            **FIXED,
+        }
         pen = ImageDraw.Draw(self.colours)
         width = round(self.style.outline * OVERSAMPLE)
         for points, tone in outlines:
@@ -135,7 +147,9 @@ class Canvas:
         pixels = np.asarray(self.colours.reduce(OVERSAMPLE), dtype=np.float32)
         # RandomState's stream never changes between numpy releases; Generator's may.
         grain = np.random.RandomState(grain_seed).standard_normal((SIZE, SIZE, 1)).astype(np.float32)
-        return Image.fromarray((pixels + 255 * self.style.grain * grain).round().clip(0, 255).astype(np.uint8))
+        return Image.fromarray(
+            (pixels + 255 * self.style.grain * grain).round().clip(0, 255).astype(np.uint8)
+        )
 
     def coverage(self, numbers: Iterable[int]) -> np.ndarray:
         """Bool [256, 256]: the pixels of which these things show at least one half."""
@@ -153,7 +167,9 @@ def _stripes(pen: ImageDraw.ImageDraw, size: tuple[int, ...], left: int, top: in
 def _dots(pen: ImageDraw.ImageDraw, size: tuple[int, ...], left: int, top: int) -> None:
     period, r = 12 * OVERSAMPLE, 3.2 * OVERSAMPLE
     for row, y in enumerate(range(-(top % period), size[1] + period, period)):
-        for x in range(-(left % period) + (row + top // period) % 2 * period // 2 - period, size[0] + period, period):
+        for x in range(
+            -(left % period) + (row + top // period) % 2 * period // 2 - period, size[0] + period, period
+        ):
             pen.ellipse((x - r, y - r, x + r, y + r), fill=255)
 
 

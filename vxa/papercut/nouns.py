@@ -11,9 +11,17 @@ from .shapes import Shape
 Colour = tuple[int, int, int]
 
 COLOURS: dict[str, Colour] = {
-    "red": (204, 51, 51), "orange": (236, 137, 40), "yellow": (244, 208, 63), "green": (74, 157, 91),
-    "blue": (58, 107, 190), "purple": (127, 81, 166), "pink": (240, 148, 178), "brown": (133, 88, 55),
-    "gray": (142, 146, 150), "white": (243, 240, 232), "black": (45, 42, 46),
+    "red": (204, 51, 51),
+    "orange": (236, 137, 40),
+    "yellow": (244, 208, 63),
+    "green": (74, 157, 91),
+    "blue": (58, 107, 190),
+    "purple": (127, 81, 166),
+    "pink": (240, 148, 178),
+    "brown": (133, 88, 55),
+    "gray": (142, 146, 150),
+    "white": (243, 240, 232),
+    "black": (45, 42, 46),
 }
 PATTERNS = ("plain", "striped", "dotted")
 ALL = tuple(COLOURS)
@@ -46,7 +54,9 @@ class Noun:
 
     def posed(self, pose: str) -> tuple[float, Shape]:
         """Aspect and outline in a pose; the usual ones where the noun has no such pose."""
-        return next(((aspect, shape) for name, aspect, shape in self.poses if name == pose), (self.aspect, self.shape))
+        return next(
+            ((aspect, shape) for name, aspect, shape in self.poses if name == pose), (self.aspect, self.shape)
+        )
 
 
 HAIR = ("black", "brown", "yellow", "red", "gray", "pink", "purple")
@@ -62,13 +72,39 @@ _NOUNS = (
     Noun("glasses", "clothes", "worn", (66, 96), 2.6, shapes.GLASSES, plural="glasses"),
     Noun("scarf", "clothes", "worn", (77, 105), 1.2, shapes.SCARF, plural="scarves", **CLOTH),
     Noun("shirt", "clothes", "worn", (94, 132), 1.15, shapes.SHIRT, **CLOTH),
-    Noun("cat", "pet", "floor", (86, 123), 0.78, shapes.CAT_SITS, poses=(("stands", 1.25, shapes.CAT_STANDS),), **CLOTH),
-    Noun("dog", "pet", "floor", (86, 123), 0.78, shapes.DOG_SITS, poses=(("stands", 1.25, shapes.DOG_STANDS),), **CLOTH),
+    Noun(
+        "cat",
+        "pet",
+        "floor",
+        (86, 123),
+        0.78,
+        shapes.CAT_SITS,
+        poses=(("stands", 1.25, shapes.CAT_STANDS),),
+        **CLOTH,
+    ),
+    Noun(
+        "dog",
+        "pet",
+        "floor",
+        (86, 123),
+        0.78,
+        shapes.DOG_SITS,
+        poses=(("stands", 1.25, shapes.DOG_STANDS),),
+        **CLOTH,
+    ),
     Noun("rabbit", "pet", "floor", (79, 110), 0.62, shapes.RABBIT),
     Noun("bird", "winged", "floor", (72, 103), 1.15, shapes.BIRD),
     Noun("fish", "winged", "floor", (73, 105), 1.45, shapes.FISH, plural="fish", holdable=True, **CLOTH),
-    Noun("tree", "plant", "floor", (105, 148), 0.72, shapes.TREE, ("green", "orange", "yellow", "pink", "purple"),
-         poses=(("apple", 0.72, shapes.APPLE_TREE),)),
+    Noun(
+        "tree",
+        "plant",
+        "floor",
+        (105, 148),
+        0.72,
+        shapes.TREE,
+        ("green", "orange", "yellow", "pink", "purple"),
+        poses=(("apple", 0.72, shapes.APPLE_TREE),),
+    ),
     Noun("cactus", "plant", "floor", (86, 126), 0.68, shapes.CACTUS, plural="cacti"),
     Noun("flower", "plant", "floor", (66, 99), 0.66, shapes.FLOWER, holdable=True),
     Noun("car", "vehicle", "floor", (88, 127), 1.9, shapes.CAR),
@@ -90,13 +126,19 @@ _NOUNS = (
 NOUNS: dict[str, Noun] = {noun.name: noun for noun in _NOUNS}
 
 FAMILIES: dict[str, tuple[str, ...]] = {
-    family: tuple(n.name for n in _NOUNS if n.family == family) for family in dict.fromkeys(n.family for n in _NOUNS)
+    family: tuple(n.name for n in _NOUNS if n.family == family)
+    for family in dict.fromkeys(n.family for n in _NOUNS)
 }
 
 BACKDROPS: dict[str, dict[str, Colour]] = {
     "sky": {"blue": (152, 200, 232), "orange": (247, 196, 140), "pink": (246, 200, 208)},
     "night": {"": (38, 44, 84)},
-    "wall": {"yellow": (236, 220, 168), "pink": (228, 180, 180), "green": (172, 200, 170), "gray": (188, 188, 186)},
+    "wall": {
+        "yellow": (236, 220, 168),
+        "pink": (228, 180, 180),
+        "green": (172, 200, 170),
+        "gray": (188, 188, 186),
+    },
 }
 FLOORS: dict[str, dict[str, Colour]] = {
     "grass": {"green": (126, 176, 88)},

@@ -64,7 +64,8 @@ class Parse:
     def __str__(self) -> str:
         lines = [f"# text = {self.caption}"]
         lines += [
-            f"{r.id}\t{r.form}\t{r.lemma}\t{r.upos}\t_\t_\t{r.head}\t{r.relation}\t_\t{r.misc or '_'}" for r in self.rows
+            f"{r.id}\t{r.form}\t{r.lemma}\t{r.upos}\t_\t_\t{r.head}\t{r.relation}\t_\t{r.misc or '_'}"
+            for r in self.rows
         ]
         return "\n".join(lines) + "\n\n"
 
@@ -81,7 +82,19 @@ def read_off(root: Node) -> Parse:
         misc = [f"Entity={node.entity}"] * bool(node.entity) + ["SpaceAfter=No"] * glued
         misc += [f"Things={','.join(map(str, node.things))}"] * bool(node.things)
         lemma = node.lemma or node.form
-        rows.append(Row(i + 1, node.form, lemma, node.upos, heads.get(id(node), 0), node.relation, start, end,
-                        node.things, "|".join(misc)))
+        rows.append(
+            Row(
+                i + 1,
+                node.form,
+                lemma,
+                node.upos,
+                heads.get(id(node), 0),
+                node.relation,
+                start,
+                end,
+                node.things,
+                "|".join(misc),
+            )
+        )
         caption += node.form + ("" if glued else " ")
     return Parse(caption.rstrip(), tuple(rows))

@@ -7,29 +7,44 @@ from collections.abc import Sequence
 
 from .nouns import NOUNS
 from .parse import Node
-from .stage import Prop
 
 NUMBERS = {2: "two", 3: "three", 4: "four"}
 MASS = {"hair", "glasses", "sky", "night", "grass", "sand", "snow", "wall"}
-CASES = {"next to": ("next", "to"), "on": ("on",), "above": ("above",), "under": ("under",), "with": ("with",), "in": ("in",),
-         "at": ("at",), "against": ("against",), "around": ("around",)}
+CASES = {
+    "next to": ("next", "to"),
+    "on": ("on",),
+    "above": ("above",),
+    "under": ("under",),
+    "with": ("with",),
+    "in": ("in",),
+    "at": ("at",),
+    "against": ("against",),
+    "around": ("around",),
+}
 
 
-def adjectives_of(prop: Prop, rng: random.Random, share: float = 0.8) -> tuple[str, ...]:
-    """The words for a prop's look that a caption spends on it: its pattern, then its colour."""
-    if prop.ground:
-        return (prop.colour,) if prop.colour and rng.random() < share * 0.7 else ()
-    share = 1.0 if prop.noun == "hair" else share
-    words = [prop.pattern] if prop.pattern != "plain" and rng.random() < 0.85 else []
-    if prop.pattern == "plain" and NOUNS[prop.noun].patterned and rng.random() < 0.06:
+def adjectives_of(
+    noun: str, colour: str, pattern: str, ground: bool, rng: random.Random, share: float = 0.8
+) -> tuple[str, ...]:
+    """The words that a caption spends on a look: the pattern, then the colour."""
+    if ground:
+        return (colour,) if colour and rng.random() < share * 0.7 else ()
+    share = 1.0 if noun == "hair" else share
+    words = [pattern] if pattern != "plain" and rng.random() < 0.85 else []
+    if pattern == "plain" and NOUNS[noun].patterned and rng.random() < 0.06:
         words = ["plain"]
-    return (*words, *([prop.colour] if prop.colour and rng.random() < share else []))
+    return (*words, *([colour] if colour and rng.random() < share else []))
 
 
 def noun_phrase(
-    noun: str, things: Sequence[int], adjectives: Sequence[str] = (), det: str = "a", many: int = 1, compound: str = ""
+    noun: str,
+    things: Sequence[int],
+    adjectives: Sequence[str] = (),
+    det: str = "a",
+    many: int = 1,
+    compound: str = "",
 ) -> Node:
-    """"two striped cats", "an orange tree", "the apple tree": a noun with what depends on it. Every word but
+    """ "two striped cats", "an orange tree", "the apple tree": a noun with what depends on it. Every word but
     the article speaks of `things`."""
     speaks = tuple(things)
     form = NOUNS[noun].many if many > 1 else noun
@@ -44,16 +59,22 @@ def noun_phrase(
 
 
 def article(det: str, following: str) -> Node:
-    """"a", "an" before a vowel, or "the"."""
+    """ "a", "an" before a vowel, or "the"."""
     form = "an" if det == "a" and following[0] in "aeiou" else det
     return Node(form, "DET", "det", lemma=det)
 
 
 def possessive(owner: Node, person: str) -> Node:
-    """"her" or "his", in one coreference chain with its owner."""
+    """ "her" or "his", in one coreference chain with its owner."""
     owner.entity = owner.entity or "e1"
-    return Node("her" if person == "girl" else "his", "PRON", "nmod:poss", lemma="she" if person == "girl" else "he",
-                things=owner.things, entity=owner.entity)
+    return Node(
+        "her" if person == "girl" else "his",
+        "PRON",
+        "nmod:poss",
+        lemma="she" if person == "girl" else "he",
+        things=owner.things,
+        entity=owner.entity,
+    )
 
 
 def put_before(phrase: Node, preposition: str) -> Node:
@@ -69,17 +90,19 @@ def put_before(phrase: Node, preposition: str) -> Node:
 
 
 def coordinate(phrases: Sequence[Node], commas: bool) -> Node:
-    """"a cat, a dog and a ball": the first phrase with the others as its conjuncts."""
+    """ "a cat, a dog and a ball": the first phrase with the others as its conjuncts."""
     first, *others = phrases
     for i, phrase in enumerate(others):
         last = i == len(others) - 1
-        phrase.before.insert(0, Node("and", "CCONJ", "cc") if last or not commas else Node(",", "PUNCT", "punct"))
+        phrase.before.insert(
+            0, Node("and", "CCONJ", "cc") if last or not commas else Node(",", "PUNCT", "punct")
+        )
         first.after.append(phrase.as_("conj"))
     return first
 
 
 def enumeration(phrases: Sequence[Node]) -> Node:
-    """"hat, neck, blue sky", as prompts are often written: conjuncts with commas only."""
+    """ "hat, neck, blue sky", as prompts are often written: conjuncts with commas only."""
     first, *others = phrases
     for phrase in others:
         phrase.before.insert(0, Node(",", "PUNCT", "punct"))
@@ -87,14 +110,18 @@ def enumeration(phrases: Sequence[Node]) -> Node:
     return first
 
 
-def sentence(verb: str, lemma: str, subject: Node, things: Sequence[int] = (), auxiliary: bool = False) -> Node:
+def sentence(
+    verb: str, lemma: str, subject: Node, things: Sequence[int] = (), auxiliary: bool = False
+) -> Node:
     """A clause: the verb with its subject; a verb speaks of its subject and its object."""
     before = [subject.as_("nsubj")] + [Node("is", "AUX", "aux", lemma="be")] * auxiliary
-    return Node(verb, "VERB", lemma=lemma, before=before, things=tuple(dict.fromkeys((*subject.things, *things))))
+    return Node(
+        verb, "VERB", lemma=lemma, before=before, things=tuple(dict.fromkeys((*subject.things, *things)))
+    )
 
 
 def participle(verb: str, lemma: str, owner: Node, target: Node) -> Node:
-    """"… wearing a hat": a clause that modifies a noun."""
+    """ "… wearing a hat": a clause that modifies a noun."""
     things = tuple(dict.fromkeys((*owner.things, *_all_things(target))))
     node = Node(verb, "VERB", "acl", lemma=lemma, after=[target.as_("obj")], things=things)
     owner.after.append(node)

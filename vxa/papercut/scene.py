@@ -70,7 +70,11 @@ class Scene:
         """Bool [256, 256]: what the word of that row speaks of; an adjective's is its noun's, a verb's the
         union of its subject and object. Empty for words that speak of nothing seen."""
         things = self.parse.rows[row_id - 1].things
-        return np.any([self.things[i].mask for i in things], axis=0) if things else np.zeros(self.labels.shape, bool)
+        return (
+            np.any([self.things[i].mask for i in things], axis=0)
+            if things
+            else np.zeros(self.labels.shape, bool)
+        )
 
 
 def scene(seed: int, split: str = "test") -> Scene:
@@ -100,13 +104,18 @@ def _attempt(seed: int, split: str, rng: random.Random) -> Scene | None:
 
 def _style(rng: random.Random) -> Style:
     return Style(
-        grain=rng.uniform(0.0, 0.02), brightness=rng.uniform(0.86, 1.06), outline=rng.choice((0, 0, 0.7, 1.3)),
-        shadow=rng.choice((0, 2, 3.4)), darkness=rng.uniform(0.25, 0.5),
+        grain=rng.uniform(0.0, 0.02),
+        brightness=rng.uniform(0.86, 1.06),
+        outline=rng.choice((0, 0, 0.7, 1.3)),
+        shadow=rng.choice((0, 2, 3.4)),
+        darkness=rng.uniform(0.25, 0.5),
     )
 
 
 def _finish(seed: int, split: str, stage: Stage, root: Node, covers: list[np.ndarray]) -> Scene:
-    order = [i for i, p in enumerate(stage.props) if p.ground] + [i for i, p in enumerate(stage.props) if not p.ground]
+    order = [i for i, p in enumerate(stage.props) if p.ground] + [
+        i for i, p in enumerate(stage.props) if not p.ground
+    ]
     index = {old: new for new, old in enumerate(order)}
     for node in root.walk():
         node.things = tuple(index[t] for t in node.things)
@@ -114,8 +123,15 @@ def _finish(seed: int, split: str, stage: Stage, root: Node, covers: list[np.nda
     things = [_thing(stage.props[i], covers[i], index[i], parse) for i in order]
     grounds = sum(p.ground for p in stage.props)
     return Scene(
-        seed, split, stage.canvas.picture(rng_seed(seed)), parse.caption, tuple(things[grounds:]), tuple(things[:grounds]),
-        parse, stage.style, _labels(stage, order),
+        seed,
+        split,
+        stage.canvas.picture(rng_seed(seed)),
+        parse.caption,
+        tuple(things[grounds:]),
+        tuple(things[:grounds]),
+        parse,
+        stage.style,
+        _labels(stage, order),
     )
 
 

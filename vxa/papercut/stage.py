@@ -64,7 +64,9 @@ class Stage:
         if self.split == "test" and rare and self.rng.random() < 0.5:
             usual = rare
         patterned = NOUNS[noun].patterned and not plain and self.rng.random() < 0.35
-        return (self.rng.choice(usual) if usual else ""), (self.rng.choice(("striped", "dotted")) if patterned else "plain")
+        return (self.rng.choice(usual) if usual else ""), (
+            self.rng.choice(("striped", "dotted")) if patterned else "plain"
+        )
 
     def size(self, noun: str, pose: str = "", scale: float = 1.0) -> tuple[float, float]:
         """Width and height in pixels for one such thing."""
@@ -72,11 +74,20 @@ class Stage:
         aspect = NOUNS[noun].posed(pose)[0] * self.rng.uniform(0.92, 1.08)
         return side * math.sqrt(aspect), side / math.sqrt(aspect)
 
-    def put(self, noun: str, box: Box, look: tuple[str, str] | None = None, pose: str = "", shape: Shape | None = None) -> Prop:
+    def put(
+        self,
+        noun: str,
+        box: Box,
+        look: tuple[str, str] | None = None,
+        pose: str = "",
+        shape: Shape | None = None,
+    ) -> Prop:
         """Lay one thing into a box."""
         colour, pattern = look or self.look(noun)
         prop = Prop(noun, colour, pattern, box, {self.number()}, pose)
-        self.draw(prop.numbers, shape or NOUNS[noun].posed(pose)[1], box, COLOURS.get(colour, (0, 0, 0)), pattern)
+        self.draw(
+            prop.numbers, shape or NOUNS[noun].posed(pose)[1], box, COLOURS.get(colour, (0, 0, 0)), pattern
+        )
         self.props.append(prop)
         return prop
 
@@ -116,7 +127,9 @@ class Stage:
             left += w * shrink
         return boxes
 
-    def over(self, noun: str, below: Box, pose: str = "", gap: tuple[float, float] = (4, 30), scale: float = 1.0) -> Box:
+    def over(
+        self, noun: str, below: Box, pose: str = "", gap: tuple[float, float] = (4, 30), scale: float = 1.0
+    ) -> Box:
         """A box in the air over another one, kept inside the picture."""
         w, h = self.size(noun, pose, scale)
         bottom = max(below[1] - self.rng.uniform(*gap), 8.0)
@@ -128,19 +141,28 @@ class Stage:
     def air(self, noun: str) -> Box:
         """A box in the upper part of the picture, away from what already hangs there where there is room."""
         w, h = self.size(noun)
-        tries = [(self.rng.uniform(4, SIZE - 4 - w), self.rng.uniform(4, max(6.0, 96 - h))) for _ in range(12)]
+        tries = [
+            (self.rng.uniform(4, SIZE - 4 - w), self.rng.uniform(4, max(6.0, 96 - h))) for _ in range(12)
+        ]
         taken = [p.box for p in self.props if not p.ground]
         x, y = min(tries, key=lambda t: sum(_overlap((t[0], t[1], t[0] + w, t[1] + h), box) for box in taken))
         return x, y, x + w, y + h
 
-    def person(self, noun: str, centre: float, scale: float, worn: dict[str, tuple[str, str]]) -> dict[str, Prop]:
+    def person(
+        self, noun: str, centre: float, scale: float, worn: dict[str, tuple[str, str]]
+    ) -> dict[str, Prop]:
         """A bust that rises from the lower edge: every part by its noun, the person first."""
         rng = self.rng
         h, w = 212 * scale, 150 * scale
         top = SIZE - h + rng.uniform(0, 6)
 
         def box(x: float, y: float, width: float, height: float) -> Box:
-            return centre + (x - width / 2) * w, top + y * h, centre + (x + width / 2) * w, top + (y + height) * h
+            return (
+                centre + (x - width / 2) * w,
+                top + y * h,
+                centre + (x + width / 2) * w,
+                top + (y + height) * h,
+            )
 
         parts: dict[str, Prop] = {}
         skin, hair = rng.choice(SKINS), self.look("hair")
@@ -152,7 +174,9 @@ class Stage:
         self.props.append(figure)
         parts[noun] = figure
         parts["hair"] = self.put("hair", hair_box, hair, shape=hair_shape)
-        parts["shirt"] = self.put("shirt", box(0, 0.7, 1, 0.34), worn.get("shirt") or self.look("shirt"), shape=shapes.BUST)
+        parts["shirt"] = self.put(
+            "shirt", box(0, 0.7, 1, 0.34), worn.get("shirt") or self.look("shirt"), shape=shapes.BUST
+        )
         neck = Prop("neck", "", "plain", box(0, 0.54, 0.27, 0.23), {self.number()})
         self.draw(neck.numbers, shapes.NECK, neck.box, skin)
         parts["neck"] = neck
@@ -178,7 +202,11 @@ class Stage:
         x = min(max(x, w / 2 + 3), SIZE - w / 2 - 3)
         y = self.rng.uniform(168, 196)
         shoulder = person.centre + side * person.width * 0.34
-        arm = shapes.cut((0, 0.55), (0, 1), (1, 0.45), (1, 0.0)) if side > 0 else shapes.cut((1, 0.55), (1, 1), (0, 0.45), (0, 0.0))
+        arm = (
+            shapes.cut((0, 0.55), (0, 1), (1, 0.45), (1, 0.0))
+            if side > 0
+            else shapes.cut((1, 0.55), (1, 1), (0, 0.45), (0, 0.0))
+        )
         arm_box = (min(x, shoulder), y - 8, max(x, shoulder), y + 50)
         self._arm(figure["shirt"], arm, arm_box)
         hangs = noun in ("balloon", "flower")
@@ -201,9 +229,17 @@ def _texture(noun: str, sheet: Colour, top: float, rng: random.Random) -> list[t
     lighter: Colour = tuple(round(c + (255 - c) * 0.4) for c in sheet)  # type: ignore[assignment]
     if noun == "wall":
         rows = [((0.0, y, 256.0, y + 1.5), darker) for y in range(0, 256, 26)]
-        return rows + [((x + (y // 26) % 2 * 26, y, x + (y // 26) % 2 * 26 + 1.5, y + 26), darker) for y in range(0, 256, 26) for x in range(-26, 256, 52)]
+        return rows + [
+            ((x + (y // 26) % 2 * 26, y, x + (y // 26) % 2 * 26 + 1.5, y + 26), darker)
+            for y in range(0, 256, 26)
+            for x in range(-26, 256, 52)
+        ]
     count, w, h, tone = {
-        "grass": (70, 2, 7, darker), "sand": (90, 2.2, 2.2, darker), "snow": (40, 5, 3, lighter), "night": (26, 2, 2, lighter), "sky": (0, 0, 0, lighter),
+        "grass": (70, 2, 7, darker),
+        "sand": (90, 2.2, 2.2, darker),
+        "snow": (40, 5, 3, lighter),
+        "night": (26, 2, 2, lighter),
+        "sky": (0, 0, 0, lighter),
     }[noun]
     spots = [(rng.uniform(0, SIZE), rng.uniform(top + 2, SIZE)) for _ in range(count)]
     return [((x, y, x + w, y + h), tone) for x, y in spots]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from tqdm import tqdm
 
 
@@ -43,15 +43,24 @@ class Average:
     def update(self, network: nn.Module, step: int) -> None:
         decay = min(self.decay, (step + 1) / (step + 10))
         for name, value in network.state_dict().items():
-            self.weights[name].lerp_(value, 1 - decay) if value.is_floating_point() else self.weights[name].copy_(value)
+            self.weights[name].lerp_(value, 1 - decay) if value.is_floating_point() else self.weights[
+                name
+            ].copy_(value)
 
 
-def train(network: nn.Module, plan: Plan, loss_of: Callable[[int], Tensor], checkpoint: Path, device: str) -> nn.Module:
+def train(
+    network: nn.Module, plan: Plan, loss_of: Callable[[int], Tensor], checkpoint: Path, device: str
+) -> nn.Module:
     """The network with its averaged weights after `plan.steps` steps; resumes from `checkpoint` where it exists.
 
     `loss_of(step)` gives the loss of one step; bf16 autocast is on while it runs. The checkpoint also
     holds the optimizer, so that a resumed run is the same run; it is a local file of this machine."""
-    optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=plan.rate, weight_decay=plan.decay, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(
+        [p for p in network.parameters() if p.requires_grad],
+        lr=plan.rate,
+        weight_decay=plan.decay,
+        betas=(0.9, 0.98),
+    )
     average, first = Average(network, plan.average), 0
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
@@ -59,7 +68,9 @@ def train(network: nn.Module, plan: Plan, loss_of: Callable[[int], Tensor], chec
         optimizer.load_state_dict(saved["optimizer"])
         average.weights, first = saved["average"], saved["step"]
     network.train()
-    progress = tqdm(_steps(first, plan.steps), initial=first, total=plan.steps, mininterval=10, dynamic_ncols=True)
+    progress = tqdm(
+        range(first, plan.steps), initial=first, total=plan.steps, mininterval=10, disable=rank() > 0
+    )
     smooth = 0.0
     for step in progress:
         for group in optimizer.param_groups:
@@ -68,23 +79,43 @@ def train(network: nn.Module, plan: Plan, loss_of: Callable[[int], Tensor], chec
             loss = loss_of(step)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        share_gradients(network)
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         average.update(network, step)
         smooth = loss.item() if step == first else 0.98 * smooth + 0.02 * loss.item()
         progress.set_postfix(loss=f"{smooth:.4f}", refresh=False)
-        if (step + 1) % plan.checkpoint_every == 0 or step + 1 == plan.steps:
+        if rank() == 0 and ((step + 1) % plan.checkpoint_every == 0 or step + 1 == plan.steps):
             _save(checkpoint, network, optimizer, average, step + 1)
     network.load_state_dict(average.weights)
     return network.eval()
 
 
-def _steps(first: int, last: int) -> Iterator[int]:
-    yield from range(first, last)
+def rank() -> int:
+    """This process's number among those that torchrun started; 0 without it."""
+    return distributed.get_rank() if distributed.is_available() and distributed.is_initialized() else 0
 
 
-def _save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, average: Average, step: int) -> None:
-    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "average": average.weights, "step": step}
+def share_gradients(network: nn.Module) -> None:
+    """Average the gradients over the processes that torchrun started, if it did."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in gradients]) / distributed.get_world_size()
+    distributed.all_reduce(flat)
+    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def _save(
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, average: Average, step: int
+) -> None:
+    state = {
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "average": average.weights,
+        "step": step,
+    }
     part = path.with_suffix(".part")
     torch.save(state, part)
     part.replace(path)

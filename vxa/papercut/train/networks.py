@@ -10,6 +10,8 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from .averaging import start_by_averaging
+
 WIDTH = 128
 """Channels of the text encoder and of the cross-attention's keys."""
 
@@ -18,20 +20,34 @@ def autoencoder() -> AutoencoderKL:
     """f = 8, four latent channels. A level of 32 channels under 32 groups would be an instance norm, which
     erases absolute colour; hence 64 at the outer levels."""
     vae = AutoencoderKL(
-        in_channels=3, out_channels=3, latent_channels=4, layers_per_block=1, norm_num_groups=32, sample_size=256,
+        in_channels=3,
+        out_channels=3,
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=32,
+        sample_size=256,
         block_out_channels=(64, 64, 128, 128),
-        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
     )
     quiet_residuals(vae)
+    start_by_averaging(vae)
     return vae
 
 
 def unet() -> UNet2DConditionModel:
     """Three levels (32, 16 and 8 latents for 256²) and the mid block, self- and cross-attention in each."""
     network = UNet2DConditionModel(
-        sample_size=32, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=(64, 96, 128),
-        down_block_types=("CrossAttnDownBlock2D",) * 3, up_block_types=("CrossAttnUpBlock2D",) * 3,
-        cross_attention_dim=WIDTH, attention_head_dim=4, norm_num_groups=32,
+        sample_size=32,
+        in_channels=4,
+        out_channels=4,
+        layers_per_block=1,
+        block_out_channels=(64, 96, 128),
+        down_block_types=("CrossAttnDownBlock2D",) * 3,
+        up_block_types=("CrossAttnUpBlock2D",) * 3,
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=32,
     )
     quiet_residuals(network)
     return network
@@ -39,11 +55,21 @@ def unet() -> UNet2DConditionModel:
 
 def text_encoder(vocabulary: int, bos: int, eos: int) -> CLIPTextModel:
     """A CLIP text encoder of four layers and 77 positions."""
-    return CLIPTextModel(CLIPTextConfig(
-        vocab_size=vocabulary, hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=4, num_attention_heads=4,
-        max_position_embeddings=77, hidden_act="quick_gelu", bos_token_id=bos, eos_token_id=eos, pad_token_id=eos,
-        projection_dim=WIDTH,
-    ))
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=vocabulary,
+            hidden_size=WIDTH,
+            intermediate_size=4 * WIDTH,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            max_position_embeddings=77,
+            hidden_act="quick_gelu",
+            bos_token_id=bos,
+            eos_token_id=eos,
+            pad_token_id=eos,
+            projection_dim=WIDTH,
+        )
+    )
 
 
 def quiet_residuals(network: nn.Module) -> None:

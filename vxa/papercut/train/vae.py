@@ -19,7 +19,9 @@ KL_WEIGHT = 5e-5
 
 def render(count: int, first: int = 0, split: str = "train") -> Tensor:
     """uint8 [count, 3, 256, 256]: the pictures of consecutive seeds."""
-    pictures = [np.asarray(scene(first + i, split).image) for i in tqdm(range(count), "rendering", mininterval=10)]
+    pictures = [
+        np.asarray(scene(first + i, split).image) for i in tqdm(range(count), "rendering", mininterval=10)
+    ]
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
 
 
@@ -27,7 +29,9 @@ def crops(pictures: Tensor, count: int, side: int, generator: torch.Generator) -
     """float32 [count, 3, side, side] in [−1, 1]: random windows, mirrored half of the time."""
     corners = torch.randint(0, pictures.shape[-1] - side + 1, (count, 2), generator=generator).tolist()
     chosen = torch.randint(0, len(pictures), (count,), generator=generator).tolist()
-    windows = torch.stack([pictures[i, :, y : y + side, x : x + side] for i, (y, x) in zip(chosen, corners, strict=True)])
+    windows = torch.stack(
+        [pictures[i, :, y : y + side, x : x + side] for i, (y, x) in zip(chosen, corners, strict=True)]
+    )
     if torch.rand((), generator=generator) < 0.5:
         windows = windows.flip(-1)
     return windows.float() / 127.5 - 1
@@ -42,8 +46,16 @@ def reconstruction_loss(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
 
 
 def train_vae(
-    folder: Path, steps: int, scenes: int, seed: int, device: str, side: int = 64, batch: int = 8, rate: float = 1e-3,
-    start: AutoencoderKL | None = None, decoder_only: bool = False,
+    folder: Path,
+    steps: int,
+    scenes: int,
+    seed: int,
+    device: str,
+    side: int = 64,
+    batch: int = 8,
+    rate: float = 1e-3,
+    start: AutoencoderKL | None = None,
+    decoder_only: bool = False,
 ) -> AutoencoderKL:
     """A trained autoencoder, written to `folder`. `decoder_only` keeps the latents of `start` as they are."""
     torch.manual_seed(seed)
@@ -54,6 +66,12 @@ def train_vae(
         vae.quant_conv.requires_grad_(False)
     pictures = render(scenes, first=seed * 1_000_000)
     plan = Plan(steps, rate, warmup=100, average=0.995)
-    train(vae, plan, lambda step: reconstruction_loss(vae, crops(pictures, batch, side, generator).to(device)), folder / "vae.checkpoint", device)
+    train(
+        vae,
+        plan,
+        lambda step: reconstruction_loss(vae, crops(pictures, batch, side, generator).to(device)),
+        folder / "vae.checkpoint",
+        device,
+    )
     vae.save_pretrained(folder / "vae")
     return vae

@@ -1,0 +1,25 @@
+"""The embedded model: papercut's pipeline, read from the package itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import vxa.papercut
+from vxa.errors import ModelError
+from vxa.models.diffusers import DiffusersModel, from_pretrained
+
+FOLDER = Path(vxa.papercut.__file__).parent / "weights"
+
+DEFAULT_SITES = "all"
+
+
+def load() -> DiffusersModel:
+    """The embedded model in float32 on the CPU.
+
+    Raises:
+        ModelError: the package was installed without its weights.
+    """
+    if not (FOLDER / "model_index.json").is_file():
+        raise ModelError(f"papercut's weights are not at {FOLDER}; install vxa again, from a whole copy")
+    loaded = from_pretrained(str(FOLDER))
+    return DiffusersModel(loaded.pipeline, name="papercut", default_sites=DEFAULT_SITES)

@@ -1,0 +1,117 @@
+"""The judge: a small segmenter that says what a picture of the papercut world shows.
+
+It labels generated pictures, for which no exact masks exist. It never sees the diffusion model's attention:
+it is trained on rendered scenes and on their reconstructions by the autoencoder, and is itself measured on
+renders before anything is measured with it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from .nouns import COLOURS, GROUNDS, NOUNS
+
+CLASSES = (*GROUNDS, *NOUNS)
+"""What a pixel can be: a ground, or the noun of the topmost sheet. A person's own pixels are face and hands;
+hair, neck, shirt and what is worn are classes of their own."""
+
+PRESENT = 0.01
+"""The share of the picture from which on a noun counts as present."""
+
+FIGURE = ("girl", "boy", "hair", "neck", "shirt", "hat", "crown", "glasses", "scarf")
+WEIGHTS = Path(__file__).parent / "weights" / "judge.safetensors"
+
+
+class Block(nn.Module):
+    """Two convolutions around a skip."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.GroupNorm(8, channels), nn.GroupNorm(8, channels)
+        self.conv1, self.conv2 = (
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(F.silu(self.norm2(self.conv1(F.silu(self.norm1(x))))))  # type: ignore[no-any-return]
+
+
+class Judge(nn.Module):
+    """Pictures float32 [n, 3, h, w] in [−1, 1] to logits [n, classes, h / 2, w / 2]; h and w multiples of 16."""
+
+    def __init__(self, widths: tuple[int, ...] = (32, 64, 96, 128)) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, widths[0], 4, stride=2, padding=1)
+        self.down = nn.ModuleList(
+            nn.Conv2d(a, b, 2, stride=2) for a, b in zip(widths, widths[1:], strict=False)
+        )
+        self.encode = nn.ModuleList(Block(w) for w in widths)
+        self.bottom = Block(widths[-1])
+        self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in zip(widths, widths[1:], strict=False))
+        self.decode = nn.ModuleList(Block(w) for w in widths[:-1])
+        self.head = nn.Conv2d(widths[0], len(CLASSES), 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = [self.encode[0](self.stem(x))]
+        for down, block in zip(self.down, list(self.encode)[1:], strict=True):
+            skips.append(block(down(skips[-1])))
+        x = self.bottom(skips.pop())
+        for up, block in zip(reversed(self.up), reversed(self.decode), strict=True):
+            x = block(F.interpolate(up(x), scale_factor=2.0) + skips.pop())
+        return self.head(x)  # type: ignore[no-any-return]
+
+
+@cache
+def load_judge() -> Judge:
+    """The shipped judge, in float32 on the CPU."""
+    from safetensors.torch import load_file
+
+    network = Judge()
+    network.load_state_dict({k: v.float() for k, v in load_file(WEIGHTS).items()})
+    return network.eval()
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """float32 [3, h, w] in [−1, 1]."""
+    return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).float() / 127.5 - 1
+
+
+@torch.no_grad()
+def label(image: Image.Image, judge: Judge | None = None) -> np.ndarray:
+    """int64 [h, w]: the index in `CLASSES` of every pixel. Height and width must be multiples of 16."""
+    logits = (judge or load_judge())(to_tensor(image)[None])
+    logits = F.interpolate(logits, scale_factor=2.0, mode="bilinear", align_corners=False)
+    return np.asarray(logits[0].argmax(0).numpy())
+
+
+def mask(labels: np.ndarray, noun: str) -> np.ndarray:
+    """Bool [h, w]: where that noun is. A person is the whole figure: its own pixels with hair, neck, shirt and
+    what is worn, if any of its own pixels are there. Raises ValueError for a word that is no class."""
+    if noun not in CLASSES:
+        raise ValueError(f"{noun!r} is not one of the judge's classes: {', '.join(CLASSES)}")
+    own = labels == CLASSES.index(noun)
+    if noun not in ("girl", "boy") or not own.any():
+        return np.asarray(own)
+    parts = [CLASSES.index(name) for name in FIGURE if name not in ("girl", "boy")]
+    return np.asarray(own | np.isin(labels, parts))
+
+
+def present(labels: np.ndarray, noun: str) -> bool:
+    """Whether the noun covers at least `PRESENT` of the picture, by its own pixels."""
+    return bool((labels == CLASSES.index(noun)).mean() >= PRESENT)
+
+
+def colour_of(image: Image.Image, where: np.ndarray) -> str:
+    """The palette's colour nearest to the median of the masked pixels that are neither ink nor glints."""
+    pixels = np.asarray(image.convert("RGB"), dtype=np.float32)[where]
+    names, palette = list(COLOURS), np.array(list(COLOURS.values()), dtype=np.float32)
+    votes = np.abs(pixels[:, None] - palette).sum(-1).argmin(-1)
+    return names[int(np.bincount(votes, minlength=len(names)).argmax())]

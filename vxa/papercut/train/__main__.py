@@ -1,0 +1,119 @@
+"""`python -m vxa.papercut.train vae|decoder|latents|unet|judge|ship`: papercut's weights, step by step.
+
+    python -m vxa.papercut.train vae
+    python -m vxa.papercut.train latents --part 0 --scenes 6000
+    torchrun --nproc-per-node 2 -m vxa.papercut.train unet
+    python -m vxa.papercut.train judge
+    python -m vxa.papercut.train decoder
+    python -m vxa.papercut.train ship
+
+Everything is kept in --folder: an interrupted step goes on from its checkpoint when it is called again.
+`--from-shipped` begins with the weights in the package and a new warm-up, on whatever machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+from torch import distributed
+
+from vxa.models.papercut import FOLDER as SHIPPED
+
+from ..judge import Judge, load_judge
+from .judge import reconstructed, train_judge
+from .latents import make_latents, read_latents
+from .ship import ship
+from .unet import train_unet
+from .vae import train_vae
+
+
+def main() -> None:
+    """Run the step that the command line names."""
+    options = _parser().parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    if "RANK" in os.environ:
+        distributed.init_process_group("gloo")
+    STEPS[options.what](options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m vxa.papercut.train", description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=STEPS)
+    parser.add_argument("--folder", type=Path, default=Path("runs/papercut"))
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--steps", type=int, help="how many (each training has a default of its own)")
+    parser.add_argument("--rate", type=float, help="the highest learning rate")
+    parser.add_argument("--scenes", type=int, default=1500, help="how many scenes to render")
+    parser.add_argument("--part", type=int, default=0, help="which part of the latents to make")
+    parser.add_argument("--crops", type=float, default=0.75, help="share of the UNet's steps on windows")
+    parser.add_argument("--from-shipped", action="store_true", help="begin with the package's weights")
+    return parser
+
+
+def _vae(options: argparse.Namespace) -> None:
+    start = _shipped_vae() if options.from_shipped else None
+    train_vae(
+        options.folder, options.steps or 2300, options.scenes, options.seed, options.device,
+        rate=options.rate or 5e-4, start=start,
+    )  # fmt: skip
+
+
+def _decoder(options: argparse.Namespace) -> None:
+    start = _shipped_vae() if options.from_shipped else _trained_vae(options.folder)
+    train_vae(
+        options.folder, options.steps or 1500, options.scenes, options.seed + 1, options.device,
+        rate=options.rate or 3e-4, start=start, decoder_only=True,
+    )  # fmt: skip
+
+
+def _latents(options: argparse.Namespace) -> None:
+    first = 10_000_000 + options.part * 1_000_000
+    vae = _shipped_vae() if options.from_shipped else _trained_vae(options.folder)
+    make_latents(vae, first, options.scenes, options.folder / f"latents-{options.part}.safetensors")
+
+
+def _unet(options: argparse.Namespace) -> None:
+    data = read_latents(sorted(options.folder.glob("latents-*.safetensors")))
+    steps = options.steps or 6000
+    start = StableDiffusionPipeline.from_pretrained(SHIPPED) if options.from_shipped else None
+    vae = start.vae if start else _trained_vae(options.folder)
+    train_unet(
+        options.folder, vae, data, steps, round(steps * options.crops), options.seed, options.device,
+        rate=options.rate or 1e-3, start=start,
+    )  # fmt: skip
+
+
+def _judge(options: argparse.Namespace) -> None:
+    start: Judge | None = load_judge() if options.from_shipped else None
+    vae = _trained_vae(options.folder)
+    more = reconstructed(vae, count=max(1, options.scenes // 3), first=options.seed * 1_000_000 + 500_000)
+    train_judge(
+        options.folder, options.steps or 1800, options.scenes, options.seed, options.device,
+        rate=options.rate or 2e-3, start=start, more=more,
+    )  # fmt: skip
+
+
+def _ship(options: argparse.Namespace) -> None:
+    ship(options.folder, SHIPPED)
+
+
+def _trained_vae(folder: Path) -> AutoencoderKL:
+    return AutoencoderKL.from_pretrained(folder / "vae").float()
+
+
+def _shipped_vae() -> AutoencoderKL:
+    return AutoencoderKL.from_pretrained(SHIPPED / "vae").float()
+
+
+STEPS = {
+    "vae": _vae, "decoder": _decoder, "latents": _latents, "unet": _unet, "judge": _judge, "ship": _ship,
+}  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

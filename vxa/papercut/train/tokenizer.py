@@ -1,0 +1,72 @@
+"""Papercut's tokenizer: a byte-level BPE in CLIP's files, in which every word of a caption is one token."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from ..nouns import COLOURS, GROUNDS, NOUNS, PATTERNS
+from ..phrases import CASES, NUMBERS
+
+BOS, EOS = "<|startoftext|>", "<|endoftext|>"
+OTHERS = ("a an the and of to left right apple is she he her his wearing holding stands sits , .").split()
+
+
+def vocabulary() -> tuple[str, ...]:
+    """Every word that a caption can hold, sorted."""
+    words = {*COLOURS, *PATTERNS, *GROUNDS, *NUMBERS.values(), *OTHERS}
+    words |= {word for case in CASES.values() for word in case}
+    words |= {form for noun in NOUNS.values() for form in (noun.name, noun.many)}
+    return tuple(sorted(words))
+
+
+def byte_alphabet() -> list[str]:
+    """The 256 printable characters by which byte-level BPE writes bytes, in the order of CLIP's vocabulary:
+    printable Latin-1 stands for itself, the rest for what follows U+0100."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    return [chr(b) for b in plain] + [chr(256 + i) for i in range(256 - len(plain))]
+
+
+def learn_merges(words: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The merges after which each word is one piece: the most frequent pair first, ties in order of text."""
+    spelled = [[*word[:-1], word[-1] + "</w>"] for word in words]
+    merges: list[tuple[str, str]] = []
+    while any(len(pieces) > 1 for pieces in spelled):
+        pairs = Counter(pair for pieces in spelled for pair in zip(pieces, pieces[1:], strict=False))
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merges.append(best)
+        spelled = [_merged(pieces, best) for pieces in spelled]
+    return merges
+
+
+def _merged(pieces: list[str], pair: tuple[str, str]) -> list[str]:
+    out: list[str] = []
+    for piece in pieces:
+        if out and (out[-1], piece) == pair:
+            out[-1] += piece
+        else:
+            out.append(piece)
+    return out
+
+
+def write_tokenizer(folder: Path) -> None:
+    """Write vocab.json, merges.txt and their configuration, as CLIP's tokenizer reads them."""
+    merges = learn_merges(vocabulary())
+    alphabet = byte_alphabet()
+    pieces = [*alphabet, *(c + "</w>" for c in alphabet), *("".join(m) for m in merges), BOS, EOS]
+    folder.mkdir(parents=True, exist_ok=True)
+    ids = {piece: i for i, piece in enumerate(pieces)}
+    if len(ids) != len(pieces):
+        raise AssertionError("two merges make the same piece")
+    (folder / "vocab.json").write_text(json.dumps(ids, ensure_ascii=False), "utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges), "utf-8")
+    special = {"bos_token": BOS, "eos_token": EOS, "unk_token": EOS, "pad_token": EOS}
+    config = {
+        **special,
+        "tokenizer_class": "CLIPTokenizer",
+        "model_max_length": 77,
+        "add_prefix_space": False,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2))
+    (folder / "special_tokens_map.json").write_text(json.dumps(special, indent=2))

@@ -1,0 +1,143 @@
+"""Training of the UNet and its text encoder: noise prediction on SD1's schedule, nothing else.
+
+No mask, box or attention map enters the loss, so that what the attention shows is what noise prediction
+taught it. Cheap first, dear last: windows of 16×16 latents, captioned with what they show, then whole
+scenes. With torchrun, every process trains on batches of its own and the gradients are averaged.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
+from diffusers.models.attention_processor import AttnProcessor
+from torch import Tensor, nn
+from transformers import CLIPTokenizer
+
+from .latents import CROP, GRID, Latents, crop_caption
+from .loop import Plan, rank, train
+from .networks import text_encoder, unet
+from .tokenizer import write_tokenizer
+
+DROPPED = 0.1
+"""Share of captions left empty, for classifier-free guidance."""
+
+
+def schedule() -> DDIMScheduler:
+    """Stable Diffusion 1's schedule: scaled linear, ε-prediction."""
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type="epsilon",
+    )
+
+
+class Batches:
+    """Batches of scaled latents with token ids: windows while `step < crops`, whole scenes after."""
+
+    def __init__(
+        self,
+        data: Latents,
+        scale: float,
+        tokenizer: CLIPTokenizer,
+        crops: int,
+        sizes: tuple[int, int],
+        seed: int,
+    ) -> None:
+        self.data, self.scale, self.tokenizer, self.crops, self.sizes = data, scale, tokenizer, crops, sizes
+        self.rng = random.Random(seed)
+
+    def draw(self, step: int) -> tuple[Tensor, Tensor]:
+        """Latents [n, 4, s, s] and ids [n, 77]."""
+        crop = step < self.crops
+        pairs = [self._window() if crop else self._whole() for _ in range(self.sizes[0 if crop else 1])]
+        captions = ["" if self.rng.random() < DROPPED else caption for _, caption in pairs]
+        ids = self.tokenizer(
+            captions, padding="max_length", truncation=True, max_length=77, return_tensors="pt"
+        ).input_ids
+        return torch.stack([latent for latent, _ in pairs]).float() * self.scale, ids
+
+    def _whole(self) -> tuple[Tensor, str]:
+        i = self.rng.randrange(len(self.data.captions))
+        return self.data.latents[i], self.data.captions[i]
+
+    def _window(self) -> tuple[Tensor, str]:
+        i = self.rng.randrange(len(self.data.captions))
+        y, x = self.rng.randrange(GRID - CROP + 1), self.rng.randrange(GRID - CROP + 1)
+        things, first = self.data.things[i], int(self.data.first[i])
+        covers = self.data.covers[first : first + len(things)].float()
+        window = covers[:, y : y + CROP, x : x + CROP].sum((1, 2))
+        shares = torch.stack([window / covers.sum((1, 2)).clamp(min=1), window / (255 * CROP * CROP)], 1)
+        return self.data.latents[i, :, y : y + CROP, x : x + CROP], crop_caption(things, shares, self.rng)
+
+
+def noise_loss(networks: nn.ModuleDict, latents: Tensor, ids: Tensor, scheduler: DDIMScheduler) -> Tensor:
+    """Mean squared error of the predicted noise at uniformly drawn timesteps."""
+    noise = torch.randn_like(latents)
+    timesteps = torch.randint(0, scheduler.config.num_train_timesteps, (len(latents),), device=latents.device)
+    noisy = scheduler.add_noise(latents, noise, timesteps)
+    states = networks["text_encoder"](ids)[0]
+    predicted = networks["unet"](noisy, timesteps, states).sample
+    return F.mse_loss(predicted.float(), noise)
+
+
+def train_unet(
+    folder: Path,
+    vae: AutoencoderKL,
+    data: Latents,
+    steps: int,
+    crops: int,
+    seed: int,
+    device: str,
+    sizes: tuple[int, int] = (32, 16),
+    rate: float = 1e-3,
+    start: StableDiffusionPipeline | None = None,
+) -> StableDiffusionPipeline:
+    """The trained pipeline, written to `folder` in fp16: `crops` steps on windows, the rest on whole scenes.
+    `start` continues from trained networks with a new warm-up."""
+    torch.manual_seed(seed + rank())
+    write_tokenizer(folder / "tokenizer")
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+    if start is None:
+        networks = nn.ModuleDict(
+            {
+                "unet": unet(),
+                "text_encoder": text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id),
+            }
+        )
+    else:
+        networks = nn.ModuleDict({"unet": start.unet.float(), "text_encoder": start.text_encoder.float()})
+    networks["unet"].set_attn_processor(
+        AttnProcessor()
+    )  # a third faster to train on a CPU than the fused kernel
+    networks.to(device)
+    scheduler, scale = schedule(), round(float(1 / data.latents.float().std()), 5)
+    batches = Batches(data, scale, tokenizer, crops, sizes, seed + 1000 * rank())
+
+    def loss_of(step: int) -> Tensor:
+        latents, ids = batches.draw(step)
+        return noise_loss(networks, latents.to(device), ids.to(device), scheduler)
+
+    train(networks, Plan(steps, rate, warmup=300, average=0.999), loss_of, folder / "unet.checkpoint", device)
+    vae.register_to_config(scaling_factor=scale)
+    pipeline = StableDiffusionPipeline(
+        vae,
+        networks["text_encoder"],
+        tokenizer,
+        networks["unet"],
+        scheduler,
+        None,
+        None,
+        requires_safety_checker=False,
+    )
+    if rank() == 0:
+        pipeline.to("cpu", torch.float16).save_pretrained(folder / "pipeline", safe_serialization=True)
+    return pipeline

@@ -1,0 +1,142 @@
+"""One-pass maps as segmentations of papercut scenes: which sites and threshold are best, and how good.
+
+The site set and the threshold are chosen on `dev` scenes; `test` scenes, some with pairs of colour and noun
+never seen in training, only report. A score belongs to a (scene, object noun) pair: the noun's map against
+the exact mask of everything it names. Grounds, and nouns inside a compound ("apple tree"), are not objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxa.maps import AttentionMaps
+from vxa.models.base import Model
+from vxa.papercut import Scene, scene
+from vxa.papercut.scene import Split
+from vxa.study.metrics import Mask, bootstrap, ious, pointing
+from vxa.visualize import visualize
+
+THRESHOLDS = tuple(round(0.1 + 0.05 * i, 2) for i in range(17))
+Mapper = Callable[[AttentionMaps, str], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question with its answer: a scene's maps, a noun of its caption, the mask of what it names."""
+
+    scene: Scene
+    maps: AttentionMaps
+    noun: str
+    truth: Mask
+
+
+@dataclass(frozen=True)
+class Score:
+    """Figures of one way to make maps: IoU at each of `THRESHOLDS`, averaged; its interval and the pointing
+    game at one of them."""
+
+    by_threshold: NDArray[np.float64]
+    threshold: float
+    miou: float
+    low: float
+    high: float
+    pointing: float
+    cases: int
+
+
+def object_nouns(shown: Scene) -> dict[str, Mask]:
+    """The caption's object nouns with their masks [h, w]."""
+    grounds = range(len(shown.grounds))
+    names = {
+        row.form
+        for row in shown.parse.rows
+        if row.upos == "NOUN" and row.relation != "compound" and row.things and row.things[0] not in grounds
+    }
+    return {name: shown.masks[name] for name in sorted(names)}
+
+
+def cases(
+    model: Model, split: Split, count: int, first: int = 0, timestep: int = 1, noise: str = "none"
+) -> Iterator[Case]:
+    """The cases of consecutive scenes, from one pass for each scene that records every site."""
+    for seed in range(first, first + count):
+        shown = scene(seed, split)
+        maps = visualize(model, shown.image, shown.caption, timestep, noise, sites="all")  # type: ignore[arg-type]
+        for noun, truth in object_nouns(shown).items():
+            yield Case(shown, maps, noun, truth)
+
+
+def site_mapper(sites: str) -> Mapper:
+    """The noun's own map at some sites, over the image."""
+    return lambda maps, noun: maps.heat_map(noun, sites=sites).upsampled()
+
+
+def shuffled_mapper(sites: str, seed: int = 0) -> Mapper:
+    """The map of another word of the same caption, drawn by chance: what any map of this scene would score."""
+    rng = np.random.default_rng(seed)
+
+    def other(maps: AttentionMaps, noun: str) -> NDArray[np.float32]:
+        words = [word.text for word in maps.words if word.text != noun] or [noun]
+        return maps.heat_map(str(rng.choice(words)), sites=sites).upsampled()
+
+    return other
+
+
+def score(scored: Iterable[Case], mapper: Mapper, threshold: float | None = None) -> Score:
+    """The figures of one mapper; without a threshold, at the one with the best mean."""
+    rows, hits = [], []
+    for case in scored:
+        values = mapper(case.maps, case.noun)
+        rows.append(ious(values, case.truth, THRESHOLDS))
+        hits.append(pointing(values, case.truth))
+    return summed(np.stack(rows), hits, threshold)
+
+
+def summed(table: NDArray[np.float64], hits: Sequence[bool], threshold: float | None = None) -> Score:
+    """The figures of a table [cases, thresholds] of IoUs."""
+    means = table.mean(axis=0)
+    best = int(means.argmax()) if threshold is None else THRESHOLDS.index(threshold)
+    miou, low, high = bootstrap(table[:, best].tolist())
+    return Score(means, THRESHOLDS[best], miou, low, high, float(np.mean(hits)), len(table))
+
+
+def site_choices(model: Model) -> list[str]:
+    """Every cross-attention block by name, and the groups of them."""
+    cross = [site for site in model.sites if site.kind == "cross"]
+    groups = [
+        "all",
+        "down",
+        "mid",
+        "up",
+        *(f"f{factor}" for factor in sorted({site.factor for site in cross})),
+    ]
+    return groups + list(dict.fromkeys(site.label for site in cross))
+
+
+def choose_sites(developed: Sequence[Case], choices: Sequence[str]) -> tuple[str, dict[str, Score]]:
+    """The best choice on these cases, greedily joined with further blocks while that helps, and every score."""
+    scores = {choice: score(developed, site_mapper(choice)) for choice in choices}
+    best = max(scores, key=lambda name: scores[name].miou)
+    blocks = [choice for choice in choices if choice[-1].isdigit() and not choice.startswith("f")]
+    while True:
+        joined = [f"{best},{block}" for block in blocks if block not in best.split(",")]
+        scores |= {choice: score(developed, site_mapper(choice)) for choice in joined}
+        better = max(joined, key=lambda name: scores[name].miou, default=best)
+        if scores[better].miou <= scores[best].miou + 0.002:
+            return best, scores
+        best = better
+
+
+def whole_image(developed: Iterable[Case]) -> Score:
+    """The baseline that marks everything."""
+    return score(developed, lambda maps, noun: np.ones(maps.image_size, np.float32), threshold=0.5)
+
+
+def centre_prior(learned: Sequence[Case]) -> Mapper:
+    """The mean mask of some cases, as every noun's map."""
+    mean = np.mean([case.truth for case in learned], axis=0, dtype=np.float32)
+    return lambda maps, noun: mean

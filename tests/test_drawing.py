@@ -11,12 +11,14 @@ from PIL import Image, ImageFont
 from vxa import drawing
 from vxa.drawing import GROUND, above, beside, colour_bar, fitted, framed, grid, spread, text
 
+BITMAP = getattr(ImageFont, "load_default_imagefont", ImageFont.load_default)()
+
 
 @pytest.fixture(params=["scalable", "bitmap"])
 def font(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
     """Both fonts that Pillow may have: before 10.1 there is only the bitmap."""
     if request.param == "bitmap":
-        monkeypatch.setattr(drawing, "_font", lambda size: ImageFont.load_default_imagefont())
+        monkeypatch.setattr(drawing, "_font", lambda size: BITMAP)
     drawing._text_mask.cache_clear()
     yield request.param
     drawing._text_mask.cache_clear()
@@ -78,21 +80,19 @@ def test_a_long_word_ends_in_an_ellipsis(font: str) -> None:
 
 
 def test_the_bitmap_font_grows_with_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawing, "_font", lambda size: ImageFont.load_default_imagefont())
+    monkeypatch.setattr(drawing, "_font", lambda size: BITMAP)
     drawing._text_mask.cache_clear()
     assert text("hat", 33).height == 3 * text("hat", 11).height
     drawing._text_mask.cache_clear()
 
 
 def test_an_older_pillow_without_sizes_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    bitmap = ImageFont.load_default_imagefont()
-
     def load_default() -> object:
-        return bitmap
+        return BITMAP
 
     monkeypatch.setattr(ImageFont, "load_default", load_default)
     drawing._font.cache_clear()
-    assert drawing._font(14) is bitmap
+    assert drawing._font(14) is BITMAP
     drawing._font.cache_clear()
 
 

@@ -181,6 +181,8 @@ def _flattened(image: Image.Image, name: str) -> Image.Image:
 
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation of a loaded image, 1 where there is none that can be read."""
+    if image.format == "TIFF":  # turned by Pillow as it loads; before 10.1 the tag stays all the same
+        return 1
     try:
         return int(image.getexif().get(_EXIF_ORIENTATION, 1))
     except _DECODER_ERRORS:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -74,7 +75,7 @@ def _as_model_error(source: str) -> Iterator[None]:
     except ModelError:
         raise
     except _LOADING_ERRORS as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = shorten(" ".join(str(error).split()), 200, placeholder=" …")
         raise ModelError(
             f"cannot load a model from {source} (from safetensors weights only): {reason}; "
             "check the path, or save it again with diffusers"

@@ -91,7 +91,7 @@ def _overlay(question: Question) -> Image.Image:
 def _contour(question: Question) -> Image.Image:
     heat, view, size = question.heat(), question.view, _figure_size(question)
     picture = outlined(question.scaled(size), heat.mask(*size, threshold=view.threshold), max(size) / 200)
-    share = f"from {view.cut():g} of {number(float(heat.upsampled(*size).max()))} · {question.place(heat)}"
+    share = f"threshold {view.cut():g} of max {number(float(heat.upsampled(*size).max()))} · {question.place(heat)}"
     return _captioned(picture, question.subject(heat), share, _letter(size))
 
 

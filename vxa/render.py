@@ -91,8 +91,9 @@ def _overlay(question: Question) -> Image.Image:
 def _contour(question: Question) -> Image.Image:
     heat, view, size = question.heat(), question.view, _figure_size(question)
     picture = outlined(question.scaled(size), heat.mask(*size, threshold=view.threshold), max(size) / 200)
-    share = f"threshold {view.cut():g} of max {number(float(heat.upsampled(*size).max()))} · {question.place(heat)}"
-    return _captioned(picture, question.subject(heat), share, _letter(size))
+    peak = number(float(heat.upsampled(*size).max()))
+    place = f"threshold {view.cut():g} of max {peak} · {question.place(heat)}"
+    return _captioned(picture, question.subject(heat), place, _letter(size))
 
 
 def _captioned(picture: Image.Image, left: str, right: str, letter: int) -> Image.Image:

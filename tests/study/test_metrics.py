@@ -1,0 +1,37 @@
+"""Metrics on tiny arrays, by hand."""
+
+import numpy as np
+import pytest
+
+from vxa.study.metrics import bootstrap, iou, ious, pointing
+
+TRUTH = np.array([[1, 1, 0], [0, 0, 0]], bool)
+VALUES = np.array([[1.0, 0.5, 0.6], [0.1, 0.0, 0.2]], np.float32)
+
+
+def test_iou_by_hand():
+    assert iou(np.array([[1, 0, 1], [0, 0, 0]], bool), TRUTH) == pytest.approx(1 / 3)
+    assert iou(TRUTH, TRUTH) == 1
+    assert iou(~TRUTH, TRUTH) == 0
+    assert iou(np.zeros((2, 3), bool), np.zeros((2, 3), bool)) == 1
+
+
+def test_ious_at_every_threshold_are_those_of_the_masks():
+    thresholds = (0.05, 0.1, 0.2, 0.5, 0.55, 0.6, 0.9, 1.0)
+    expected = [iou(t * VALUES.max() <= VALUES, TRUTH) for t in np.float32(thresholds)]
+    assert ious(VALUES, TRUTH, np.float32(thresholds)) == pytest.approx(expected)
+    assert ious(VALUES, TRUTH, (0.5,))[0] == pytest.approx(2 / 3)
+
+
+def test_pointing_looks_at_the_peak():
+    assert pointing(VALUES, TRUTH)
+    assert not pointing(VALUES, ~TRUTH)
+
+
+def test_bootstrap_encloses_the_mean_and_is_reproducible():
+    scores = [0.0, 0.2, 0.4, 1.0] * 20
+    mean, low, high = bootstrap(scores)
+    assert mean == pytest.approx(0.4)
+    assert low < mean < high
+    assert bootstrap(scores) == (mean, low, high)
+    assert bootstrap([0.5] * 9) == (0.5, 0.5, 0.5)

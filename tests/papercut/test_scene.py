@@ -15,7 +15,9 @@ def test_a_seed_always_gives_the_same_scene():
     again = scene(7, "test")
     assert again.caption == scene(7, "test").caption
     assert again.image.tobytes() == scene(7, "test").image.tobytes()
-    assert scene(7, "dev").caption != again.caption or scene(7, "dev").image.tobytes() != again.image.tobytes()
+    assert (
+        scene(7, "dev").caption != again.caption or scene(7, "dev").image.tobytes() != again.image.tobytes()
+    )
 
 
 def test_the_world_does_not_drift():
@@ -37,13 +39,17 @@ def test_masks_are_of_the_picture_and_named_things_are_seen(shown):
             left, top, right, bottom = thing.box
             inside = thing.mask[top:bottom, left:right]
             assert inside.sum() == thing.mask.sum() >= 100
-            assert all(edge.any() for edge in (inside[0], inside[-1], inside[:, 0], inside[:, -1])), "the box is tight"
+            assert all(edge.any() for edge in (inside[0], inside[-1], inside[:, 0], inside[:, -1])), (
+                "the box is tight"
+            )
 
 
 @pytest.mark.parametrize("shown", SCENES, ids=lambda s: f"{s.split}-{s.seed}")
 def test_grounds_and_free_things_do_not_overlap(shown):
     people = {"girl", "boy"}
-    figures = np.any([t.mask for t in shown.objects if t.noun in people] or [np.zeros((256, 256), bool)], axis=0)
+    figures = np.any(
+        [t.mask for t in shown.objects if t.noun in people] or [np.zeros((256, 256), bool)], axis=0
+    )
     count = np.sum([t.mask for t in shown.things if t.noun not in people], axis=0)
     assert (count <= 1).mean() > 0.98, "a pixel shows one sheet of paper"
     assert ((count >= 1) | figures).mean() > 0.98, "every pixel shows some sheet"
@@ -84,7 +90,9 @@ def test_an_adjective_speaks_of_its_noun_and_a_verb_of_both_its_arguments():
                 arguments = [r for r in rows if r.head == row.id and r.relation in ("nsubj", "obj")]
                 spoken = {t for r in arguments for t in r.things}
                 assert spoken <= set(row.things)
-                assert np.array_equal(shown.word_mask(row.id), np.any([shown.things[i].mask for i in row.things], axis=0))
+                assert np.array_equal(
+                    shown.word_mask(row.id), np.any([shown.things[i].mask for i in row.things], axis=0)
+                )
 
 
 def test_pronouns_corefer_with_their_owner():
@@ -118,7 +126,22 @@ def test_the_world_is_as_rich_as_it_claims():
     assert len(ALL) >= 10
     assert sum(len(members) >= 2 for members in FAMILIES.values()) >= 8
     relations = {r.relation for s in SCENES for r in s.parse.rows}
-    assert relations >= {"amod", "det", "nummod", "conj", "cc", "nsubj", "obj", "nmod", "case", "acl", "punct", "obl", "compound", "aux"}
+    assert relations >= {
+        "amod",
+        "det",
+        "nummod",
+        "conj",
+        "cc",
+        "nsubj",
+        "obj",
+        "nmod",
+        "case",
+        "acl",
+        "punct",
+        "obl",
+        "compound",
+        "aux",
+    }
 
 
 def test_captions_come_as_sentences_and_as_comma_lists():

@@ -84,7 +84,7 @@ def settle(stage: Stage, root: Node, relation: str) -> Node:
 
 
 def stand(stage: Stage, prop: Prop, node: Node) -> tuple[Node, str]:
-    """An animal's phrase, often as a clause: "a cat sits". The second value is the relation of what follows."""
+    """An animal's phrase, often as a clause ("a cat sits"), and the relation of what follows to it."""
     if prop.noun in ("cat", "dog") and stage.rng.random() < 0.6:
         stands = prop.pose == "stands"
         return sentence("stands" if stands else "sits", "stand" if stands else "sit", node), "obl"
@@ -201,7 +201,7 @@ def several(stage: Stage) -> Node:
 
 
 def look_alikes(stage: Stage) -> Node:
-    """One noun several times with different looks, on a bed at times: "a gray cat and a white cat and a dog"."""
+    """One noun several times with different looks, at times on a bed: "a gray cat and a white cat"."""
     rng = stage.rng
     noun = rng.choice((*PETS, "car", "ball", "cup", "flower", "house", "fish"))
     nouns = [noun, noun] + (

@@ -7,6 +7,7 @@ renders before anything is measured with it.
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 from pathlib import Path
 
@@ -45,17 +46,15 @@ class Block(nn.Module):
 
 
 class Judge(nn.Module):
-    """Pictures float32 [n, 3, h, w] in [−1, 1] to logits [n, classes, h / 2, w / 2]; h and w multiples of 16."""
+    """Pictures [n, 3, h, w] in [−1, 1] to logits [n, classes, h/2, w/2]; h and w are multiples of 16."""
 
     def __init__(self, widths: tuple[int, ...] = (32, 64, 96, 128)) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, widths[0], 4, stride=2, padding=1)
-        self.down = nn.ModuleList(
-            nn.Conv2d(a, b, 2, stride=2) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in itertools.pairwise(widths))
         self.encode = nn.ModuleList(Block(w) for w in widths)
         self.bottom = Block(widths[-1])
-        self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in zip(widths, widths[1:], strict=False))
+        self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in itertools.pairwise(widths))
         self.decode = nn.ModuleList(Block(w) for w in widths[:-1])
         self.head = nn.Conv2d(widths[0], len(CLASSES), 1)
 
@@ -93,8 +92,8 @@ def label(image: Image.Image, judge: Judge | None = None) -> np.ndarray:
 
 
 def mask(labels: np.ndarray, noun: str) -> np.ndarray:
-    """Bool [h, w]: where that noun is. A person is the whole figure: its own pixels with hair, neck, shirt and
-    what is worn, if any of its own pixels are there. Raises ValueError for a word that is no class."""
+    """Bool [h, w]: where that noun is. A person is the whole figure: its own pixels with hair, neck, shirt
+    and what is worn, if any of its own pixels are there. Raises ValueError for a word that is no class."""
     if noun not in CLASSES:
         raise ValueError(f"{noun!r} is not one of the judge's classes: {', '.join(CLASSES)}")
     own = labels == CLASSES.index(noun)

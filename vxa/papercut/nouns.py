@@ -60,7 +60,7 @@ class Noun:
 
 
 HAIR = ("black", "brown", "yellow", "red", "gray", "pink", "purple")
-CLOTH = dict(patterned=True)
+CLOTH = {"patterned": True}
 
 _NOUNS = (
     Noun("girl", "person", "person", (170, 205), 0.8, colours=()),

@@ -40,7 +40,7 @@ class Node:
 @dataclass(frozen=True)
 class Row:
     """One word of a parse. `start` and `end` are its characters in the caption; `things` the indices, in
-    `Scene.things`, of what it speaks of (an adjective's are its noun's, a verb's its subject's and object's)."""
+    `Scene.things`, of what it speaks of (an adjective's are its noun's, a verb's its arguments')."""
 
     id: int
     form: str

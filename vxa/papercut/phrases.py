@@ -78,7 +78,7 @@ def possessive(owner: Node, person: str) -> Node:
 
 
 def put_before(phrase: Node, preposition: str) -> Node:
-    """The phrase with its preposition; "next to" is a fixed expression, "to the left of" a phrase of its own."""
+    """The phrase with its preposition; "next to" is a fixed expression, "to the left of" a phrase."""
     if preposition in ("left", "right"):
         side = Node(preposition, "NOUN", before=[Node("to", "ADP", "case"), Node("the", "DET", "det")])
         phrase.before.insert(0, Node("of", "ADP", "case"))

@@ -33,7 +33,7 @@ def ious(values: NDArray[np.float32], truth: Mask, thresholds: Sequence[float]) 
 
 
 def pointing(values: NDArray[np.float32], truth: Mask) -> bool:
-    """Whether the highest value lies on the mask (the pointing game of Zhang et al. 2016, without a margin)."""
+    """Whether the highest value lies on the mask (the pointing game, Zhang et al. 2016, no margin)."""
     return bool(truth.flat[int(values.argmax())])
 
 

@@ -76,7 +76,7 @@ def site_mapper(sites: str) -> Mapper:
 
 
 def shuffled_mapper(sites: str, seed: int = 0) -> Mapper:
-    """The map of another word of the same caption, drawn by chance: what any map of this scene would score."""
+    """The map of another word of the same caption, drawn by chance: what any map would score."""
     rng = np.random.default_rng(seed)
 
     def other(maps: AttentionMaps, noun: str) -> NDArray[np.float32]:
@@ -118,7 +118,7 @@ def site_choices(model: Model) -> list[str]:
 
 
 def choose_sites(developed: Sequence[Case], choices: Sequence[str]) -> tuple[str, dict[str, Score]]:
-    """The best choice on these cases, greedily joined with further blocks while that helps, and every score."""
+    """The best choice on these cases, greedily joined with further ones, and every score."""
     scores = {choice: score(developed, site_mapper(choice)) for choice in choices}
     best = max(scores, key=lambda name: scores[name].miou)
     blocks = [choice for choice in choices if choice[-1].isdigit() and not choice.startswith("f")]

@@ -1,4 +1,4 @@
-"""What the three trainings share: the schedule, the running average of weights, checkpoints to resume from."""
+"""What the three trainings share: the schedule, the average of weights, checkpoints."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Average:
 def train(
     network: nn.Module, plan: Plan, loss_of: Callable[[int], Tensor], checkpoint: Path, device: str
 ) -> nn.Module:
-    """The network with its averaged weights after `plan.steps` steps; resumes from `checkpoint` where it exists.
+    """The network with its averaged weights after `plan.steps` steps; resumes from a `checkpoint`.
 
     `loss_of(step)` gives the loss of one step; bf16 autocast is on while it runs. The checkpoint also
     holds the optimizer, so that a resumed run is the same run; it is a local file of this machine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
@@ -10,7 +11,28 @@ from ..nouns import COLOURS, GROUNDS, NOUNS, PATTERNS
 from ..phrases import CASES, NUMBERS
 
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
-OTHERS = ("a an the and of to left right apple is she he her his wearing holding stands sits , .").split()
+OTHERS = [
+    "a",
+    "an",
+    "the",
+    "and",
+    "of",
+    "to",
+    "left",
+    "right",
+    "apple",
+    "is",
+    "she",
+    "he",
+    "her",
+    "his",
+    "wearing",
+    "holding",
+    "stands",
+    "sits",
+    ",",
+    ".",
+]
 
 
 def vocabulary() -> tuple[str, ...]:
@@ -33,7 +55,7 @@ def learn_merges(words: tuple[str, ...]) -> list[tuple[str, str]]:
     spelled = [[*word[:-1], word[-1] + "</w>"] for word in words]
     merges: list[tuple[str, str]] = []
     while any(len(pieces) > 1 for pieces in spelled):
-        pairs = Counter(pair for pieces in spelled for pair in zip(pieces, pieces[1:], strict=False))
+        pairs = Counter(pair for pieces in spelled for pair in itertools.pairwise(pieces))
         best = min(pairs, key=lambda pair: (-pairs[pair], pair))
         merges.append(best)
         spelled = [_merged(pieces, best) for pieces in spelled]

@@ -24,7 +24,7 @@ from vxa.attention.site import Site
 from vxa.attention.watch import watch
 from vxa.errors import RecordingError
 
-_SCRATCH = 2**22  # floats of attention logits held at once (16 MB)
+_SCRATCH = 2**20  # floats of attention logits held at once (4 MB)
 
 
 class SiteRecord(Protocol):
@@ -73,33 +73,34 @@ class PassRecord:
     def tokens(self, indices: Sequence[int], heads: Sequence[int] | None = None) -> Tensor:
         """Probabilities [len(indices), height, width] in float32, the mean over `heads` (None: all)."""
         chosen = range(self.heads) if heads is None else heads
-        total = torch.zeros(self.query.shape[0], len(indices))
+        total = torch.zeros(len(indices), self.query.shape[0])
         for head in chosen:
             query, key = self._head(head)
             key = key[list(indices)]
-            for rows in self._row_chunks(len(indices)):
-                logits = query[rows] @ key.T
-                total[rows] += (logits - self._log_normalizer[head, rows, None]).exp()
-        return (total / len(chosen)).T.reshape(len(indices), *self.grid)
+            for part in self._chunks(len(indices)):
+                # log softmax = logits - normalizer; tokens by queries, so that the result lies as it is asked
+                total[:, part] += torch.addmm(-self._log_normalizer[head, part], key, query[:, part]).exp_()
+        return total.div_(len(chosen)).reshape(len(indices), *self.grid)
 
     @cached_property
     def _log_normalizer(self) -> Tensor:
-        """log Σ exp(logits) over all keys [heads, queries]: with it a further token costs one column."""
+        """log Σ exp(logits) over all keys [heads, queries]: with it a further token costs one row."""
         result = torch.empty(self.heads, self.query.shape[0])
         for head in range(self.heads):
             query, key = self._head(head)
-            for rows in self._row_chunks(self.token_count):
-                result[head, rows] = torch.logsumexp(query[rows] @ key.T, dim=1)
+            for part in self._chunks(self.token_count):
+                result[head, part] = torch.logsumexp(key @ query[:, part], dim=0)
         return result
 
     def _head(self, head: int) -> tuple[Tensor, Tensor]:
-        """Scaled query and key of one head in float32, [queries, channels] and [tokens, channels]."""
+        """One head in float32: the query [channels, queries], and the key [tokens, channels] times scale."""
         channels = self.query.shape[1] // self.heads
         part = slice(head * channels, (head + 1) * channels)
-        return self.query[:, part].float() * self.scale, self.key[:, part].float()
+        return self.query[:, part].float().T, self.key[:, part].float() * self.scale
 
-    def _row_chunks(self, columns: int) -> Iterator[slice]:
-        step = max(1, _SCRATCH // max(1, columns))
+    def _chunks(self, tokens: int) -> Iterator[slice]:
+        """The queries in parts whose logits stay within the scratch."""
+        step = max(1, _SCRATCH // max(1, tokens))
         for start in range(0, self.query.shape[0], step):
             yield slice(start, start + step)
 

@@ -1,8 +1,9 @@
-"""Which module may import what: the table, and what `import vxa` brings in."""
+"""Which module may import what: the tables of docs/architecture.md, and what `import vxa` brings in."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from fnmatch import fnmatch
@@ -11,33 +12,33 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "vxa"
-
-# A third-party library, and the files that may import it, as patterns below vxa/ (* spans folders). What is
-# not listed may be imported nowhere.
-ALLOWED = {
-    "torch": ["*"],
-    "numpy": ["*"],
-    "PIL": ["*"],
-    "diffusers": ["models/diffusers.py", "models/papercut.py", "papercut/*"],
-    "transformers": ["models/papercut.py", "papercut/*"],
-    "safetensors": ["models/diffusers.py", "models/papercut.py", "papercut/*"],
-    "tokenizers": ["models/papercut.py", "papercut/*"],
-    "tqdm": ["papercut/train/*"],
-    "typer": ["cli*.py", "console.py"],
-    "click": ["cli*.py", "console.py"],
-    "rich": ["cli*.py", "console.py"],
-}
+ARCHITECTURE = PACKAGE.parent / "docs" / "architecture.md"
 NEVER = {"modules", "ldm", "sgm", "backend", "gradio"}
 
-# Within the package, imports follow one direction: a layer may import itself and what stands before it.
-LAYERS = [
-    ["errors", "version", "atomic"],
-    ["tokens", "attention"],
-    ["models"],
-    ["images"],
-    ["maps"],
-    ["visualize"],
-]
+
+def table(heading: str) -> list[list[list[str]]]:
+    """The names in backquotes in each cell of the table under a heading, row by row."""
+    section = ARCHITECTURE.read_text("utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[re.findall(r"`([^`]+)`", cell) for cell in line.split("|")[1:-1]] for line in lines[2:]]
+
+
+# A row of modules, as patterns, and the modules that the row may import.
+ROWS = [(cells[0], cells[-1]) for cells in table("Modules")]
+# A third-party library, and the files that may import it, as patterns below vxa/ (* spans folders).
+LIBRARIES = {library: places for libraries, places in table("Libraries") for library in libraries}
+
+
+def row_of(module: str) -> int:
+    """The row of a module below vxa ("maps"; "" is vxa itself), by the longest name that fits."""
+    fits = [
+        (len(name), number)
+        for number, (names, _) in enumerate(ROWS)
+        for name in names
+        if fnmatch(module or "__init__", name) or fnmatch(module, f"{name}.*")
+    ]
+    assert fits, f"give vxa.{module} its place in docs/architecture.md"
+    return max(fits)[1]
 
 
 def imports(path: Path) -> set[str]:
@@ -52,8 +53,16 @@ def imports(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             package = ["vxa", *path.relative_to(PACKAGE).parts][: -node.level] if node.level else []
-            names.add(".".join([*package, *filter(None, [node.module])]))
+            base = ".".join([*package, *filter(None, [node.module])])
+            names |= {submodule(base, alias.name) for alias in node.names}
     return names
+
+
+def submodule(base: str, name: str) -> str:
+    """What `from base import name` loads: a module of ours where there is one, else the base."""
+    path = PACKAGE.parent.joinpath(*base.split("."), name)
+    ours = base.partition(".")[0] == "vxa"
+    return f"{base}.{name}" if ours and (path.is_dir() or path.with_suffix(".py").exists()) else base
 
 
 def files() -> list[Path]:
@@ -62,31 +71,47 @@ def files() -> list[Path]:
     return found
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+by_file = pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+
+
+@by_file
 def test_third_party_imports_are_in_their_place(path: Path) -> None:
     place = path.relative_to(PACKAGE).as_posix()
     for name in {name.partition(".")[0] for name in imports(path)} - set(sys.stdlib_module_names) - {"vxa"}:
         assert name not in NEVER
-        assert name in ALLOWED, f"{name} is not in the table"
-        allowed = any(fnmatch(place, pattern) for pattern in ALLOWED[name])
-        assert allowed, f"{name} may be imported in {ALLOWED[name]} alone"
+        assert name in LIBRARIES, f"{name} is not in the table of docs/architecture.md"
+        allowed = any(fnmatch(place, pattern) for pattern in LIBRARIES[name])
+        assert allowed, f"{name} may be imported in {LIBRARIES[name]} alone"
 
 
-@pytest.mark.parametrize("place", [p for layer in LAYERS for p in layer])
-def test_the_core_imports_in_one_direction(place: str) -> None:
-    level = next(number for number, layer in enumerate(LAYERS) if place in layer)
-    below = {name for layer in LAYERS[: level + 1] for name in layer}
-    paths = (
-        [PACKAGE / f"{place}.py"]
-        if (PACKAGE / f"{place}.py").exists()
-        else list((PACKAGE / place).glob("*.py"))
-    )
-    for path in paths:
-        for name in imports(path):
-            parts = name.split(".")
-            if parts[0] == "vxa" and path.name != "papercut.py":
-                assert len(parts) > 1, f"{path} imports the package itself"
-                assert parts[1] in below, f"{path} imports {name}"
+@by_file
+def test_imports_within_the_package_are_in_the_table(path: Path) -> None:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    own = row_of(module)
+    allowed = {own, *map(row_of, ROWS[own][1])}
+    for name in imports(path):
+        if name.partition(".")[0] == "vxa":
+            imported = row_of(name.removeprefix("vxa").removeprefix("."))
+            assert imported in allowed, f"vxa.{module} may not import {name}: see docs/architecture.md"
+
+
+def test_the_table_never_goes_back() -> None:
+    assert len(ROWS) > 10
+    for number, (_, imported) in enumerate(ROWS):
+        for name in imported:
+            assert row_of(name) < number, f"{name} is not above {ROWS[number][0]}"
+
+
+def test_the_table_names_only_what_there_is() -> None:
+    modules = [".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in files()]
+    for names, _ in ROWS:
+        for name in names:
+            assert any(fnmatch(module, name) or fnmatch(module, f"{name}.*") for module in modules), name
+    places = [path.relative_to(PACKAGE).as_posix() for path in files()]
+    for library, patterns in LIBRARIES.items():
+        for pattern in patterns:
+            assert any(fnmatch(place, pattern) for place in places), (library, pattern)
 
 
 PROBE = """

@@ -44,9 +44,9 @@ def _load_named(source: str | bytes) -> Model:
     if not name.strip():
         raise ModelError(f"the model's name is empty; give {_ALLOWED}")
     if name == "papercut":
-        from vxa.models import papercut
+        from vxa.models.papercut import load as load_papercut
 
-        return papercut.load()
+        return load_papercut()
     path = Path(name).expanduser()
     if path.suffix.lower() in _PICKLES:
         raise ModelError(

@@ -117,7 +117,7 @@ class Canvas:
         shifted.paste(darkness, (shift, shift))
         self.colours.paste((20, 18, 26), mask=shifted)
 
-    def _paint(self, item: Item, outlines: list[tuple[list[tuple[float, float]], str]]) -> None:
+    def _paint(self, item: Item, outlines: Sequence[tuple[list[tuple[float, float]], str]]) -> None:
         sheets = {
             "main": item.colour,
             "shade": shaded(item.colour, 0.72),
@@ -135,8 +135,9 @@ class Canvas:
                 self._print_pattern(item, points)
 
     def _print_pattern(self, item: Item, points: list[tuple[float, float]]) -> None:
-        left, top = (int(min(p[i] for p in points)) for i in (0, 1))
-        size = tuple(int(max(p[i] for p in points)) - (left, top)[i] + 1 for i in (0, 1))
+        xs, ys = [p[0] for p in points], [p[1] for p in points]
+        left, top = int(min(xs)), int(min(ys))
+        size = int(max(xs)) - left + 1, int(max(ys)) - top + 1
         inside, marks = Image.new("L", size), Image.new("L", size)
         ImageDraw.Draw(inside).polygon([(x - left, y - top) for x, y in points], fill=255)
         _MARKS[item.pattern](ImageDraw.Draw(marks), size, left, top)
@@ -158,13 +159,13 @@ class Canvas:
         return np.asarray(blocks >= 0.5)
 
 
-def _stripes(pen: ImageDraw.ImageDraw, size: tuple[int, ...], left: int, top: int) -> None:
+def _stripes(pen: ImageDraw.ImageDraw, size: tuple[int, int], left: int, top: int) -> None:
     period = 11 * OVERSAMPLE
     for y in range(-(top % period), size[1], period):
         pen.rectangle((0, y, size[0], y + period * 0.42), fill=255)
 
 
-def _dots(pen: ImageDraw.ImageDraw, size: tuple[int, ...], left: int, top: int) -> None:
+def _dots(pen: ImageDraw.ImageDraw, size: tuple[int, int], left: int, top: int) -> None:
     period, r = 12 * OVERSAMPLE, 3.2 * OVERSAMPLE
     for row, y in enumerate(range(-(top % period), size[1] + period, period)):
         for x in range(

@@ -35,7 +35,7 @@ class Block(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.GroupNorm(8, channels), nn.GroupNorm(8, channels)
+        self.norm1, self.norm2 = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)
         self.conv1, self.conv2 = (
             nn.Conv2d(channels, channels, 3, padding=1),
             nn.Conv2d(channels, channels, 3, padding=1),

@@ -60,18 +60,17 @@ class Noun:
 
 
 HAIR = ("black", "brown", "yellow", "red", "gray", "pink", "purple")
-CLOTH = {"patterned": True}
 
 _NOUNS = (
     Noun("girl", "person", "person", (170, 205), 0.8, colours=()),
     Noun("boy", "person", "person", (170, 205), 0.8, colours=()),
     Noun("hair", "person", "part", (60, 80), 1.0, colours=HAIR, plural="hair"),
     Noun("neck", "body", "part", (40, 50), 0.8, colours=()),
-    Noun("hat", "headwear", "worn", (79, 116), 1.7, shapes.HAT, **CLOTH),
+    Noun("hat", "headwear", "worn", (79, 116), 1.7, shapes.HAT, patterned=True),
     Noun("crown", "headwear", "worn", (73, 105), 1.6, shapes.CROWN),
     Noun("glasses", "clothes", "worn", (66, 96), 2.6, shapes.GLASSES, plural="glasses"),
-    Noun("scarf", "clothes", "worn", (77, 105), 1.2, shapes.SCARF, plural="scarves", **CLOTH),
-    Noun("shirt", "clothes", "worn", (94, 132), 1.15, shapes.SHIRT, **CLOTH),
+    Noun("scarf", "clothes", "worn", (77, 105), 1.2, shapes.SCARF, plural="scarves", patterned=True),
+    Noun("shirt", "clothes", "worn", (94, 132), 1.15, shapes.SHIRT, patterned=True),
     Noun(
         "cat",
         "pet",
@@ -80,7 +79,7 @@ _NOUNS = (
         0.78,
         shapes.CAT_SITS,
         poses=(("stands", 1.25, shapes.CAT_STANDS),),
-        **CLOTH,
+        patterned=True,
     ),
     Noun(
         "dog",
@@ -90,11 +89,13 @@ _NOUNS = (
         0.78,
         shapes.DOG_SITS,
         poses=(("stands", 1.25, shapes.DOG_STANDS),),
-        **CLOTH,
+        patterned=True,
     ),
     Noun("rabbit", "pet", "floor", (79, 110), 0.62, shapes.RABBIT),
     Noun("bird", "winged", "floor", (72, 103), 1.15, shapes.BIRD),
-    Noun("fish", "winged", "floor", (73, 105), 1.45, shapes.FISH, plural="fish", holdable=True, **CLOTH),
+    Noun(
+        "fish", "winged", "floor", (73, 105), 1.45, shapes.FISH, plural="fish", holdable=True, patterned=True
+    ),
     Noun(
         "tree",
         "plant",
@@ -109,15 +110,15 @@ _NOUNS = (
     Noun("flower", "plant", "floor", (66, 99), 0.66, shapes.FLOWER, holdable=True),
     Noun("car", "vehicle", "floor", (88, 127), 1.9, shapes.CAR),
     Noun("truck", "vehicle", "floor", (99, 132), 1.6, shapes.TRUCK),
-    Noun("boat", "vehicle", "floor", (94, 127), 1.05, shapes.BOAT, **CLOTH),
+    Noun("boat", "vehicle", "floor", (94, 127), 1.05, shapes.BOAT, patterned=True),
     Noun("house", "building", "floor", (95, 135), 1.0, shapes.HOUSE),
     Noun("castle", "building", "floor", (100, 140), 1.05, shapes.CASTLE),
-    Noun("bed", "furniture", "floor", (115, 150), 2.0, shapes.BED, top=0.46, **CLOTH),
+    Noun("bed", "furniture", "floor", (115, 150), 2.0, shapes.BED, top=0.46, patterned=True),
     Noun("chair", "furniture", "floor", (94, 126), 0.66, shapes.CHAIR, top=0.55),
     Noun("table", "furniture", "floor", (110, 143), 1.7, shapes.TABLE, top=0.03),
-    Noun("cup", "household", "floor", (62, 89), 1.05, shapes.CUP, holdable=True, **CLOTH),
-    Noun("ball", "round", "floor", (58, 86), 1.0, shapes.BALL, holdable=True, **CLOTH),
-    Noun("balloon", "round", "air", (72, 102), 0.6, shapes.BALLOON, holdable=True, **CLOTH),
+    Noun("cup", "household", "floor", (62, 89), 1.05, shapes.CUP, holdable=True, patterned=True),
+    Noun("ball", "round", "floor", (58, 86), 1.0, shapes.BALL, holdable=True, patterned=True),
+    Noun("balloon", "round", "air", (72, 102), 0.6, shapes.BALLOON, holdable=True, patterned=True),
     Noun("sun", "sky", "air", (70, 101), 1.0, shapes.SUN, ("yellow", "orange", "red")),
     Noun("moon", "sky", "air", (65, 91), 0.72, shapes.MOON, ("white", "yellow", "gray")),
     Noun("star", "sky", "air", (55, 82), 1.0, shapes.STAR, ("yellow", "white", "red", "blue", "pink")),

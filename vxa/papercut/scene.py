@@ -159,4 +159,4 @@ def _labels(stage: Stage, order: list[int]) -> np.ndarray:
         owner[[min(own)] if stage.props[old].noun in ("girl", "boy") else list(own)] = new
     fine = np.asarray(stage.canvas.numbers)
     middle = fine[1::3, 1::3]
-    return owner[middle]
+    return np.asarray(owner[middle])

@@ -228,7 +228,7 @@ def _texture(noun: str, sheet: Colour, top: float, rng: random.Random) -> list[t
     darker: Colour = tuple(round(c * 0.88) for c in sheet)  # type: ignore[assignment]
     lighter: Colour = tuple(round(c + (255 - c) * 0.4) for c in sheet)  # type: ignore[assignment]
     if noun == "wall":
-        rows = [((0.0, y, 256.0, y + 1.5), darker) for y in range(0, 256, 26)]
+        rows: list[tuple[Box, Colour]] = [((0, y, 256, y + 1.5), darker) for y in range(0, 256, 26)]
         return rows + [
             ((x + (y // 26) % 2 * 26, y, x + (y // 26) % 2 * 26 + 1.5, y + 26), darker)
             for y in range(0, 256, 26)

@@ -138,5 +138,5 @@ def whole_image(developed: Iterable[Case]) -> Score:
 
 def centre_prior(learned: Sequence[Case]) -> Mapper:
     """The mean mask of some cases, as every noun's map."""
-    mean = np.mean([case.truth for case in learned], axis=0, dtype=np.float32)
+    mean: NDArray[np.float32] = np.asarray(np.mean([case.truth for case in learned], axis=0), np.float32)
     return lambda maps, noun: mean

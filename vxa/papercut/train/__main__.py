@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=float, help="the highest learning rate")
     parser.add_argument("--scenes", type=int, default=1500, help="how many scenes to render")
     parser.add_argument("--part", type=int, default=0, help="which part of the latents to make")
-    parser.add_argument("--crops", type=float, default=0.75, help="share of the UNet's steps on windows")
+    parser.add_argument("--crops", type=float, default=0.625, help="share of the UNet's steps on windows")
     parser.add_argument("--from-shipped", action="store_true", help="begin with the package's weights")
     return parser
 
@@ -79,12 +79,12 @@ def _latents(options: argparse.Namespace) -> None:
 
 def _unet(options: argparse.Namespace) -> None:
     data = read_latents(sorted(options.folder.glob("latents-*.safetensors")))
-    steps = options.steps or 6000
+    steps = options.steps or 8800
     start = StableDiffusionPipeline.from_pretrained(SHIPPED) if options.from_shipped else None
     vae = start.vae if start else _trained_vae(options.folder)
     train_unet(
         options.folder, vae, data, steps, round(steps * options.crops), options.seed, options.device,
-        rate=options.rate or 1e-3, start=start,
+        rate=options.rate or 7e-4, start=start,
     )  # fmt: skip
 
 

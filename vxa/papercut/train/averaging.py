@@ -7,9 +7,10 @@ down by averaging, up by repeating. All the other weights keep their random star
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from diffusers import AutoencoderKL
-from torch import nn
 
 LEVEL = 4.0
 """A group norm over a picture forgets how bright the picture was. Beside a constant channel that dominates
@@ -56,9 +57,7 @@ def _reserved(group: int) -> range:
     return range(3 * group)
 
 
-def _carry(
-    conv: nn.Conv2d, to: list[int], source: range | list[int], box: bool = False, gain: float = 1.0
-) -> None:
+def _carry(conv: Any, to: list[int], source: range | list[int], box: bool = False, gain: float = 1.0) -> None:
     """Copy channels `source` into `to`, or average 2×2 of them; the groups they live in take nothing else."""
     group = to[1] - to[0]
     conv.weight[list(_reserved(group))] = 0
@@ -71,13 +70,13 @@ def _carry(
             conv.weight[a, b, centre, centre] = gain
 
 
-def _through_resnets(block: nn.Module, group: int) -> None:
+def _through_resnets(block: Any, group: int) -> None:
     for resnet in block.resnets:
         if resnet.conv_shortcut is not None:
             _carry(resnet.conv_shortcut, _carried(group), _carried(group))
 
 
-def _hold_level(last: nn.Conv2d, norm: nn.GroupNorm, group: int) -> None:
+def _hold_level(last: Any, norm: Any, group: int) -> None:
     """Make one channel a group the constant, and scale the norm so that it gives LEVEL + value."""
     last.bias[list(_reserved(group))[::group]] = LEVEL
     values = torch.zeros(group)
@@ -88,7 +87,7 @@ def _hold_level(last: nn.Conv2d, norm: nn.GroupNorm, group: int) -> None:
         norm.bias[channel] = LEVEL + mean
 
 
-def _read(conv: nn.Conv2d, source: list[int], gain: float) -> None:
+def _read(conv: Any, source: list[int], gain: float) -> None:
     """The first three outputs are the carried channels, undone of level and slope."""
     value, slope = SILU
     conv.weight[:3] *= 0.1

@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..judge import CLASSES, Judge
+from ..nouns import GROUNDS
 from ..scene import Scene, scene
 from .loop import Plan, train
 
@@ -52,16 +53,18 @@ def spoil(pictures: Tensor, generator: torch.Generator) -> Tensor:
     small = F.interpolate(x, scale_factor=0.5, mode="area")
     blurred = F.interpolate(small, scale_factor=2.0, mode="bilinear", align_corners=False)
     x = torch.lerp(x, blurred, torch.rand(shape, generator=generator))
-    x = x * (1 + 0.1 * torch.randn(shape, generator=generator)) + 0.06 * torch.randn(
+    x = x * (1 + 0.08 * torch.randn(shape, generator=generator)) + 0.03 * torch.randn(
         (len(x), 3, 1, 1), generator=generator
     )
-    return x + 0.06 * torch.rand(shape, generator=generator) * torch.randn(x.shape, generator=generator)
+    return x + 0.05 * torch.rand(shape, generator=generator) * torch.randn(x.shape, generator=generator)
 
 
 def judge_loss(judge: Judge, pictures: Tensor, classes: Tensor) -> Tensor:
-    """Cross-entropy at full size."""
+    """Cross-entropy at full size, in which a pixel of an object weighs four times one of a ground."""
     logits = F.interpolate(judge(pictures).float(), scale_factor=2.0, mode="bilinear", align_corners=False)
-    return F.cross_entropy(logits, classes.long())
+    weights = torch.ones(len(CLASSES), device=logits.device)
+    weights[: len(GROUNDS)] = 0.25
+    return F.cross_entropy(logits, classes.long(), weights)
 
 
 def train_judge(

@@ -52,7 +52,7 @@ def make_latents(vae: AutoencoderKL, first: int, count: int, path: Path, batch: 
     blob = torch.frombuffer(bytearray("\n".join(texts).encode()), dtype=torch.uint8)
     save_file(
         {
-            "latents": torch.cat(latents),
+            "latents": torch.cat(latents).contiguous(),
             "covers": torch.cat(covers),
             "counts": torch.tensor(counts),
             "texts": blob,

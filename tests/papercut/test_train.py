@@ -1,0 +1,150 @@
+"""Training in small: it resumes as if never stopped, windows get captions of what they show, shapes fit."""
+
+import random
+
+import pytest
+import torch
+from torch import nn
+
+pytest.importorskip("tqdm")
+pytest.importorskip("diffusers")
+from vxa.papercut import scene
+from vxa.papercut.judge import CLASSES, Judge, to_tensor
+from vxa.papercut.train.judge import judge_loss, labels_of, spoil
+from vxa.papercut.train.latents import crop_caption, make_latents, read_latents
+from vxa.papercut.train.loop import Average, Plan, train
+from vxa.papercut.train.networks import autoencoder, text_encoder, unet
+from vxa.papercut.train.vae import crops
+
+
+def test_the_rate_rises_and_falls():
+    plan = Plan(steps=100, rate=1.0, warmup=10, floor=0.1)
+    assert plan.rate_at(0) == pytest.approx(0.1)
+    assert plan.rate_at(10) == pytest.approx(1.0)
+    assert plan.rate_at(55) == pytest.approx(0.55)
+    assert plan.rate_at(100) == pytest.approx(0.1)
+
+
+def test_a_resumed_training_is_the_training(tmp_path):
+    def run(stops, folder):
+        torch.manual_seed(0)
+        network = nn.Linear(3, 2)
+        plan = Plan(steps=6, rate=0.1, warmup=1, checkpoint_every=1)
+
+        class Stop(Exception):
+            pass
+
+        def loss_of(step):
+            if step in stops:
+                stops.remove(step)
+                raise Stop
+            generator = torch.Generator().manual_seed(step)
+            return network(torch.randn(4, 3, generator=generator)).float().pow(2).mean()
+
+        while True:
+            try:
+                return train(network, plan, loss_of, folder / "checkpoint", "cpu").weight.detach().clone()
+            except Stop:
+                torch.manual_seed(1)
+                network = nn.Linear(3, 2)
+
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    assert torch.equal(run([], tmp_path / "a"), run([3], tmp_path / "b"))
+
+
+def test_the_average_follows_the_weights():
+    network = nn.Linear(1, 1, bias=False)
+    average = Average(network, decay=0.9)
+    nn.init.constant_(network.weight, 1.0)
+    for step in range(200):
+        average.update(network, step)
+    assert average.weights["weight"].item() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_autoencoder_starts_with_colour():
+    """Before any training, three latents are the mean colour of their cells, and decoding gives it back."""
+    torch.manual_seed(0)
+    vae = autoencoder().eval()
+    pixels = torch.stack([to_tensor(scene(seed).image) for seed in (0, 1)])
+    with torch.no_grad():
+        latent = vae.encode(pixels).latent_dist.mode()
+        decoded = vae.decode(latent).sample
+    means = nn.functional.avg_pool2d(pixels, 8)
+    for channel in range(3):
+        pair = torch.stack([latent[:, channel].flatten(), means[:, channel].flatten()])
+        assert torch.corrcoef(pair)[0, 1] > 0.95
+        pair = torch.stack([decoded[:, channel].flatten(), pixels[:, channel].flatten()])
+        assert torch.corrcoef(pair)[0, 1] > 0.8
+
+
+def test_the_networks_have_the_shape_of_stable_diffusion():
+    network, encoder = unet(), text_encoder(700, 698, 699)
+    with torch.no_grad():
+        states = encoder(torch.zeros(1, 77, dtype=torch.long))[0]
+        assert network(torch.zeros(1, 4, 24, 32), torch.tensor([1]), states).sample.shape == (1, 4, 24, 32)
+    names = [name for name, _ in network.named_modules() if name.endswith("attn2")]
+    assert len(names) == 10
+    norms = [m for m in [*network.modules(), *autoencoder().modules()] if isinstance(m, nn.GroupNorm)]
+    assert {m.num_groups for m in norms} == {32}
+    model = sum(p.numel() for part in (network, encoder, autoencoder()) for p in part.parameters())
+    assert model * 2 <= 24e6, "bytes in fp16"
+    assert sum(p.numel() for p in Judge().parameters()) * 2 <= 4e6
+
+
+def test_crops_are_windows_in_range():
+    pictures = (
+        torch.arange(2 * 3 * 16 * 16, dtype=torch.int64).remainder(256).to(torch.uint8).view(2, 3, 16, 16)
+    )
+    window = crops(pictures, 5, 8, torch.Generator().manual_seed(0))
+    assert window.shape == (5, 3, 8, 8)
+    assert window.min() >= -1
+    assert window.max() <= 1
+
+
+def test_a_windows_caption_names_what_lies_in_it():
+    things = [
+        ("sky", "blue", "plain"),
+        ("cat", "red", "plain"),
+        ("ball", "blue", "striped"),
+        ("hat", "red", "plain"),
+    ]
+    shares = torch.tensor([[0.2, 0.8], [0.9, 0.2], [0.1, 0.01], [0.0, 0.0]])
+    captions = {crop_caption(things, shares, random.Random(seed)) for seed in range(40)}
+    assert all("cat" in caption and "ball" not in caption and "hat" not in caption for caption in captions)
+    assert any("sky" in caption for caption in captions)
+    assert any(caption.startswith("a ") for caption in captions)
+    assert crop_caption(things[2:], shares[2:], random.Random(0)) == ""
+
+
+def test_latents_are_written_and_read_back(tmp_path):
+    torch.manual_seed(0)
+    vae = autoencoder().eval()
+    for part in (0, 1):
+        make_latents(vae, 10 * part, 2, tmp_path / f"latents-{part}.safetensors")
+    data = read_latents(sorted(tmp_path.glob("*.safetensors")))
+    shown = scene(11, "train")
+    assert data.latents.shape == (4, 4, 32, 32)
+    assert data.captions[3] == shown.caption
+    assert [noun for noun, _, _ in data.things[3]] == [thing.noun for thing in shown.things]
+    rows = data.covers[data.first[3] : data.first[3] + len(shown.things)]
+    assert rows.float().mean((1, 2)) / 255 == pytest.approx([t.mask.mean() for t in shown.things], abs=0.01)
+
+
+def test_the_judges_labels_are_the_topmost_sheets():
+    shown = scene(83, "test")
+    labels = labels_of(shown)
+    assert {CLASSES[i] for i in set(labels.ravel())} <= {t.noun for t in shown.things}
+    hat = next(t for t in shown.objects if t.noun == "hat")
+    assert (labels[hat.mask] == CLASSES.index("hat")).mean() > 0.97
+    figure = next(t for t in shown.objects if t.noun in ("girl", "boy"))
+    assert (labels[figure.mask] == CLASSES.index(figure.noun)).mean() < 0.7, "its clothes are their own"
+
+
+def test_the_judge_answers_at_half_size_and_learns_from_spoiled_pictures():
+    pictures = torch.zeros(2, 3, 32, 48, dtype=torch.uint8)
+    generator = torch.Generator().manual_seed(0)
+    spoiled = spoil(pictures, generator)
+    judge = Judge().eval()
+    assert judge(spoiled).shape == (2, len(CLASSES), 16, 24)
+    assert judge_loss(judge, spoiled, torch.zeros(2, 32, 48, dtype=torch.uint8)).isfinite()

@@ -1,0 +1,82 @@
+"""Write the figures of benchmarks/papercut.json into MODEL_CARD.md: `python benchmarks/model_card.py`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+CARD = HERE.parent / "MODEL_CARD.md"
+REPORTED = "reported"
+OPEN, CLOSE = "<!-- figures -->", "<!-- /figures -->"
+
+
+def with_figures(card: str, report: dict[str, Any]) -> str:
+    """The card's text with the table between its two markers made anew."""
+    before, rest = card.split(OPEN)
+    return f"{before}{OPEN}\n\n{table(report)}\n\n{CLOSE}{rest.split(CLOSE)[1]}"
+
+
+def table(report: dict[str, Any]) -> str:
+    """Every figure with its bar, as Markdown."""
+    world, vae, judge = report["world"], report["autoencoder"], report["judge"]
+    made, seen = report["generation"], report["attention"]
+    ours = f"VXA, one clean pass at {seen['sites']}, τ {seen['threshold']}: mIoU"
+    rows = [
+        ("whole image marked, mIoU of objects", number(world["whole_image_miou"]), "≤ 0.15"),
+        ("centre prior, mIoU of objects", number(world["centre_prior_miou"]), "≤ 0.25"),
+        ("median object, share of the image", percent(world["median_object_share"]), "3–12 %"),
+        ("scenes with at least two named objects", percent(world["scenes_with_two_objects"]), "≥ 70 %"),
+        ("autoencoder, PSNR at 256²", interval(vae["psnr_db"], 2) + " dB", "≥ 26 dB"),
+        ("judge, mIoU on renders", number(judge["miou_renders"]), "≥ 0.85"),
+        ("judge, mIoU on reconstructions", number(judge["miou_reconstructions"]), "≥ 0.80"),
+        ("judge, false positives, mean over nouns", percent(judge["false_positive_rate"]), "≤ 2 %"),
+        ("one-noun prompts: the noun is there", interval(made["one_noun_present"]), "≥ 0.90"),
+        ("two-noun prompts: both there", interval(made["two_nouns_present"]), "≥ 0.60"),
+        ("two coloured nouns: both there", interval(made["two_coloured_nouns_present"]), REPORTED),
+        ("… in their colours", interval(made["two_nouns_present_with_their_colours"]), REPORTED),
+        (ours, scored(seen["test"]), "≥ 0.50"),
+        ("the same: pointing game", number(seen["test"]["pointing"]), "≥ 0.75"),
+        ("the same, in colours never seen in training", both(seen["test_words_of_held_out_pairs"]), REPORTED),
+        ("the same with another word of the caption", both(seen["shuffled_word"]), "near chance"),
+        ("the same on an untrained network", both(seen["untrained_network"]), "near chance"),
+        ("whole image, same words", both(seen["whole_image"]), "baseline"),
+        ("centre prior, same words", both(seen["centre_prior"]), "baseline"),
+        ("the original's default, the mid block, τ = 0.5", both(seen["original_default_mid_block"]), "baseline"),
+    ]  # fmt: skip
+    passes = seen["other_passes_on_60_test_scenes"]
+    rows += [(f"ours, {name} (60 scenes)", both(row), REPORTED) for name, row in passes.items()]
+    lines = [f"| {name} | {value} | {bar} |" for name, value, bar in rows]
+    return "\n".join(["| figure, `test` scenes | measured | bar |", "| --- | --- | --- |", *lines])
+
+
+def number(value: float) -> str:
+    """Three digits."""
+    return f"{value:.3f}"
+
+
+def percent(value: float) -> str:
+    """A share in percent."""
+    return f"{100 * value:.1f} %"
+
+
+def interval(values: list[float], digits: int = 3) -> str:
+    """A mean with its interval."""
+    mean, low, high = (f"{v:.{digits}f}" for v in values)
+    return f"{mean} ({low}–{high})"
+
+
+def scored(row: dict[str, Any]) -> str:
+    """A mean IoU with its interval."""
+    return interval([row["miou"], row["low"], row["high"]])
+
+
+def both(row: dict[str, Any]) -> str:
+    """Mean IoU and pointing game."""
+    return f"mIoU {scored(row)}, pointing {number(row['pointing'])}"
+
+
+if __name__ == "__main__":
+    figures = json.loads((HERE / "papercut.json").read_text("utf-8"))
+    CARD.write_text(with_figures(CARD.read_text("utf-8"), figures), "utf-8")

@@ -1,0 +1,35 @@
+"""The README and the model card keep their word: pictures have commands, figures are the measured ones."""
+
+import json
+import re
+import runpy
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def test_every_picture_of_the_readme_is_there_and_has_its_command():
+    commands = runpy.run_path(str(ROOT / "docs" / "make_pictures.py"))["commands"]()
+    made = {Path(command[command.index("-o") + 1]).name for command in commands}
+    shown = set(re.findall(r"\]\(docs/pictures/([^)]+)\)", README))
+    assert shown
+    assert shown <= made
+    assert all((ROOT / "docs" / "pictures" / name).is_file() for name in made)
+
+
+def test_the_model_card_holds_the_measured_figures():
+    report = ROOT / "benchmarks" / "papercut.json"
+    card = (ROOT / "MODEL_CARD.md").read_text("utf-8")
+    with_figures = runpy.run_path(str(ROOT / "benchmarks" / "model_card.py"))["with_figures"]
+    assert with_figures(card, json.loads(report.read_text("utf-8"))) == card, (
+        "run python benchmarks/model_card.py"
+    )
+
+
+def test_the_defaults_are_those_that_dev_chose():
+    from vxa.maps import DEFAULT_THRESHOLD
+    from vxa.models.papercut import DEFAULT_SITES
+
+    chosen = json.loads((ROOT / "benchmarks" / "papercut.json").read_text("utf-8"))["attention"]
+    assert (chosen["sites"], chosen["threshold"]) == (DEFAULT_SITES, DEFAULT_THRESHOLD)

@@ -43,7 +43,7 @@ def table(report: dict[str, Any]) -> str:
         ("the same on an untrained network", both(seen["untrained_network"]), "near chance"),
         ("whole image, same words", both(seen["whole_image"]), "baseline"),
         ("centre prior, same words", both(seen["centre_prior"]), "baseline"),
-        ("the original's default, the mid block, τ = 0.5", both(seen["original_default_mid_block"]), "baseline"),
+        ("the original default: mid block, τ 0.5", both(seen["original_default_mid_block"]), "baseline"),
     ]  # fmt: skip
     passes = seen["other_passes_on_60_test_scenes"]
     rows += [(f"ours, {name} (60 scenes)", both(row), REPORTED) for name, row in passes.items()]

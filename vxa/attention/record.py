@@ -73,30 +73,35 @@ class PassRecord:
     def tokens(self, indices: Sequence[int], heads: Sequence[int] | None = None) -> Tensor:
         """Probabilities [len(indices), height, width] in float32, the mean over `heads` (None: all)."""
         chosen = range(self.heads) if heads is None else heads
-        total = torch.zeros(len(indices), self.query.shape[0])
-        for head in chosen:
-            query, key = self._head(head)
-            key = key[list(indices)]
-            for part in self._chunks(len(indices)):
-                # log softmax = logits - normalizer; tokens by queries, so that the result lies as it is asked
-                total[:, part] += torch.addmm(-self._log_normalizer[head, part], key, query[:, part]).exp_()
-        return total.div_(len(chosen)).reshape(len(indices), *self.grid)
+        keys = self.key[list(indices)].float() * self.scale
+        result = torch.empty(len(indices), self.query.shape[0])
+        # Parts of the queries outside and heads inside: a part's sum stays in the cache until it is done.
+        for part in self._chunks(len(indices)):
+            total = torch.zeros_like(result[:, part])
+            for head in chosen:
+                key, query = keys[:, self._channels(head)], self._query(head, part)
+                total += torch.addmm(-self._log_normalizer[head, part], key, query).exp_()
+            result[:, part] = total.div_(len(chosen))
+        return result.reshape(len(indices), *self.grid)
 
     @cached_property
     def _log_normalizer(self) -> Tensor:
         """log Σ exp(logits) over all keys [heads, queries]: with it a further token costs one row."""
+        keys = self.key.float() * self.scale
         result = torch.empty(self.heads, self.query.shape[0])
-        for head in range(self.heads):
-            query, key = self._head(head)
-            for part in self._chunks(self.token_count):
-                result[head, part] = torch.logsumexp(key @ query[:, part], dim=0)
+        for part in self._chunks(self.token_count):
+            for head in range(self.heads):
+                logits = keys[:, self._channels(head)] @ self._query(head, part)
+                result[head, part] = torch.logsumexp(logits, dim=0)
         return result
 
-    def _head(self, head: int) -> tuple[Tensor, Tensor]:
-        """One head in float32: the query [channels, queries], and the key [tokens, channels] times scale."""
+    def _query(self, head: int, part: slice) -> Tensor:
+        """Some queries of one head in float32, [channels, queries]."""
+        return self.query[part, self._channels(head)].float().T
+
+    def _channels(self, head: int) -> slice:
         channels = self.query.shape[1] // self.heads
-        part = slice(head * channels, (head + 1) * channels)
-        return self.query[:, part].float().T, self.key[:, part].float() * self.scale
+        return slice(head * channels, (head + 1) * channels)
 
     def _chunks(self, tokens: int) -> Iterator[slice]:
         """The queries in parts whose logits stay within the scratch."""

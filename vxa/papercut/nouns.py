@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from . import shapes
+from . import outlines
 from .shapes import Shape
 
 Colour = tuple[int, int, int]
@@ -66,19 +66,19 @@ _NOUNS = (
     Noun("boy", "person", "person", (170, 205), 0.8, colours=()),
     Noun("hair", "person", "part", (60, 80), 1.0, colours=HAIR, plural="hair"),
     Noun("neck", "body", "part", (40, 50), 0.8, colours=()),
-    Noun("hat", "headwear", "worn", (79, 116), 1.7, shapes.HAT, patterned=True),
-    Noun("crown", "headwear", "worn", (73, 105), 1.6, shapes.CROWN),
-    Noun("glasses", "clothes", "worn", (66, 96), 2.6, shapes.GLASSES, plural="glasses"),
-    Noun("scarf", "clothes", "worn", (77, 105), 1.2, shapes.SCARF, plural="scarves", patterned=True),
-    Noun("shirt", "clothes", "worn", (94, 132), 1.15, shapes.SHIRT, patterned=True),
+    Noun("hat", "headwear", "worn", (79, 116), 1.7, outlines.HAT, patterned=True),
+    Noun("crown", "headwear", "worn", (73, 105), 1.6, outlines.CROWN),
+    Noun("glasses", "clothes", "worn", (66, 96), 2.6, outlines.GLASSES, plural="glasses"),
+    Noun("scarf", "clothes", "worn", (77, 105), 1.2, outlines.SCARF, plural="scarves", patterned=True),
+    Noun("shirt", "clothes", "worn", (94, 132), 1.15, outlines.SHIRT, patterned=True),
     Noun(
         "cat",
         "pet",
         "floor",
         (86, 123),
         0.78,
-        shapes.CAT_SITS,
-        poses=(("stands", 1.25, shapes.CAT_STANDS),),
+        outlines.CAT_SITS,
+        poses=(("stands", 1.25, outlines.CAT_STANDS),),
         patterned=True,
     ),
     Noun(
@@ -87,14 +87,14 @@ _NOUNS = (
         "floor",
         (86, 123),
         0.78,
-        shapes.DOG_SITS,
-        poses=(("stands", 1.25, shapes.DOG_STANDS),),
+        outlines.DOG_SITS,
+        poses=(("stands", 1.25, outlines.DOG_STANDS),),
         patterned=True,
     ),
-    Noun("rabbit", "pet", "floor", (79, 110), 0.62, shapes.RABBIT),
-    Noun("bird", "winged", "floor", (72, 103), 1.15, shapes.BIRD),
+    Noun("rabbit", "pet", "floor", (79, 110), 0.62, outlines.RABBIT),
+    Noun("bird", "winged", "floor", (72, 103), 1.15, outlines.BIRD),
     Noun(
-        "fish", "winged", "floor", (73, 105), 1.45, shapes.FISH, plural="fish", holdable=True, patterned=True
+        "fish", "winged", "floor", (73, 105), 1.45, outlines.FISH, ALL, "fish", holdable=True, patterned=True
     ),
     Noun(
         "tree",
@@ -102,27 +102,27 @@ _NOUNS = (
         "floor",
         (105, 148),
         0.72,
-        shapes.TREE,
+        outlines.TREE,
         ("green", "orange", "yellow", "pink", "purple"),
-        poses=(("apple", 0.72, shapes.APPLE_TREE),),
+        poses=(("apple", 0.72, outlines.APPLE_TREE),),
     ),
-    Noun("cactus", "plant", "floor", (86, 126), 0.68, shapes.CACTUS, plural="cacti"),
-    Noun("flower", "plant", "floor", (66, 99), 0.66, shapes.FLOWER, holdable=True),
-    Noun("car", "vehicle", "floor", (88, 127), 1.9, shapes.CAR),
-    Noun("truck", "vehicle", "floor", (99, 132), 1.6, shapes.TRUCK),
-    Noun("boat", "vehicle", "floor", (94, 127), 1.05, shapes.BOAT, patterned=True),
-    Noun("house", "building", "floor", (95, 135), 1.0, shapes.HOUSE),
-    Noun("castle", "building", "floor", (100, 140), 1.05, shapes.CASTLE),
-    Noun("bed", "furniture", "floor", (115, 150), 2.0, shapes.BED, top=0.46, patterned=True),
-    Noun("chair", "furniture", "floor", (94, 126), 0.66, shapes.CHAIR, top=0.55),
-    Noun("table", "furniture", "floor", (110, 143), 1.7, shapes.TABLE, top=0.03),
-    Noun("cup", "household", "floor", (62, 89), 1.05, shapes.CUP, holdable=True, patterned=True),
-    Noun("ball", "round", "floor", (58, 86), 1.0, shapes.BALL, holdable=True, patterned=True),
-    Noun("balloon", "round", "air", (72, 102), 0.6, shapes.BALLOON, holdable=True, patterned=True),
-    Noun("sun", "sky", "air", (70, 101), 1.0, shapes.SUN, ("yellow", "orange", "red")),
-    Noun("moon", "sky", "air", (65, 91), 0.72, shapes.MOON, ("white", "yellow", "gray")),
-    Noun("star", "sky", "air", (55, 82), 1.0, shapes.STAR, ("yellow", "white", "red", "blue", "pink")),
-    Noun("cloud", "sky", "air", (79, 119), 1.8, shapes.CLOUD, ("white", "gray", "pink", "blue")),
+    Noun("cactus", "plant", "floor", (86, 126), 0.68, outlines.CACTUS, plural="cacti"),
+    Noun("flower", "plant", "floor", (66, 99), 0.66, outlines.FLOWER, holdable=True),
+    Noun("car", "vehicle", "floor", (88, 127), 1.9, outlines.CAR),
+    Noun("truck", "vehicle", "floor", (99, 132), 1.6, outlines.TRUCK),
+    Noun("boat", "vehicle", "floor", (94, 127), 1.05, outlines.BOAT, patterned=True),
+    Noun("house", "building", "floor", (95, 135), 1.0, outlines.HOUSE),
+    Noun("castle", "building", "floor", (100, 140), 1.05, outlines.CASTLE),
+    Noun("bed", "furniture", "floor", (115, 150), 2.0, outlines.BED, top=0.46, patterned=True),
+    Noun("chair", "furniture", "floor", (94, 126), 0.66, outlines.CHAIR, top=0.55),
+    Noun("table", "furniture", "floor", (110, 143), 1.7, outlines.TABLE, top=0.03),
+    Noun("cup", "household", "floor", (62, 89), 1.05, outlines.CUP, holdable=True, patterned=True),
+    Noun("ball", "round", "floor", (58, 86), 1.0, outlines.BALL, holdable=True, patterned=True),
+    Noun("balloon", "round", "air", (72, 102), 0.6, outlines.BALLOON, holdable=True, patterned=True),
+    Noun("sun", "sky", "air", (70, 101), 1.0, outlines.SUN, ("yellow", "orange", "red")),
+    Noun("moon", "sky", "air", (65, 91), 0.72, outlines.MOON, ("white", "yellow", "gray")),
+    Noun("star", "sky", "air", (55, 82), 1.0, outlines.STAR, ("yellow", "white", "red", "blue", "pink")),
+    Noun("cloud", "sky", "air", (79, 119), 1.8, outlines.CLOUD, ("white", "gray", "pink", "blue")),
 )
 NOUNS: dict[str, Noun] = {noun.name: noun for noun in _NOUNS}
 

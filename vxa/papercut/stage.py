@@ -6,7 +6,7 @@ import math
 import random
 from dataclasses import dataclass, field
 
-from . import shapes
+from . import outlines, shapes
 from .drawing import SIZE, SKINS, Canvas, Item, Style
 from .nouns import BACKDROPS, COLOURS, FLOORS, NOUNS, Colour, held_out
 from .shapes import Shape
@@ -167,23 +167,23 @@ class Stage:
         parts: dict[str, Prop] = {}
         skin, hair = rng.choice(SKINS), self.look("hair")
         hair_shape, hair_box, front = {
-            "girl": (shapes.LONG_HAIR_BACK, box(0, 0.1, 0.74, 0.62), shapes.FRINGE),
-            "boy": (shapes.SHORT_HAIR_BACK, box(0, 0.1, 0.66, 0.36), shapes.QUIFF),
+            "girl": (outlines.LONG_HAIR_BACK, box(0, 0.1, 0.74, 0.62), outlines.FRINGE),
+            "boy": (outlines.SHORT_HAIR_BACK, box(0, 0.1, 0.66, 0.36), outlines.QUIFF),
         }[noun]
         figure = Prop(noun, "", "plain", box(0, 0, 1, 1), {self.number()}, skin=skin)
         self.props.append(figure)
         parts[noun] = figure
         parts["hair"] = self.put("hair", hair_box, hair, shape=hair_shape)
         parts["shirt"] = self.put(
-            "shirt", box(0, 0.7, 1, 0.34), worn.get("shirt") or self.look("shirt"), shape=shapes.BUST
+            "shirt", box(0, 0.7, 1, 0.34), worn.get("shirt") or self.look("shirt"), shape=outlines.BUST
         )
         neck = Prop("neck", "", "plain", box(0, 0.54, 0.27, 0.23), {self.number()})
-        self.draw(neck.numbers, shapes.NECK, neck.box, skin)
+        self.draw(neck.numbers, outlines.NECK, neck.box, skin)
         parts["neck"] = neck
         self.props.append(neck)
         if "scarf" in worn:
             parts["scarf"] = self.put("scarf", box(0, 0.655, 0.56, 0.3), worn["scarf"])
-        self.draw({max(figure.numbers)}, shapes.FACE, box(0, 0.16, 0.54, 0.43), skin)
+        self.draw({max(figure.numbers)}, outlines.FACE, box(0, 0.16, 0.54, 0.43), skin)
         self.draw(parts["hair"].numbers, front, box(0, 0.11, 0.55, 0.13), COLOURS[hair[0]])
         if "glasses" in worn:
             parts["glasses"] = self.put("glasses", box(0, 0.29, 0.54, 0.145), worn["glasses"])
@@ -212,7 +212,7 @@ class Stage:
         hangs = noun in ("balloon", "flower")
         top = y - h * (0.98 if hangs else 0.8)
         prop = self.put(noun, (x - w / 2, top, x + w / 2, top + h))
-        self.draw({min(person.numbers)}, shapes.HAND, (x - 9, y - 7, x + 9, y + 11), person.skin)
+        self.draw({min(person.numbers)}, outlines.HAND, (x - 9, y - 7, x + 9, y + 11), person.skin)
         return prop
 
     def _arm(self, shirt: Prop, arm: shapes.Cut, box: Box) -> None:

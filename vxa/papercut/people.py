@@ -1,0 +1,105 @@
+"""Scenes of people: what they wear and hold, their pets, with verbs and pronouns."""
+
+from __future__ import annotations
+
+from .drawing import SIZE
+from .nouns import NOUNS
+from .parse import Node
+from .phrases import coordinate, noun_phrase, participle, possessive, put_before, sentence
+from .stage import Prop, Stage
+from .telling import PETS, phrase, settle, words_for
+
+HOLDABLE = tuple(n.name for n in NOUNS.values() if n.holdable)
+
+
+def figure(stage: Stage) -> Node:
+    """A girl or a boy with what is worn and held, and perhaps a pet: sentences with verbs and pronouns."""
+    rng = stage.rng
+    who = rng.choice(("girl", "boy"))
+    worn = {
+        n: stage.look(n) for n in rng.sample(("hat", "crown", "glasses", "scarf"), rng.choice((0, 1, 1, 2)))
+    }
+    if "hat" in worn:
+        worn.pop("crown", None)
+    pet = rng.choice((*PETS, "")) if rng.random() < 0.45 else ""
+    side = rng.choice((-1, 1))
+    holds = not pet and rng.random() < 0.5
+    centre = SIZE / 2 - side * rng.uniform(40, 52) if pet or holds else SIZE / 2 + rng.uniform(-40, 40)
+    parts = stage.person(who, centre, rng.uniform(0.88, 1.0), worn)
+    held = stage.hold(parts, rng.choice(HOLDABLE), side) if holds else None
+    animal = _pet_beside(stage, pet, centre, side) if pet else None
+    root = _describe(stage, who, parts, sorted(worn), held)
+    if animal:
+        owner = root if root.upos == "NOUN" else root.before[0]
+        other = noun_phrase(animal.noun, [stage.props.index(animal)], words_for(stage, animal, 0.7), det="")
+        other.before.insert(0, possessive(owner, who))
+        if root.upos == "NOUN" and rng.random() < 0.6:
+            return settle(stage, coordinate([root, other], commas=False), "nmod")
+        root.after.append(put_before(other, "with").as_("nmod" if root.upos == "NOUN" else "obl"))
+    return settle(stage, root, "nmod" if root.upos == "NOUN" else "obl")
+
+
+def _pet_beside(stage: Stage, noun: str, centre: float, side: int) -> Prop:
+    w, h = stage.size(noun, scale=1.0)
+    x = min(max(centre + side * 116, w / 2 + 3), SIZE - w / 2 - 3)
+    return stage.put(noun, (x - w / 2, SIZE - 4 - h, x + w / 2, SIZE - 4.0))
+
+
+def _describe(stage: Stage, who: str, parts: dict[str, Prop], worn: list[str], held: Prop | None) -> Node:
+    """The person's phrase or clause: what is worn, what is held, what the hair is like."""
+    rng = stage.rng
+    person = noun_phrase(who, [stage.props.index(parts[who])])
+    clothes = worn + ["shirt"] * (not worn or rng.random() < 0.3)
+    targets = [phrase(stage, parts[name]) for name in clothes]
+    if "scarf" in clothes and rng.random() < 0.4 and held is None:
+        neck = noun_phrase("neck", [stage.props.index(parts["neck"])], det="")
+        neck.before.insert(0, possessive(person, who))
+        targets[clothes.index("scarf")].after.append(put_before(neck, "around").as_("nmod"))
+    wears = coordinate(targets, commas=len(targets) > 2)
+    if rng.random() < 0.3:
+        hair = phrase(stage, parts["hair"])
+        person.after.append(put_before(hair, "with").as_("nmod"))
+    if held is not None and rng.random() < 0.75:
+        return _holding(stage, who, person, wears, phrase(stage, held))
+    if rng.random() < 0.4:
+        root = sentence("wearing", "wear", person, _things(wears), auxiliary=True)
+        root.after.append(wears.as_("obj"))
+        return root
+    return participle("wearing", "wear", person, wears)
+
+
+def _holding(stage: Stage, who: str, person: Node, wears: Node, thing: Node) -> Node:
+    if stage.rng.random() < 0.35:
+        return participle("holding", "hold", person, thing)
+    if stage.rng.random() < 0.5:
+        person = participle("wearing", "wear", person, wears)
+        root = sentence("holding", "hold", person, thing.things, auxiliary=True)
+        root.after.append(thing.as_("obj"))
+        return root
+    root = sentence("wearing", "wear", person, _things(wears), auxiliary=True)
+    root.after.append(wears.as_("obj"))
+    person.entity = "e1"
+    pronoun = Node("she" if who == "girl" else "he", "PRON", things=person.things, entity="e1")
+    clause = sentence("holding", "hold", pronoun, thing.things, auxiliary=True)
+    clause.after.append(thing.as_("obj"))
+    clause.before.insert(0, Node("and", "CCONJ", "cc"))
+    root.after.append(clause.as_("conj"))
+    return root
+
+
+def _things(phrase_: Node) -> tuple[int, ...]:
+    return phrase_.things + tuple(t for n in phrase_.after if n.relation == "conj" for t in n.things)
+
+
+def two_people(stage: Stage) -> Node:
+    """A girl and a boy side by side, one of them wearing something."""
+    rng = stage.rng
+    nouns = rng.sample(("girl", "boy"), 2)
+    worn = {rng.choice(("hat", "crown", "glasses", "scarf")): None}
+    looks = {n: stage.look(n) for n in worn}
+    first = stage.person(nouns[0], 66, 0.82, looks)
+    second = stage.person(nouns[1], 190, 0.82, {})
+    nodes = [noun_phrase(n, [stage.props.index(p[n])]) for n, p in zip(nouns, (first, second), strict=True)]
+    [name] = worn
+    participle("wearing", "wear", nodes[0], phrase(stage, first[name]))
+    return settle(stage, coordinate(nodes, commas=False), "nmod")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .drawing import SIZE
 from .nouns import NOUNS
 from .parse import Node
-from .phrases import coordinate, noun_phrase, participle, possessive, put_before, sentence
+from .phrases import coordinate, noun_phrase, participle, possessive, put_before, sentence, things_of
 from .stage import Prop, Stage
 from .telling import PETS, phrase, settle, words_for
 
@@ -62,7 +62,7 @@ def _describe(stage: Stage, who: str, parts: dict[str, Prop], worn: list[str], h
     if held is not None and rng.random() < 0.75:
         return _holding(stage, who, person, wears, phrase(stage, held))
     if rng.random() < 0.4:
-        root = sentence("wearing", "wear", person, _things(wears), auxiliary=True)
+        root = sentence("wearing", "wear", person, things_of(wears), auxiliary=True)
         root.after.append(wears.as_("obj"))
         return root
     return participle("wearing", "wear", person, wears)
@@ -76,7 +76,7 @@ def _holding(stage: Stage, who: str, person: Node, wears: Node, thing: Node) -> 
         root = sentence("holding", "hold", person, thing.things, auxiliary=True)
         root.after.append(thing.as_("obj"))
         return root
-    root = sentence("wearing", "wear", person, _things(wears), auxiliary=True)
+    root = sentence("wearing", "wear", person, things_of(wears), auxiliary=True)
     root.after.append(wears.as_("obj"))
     person.entity = "e1"
     pronoun = Node("she" if who == "girl" else "he", "PRON", things=person.things, entity="e1")
@@ -85,10 +85,6 @@ def _holding(stage: Stage, who: str, person: Node, wears: Node, thing: Node) -> 
     clause.before.insert(0, Node("and", "CCONJ", "cc"))
     root.after.append(clause.as_("conj"))
     return root
-
-
-def _things(phrase_: Node) -> tuple[int, ...]:
-    return phrase_.things + tuple(t for n in phrase_.after if n.relation == "conj" for t in n.things)
 
 
 def two_people(stage: Stage) -> Node:

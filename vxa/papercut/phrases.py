@@ -122,12 +122,13 @@ def sentence(
 
 def participle(verb: str, lemma: str, owner: Node, target: Node) -> Node:
     """ "… wearing a hat": a clause that modifies a noun."""
-    things = tuple(dict.fromkeys((*owner.things, *_all_things(target))))
+    things = tuple(dict.fromkeys((*owner.things, *things_of(target))))
     node = Node(verb, "VERB", "acl", lemma=lemma, after=[target.as_("obj")], things=things)
     owner.after.append(node)
     return owner
 
 
-def _all_things(phrase: Node) -> tuple[int, ...]:
+def things_of(phrase: Node) -> tuple[int, ...]:
+    """What a phrase and its conjuncts speak of."""
     conjuncts = [n for n in phrase.after if n.relation == "conj"]
     return phrase.things + tuple(t for n in conjuncts for t in n.things)

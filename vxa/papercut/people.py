@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .bust import put_in_hand, put_person
 from .drawing import SIZE
 from .nouns import NOUNS
 from .parse import Node
@@ -25,8 +26,8 @@ def figure(stage: Stage) -> Node:
     side = rng.choice((-1, 1))
     holds = not pet and rng.random() < 0.5
     centre = SIZE / 2 - side * rng.uniform(40, 52) if pet or holds else SIZE / 2 + rng.uniform(-40, 40)
-    parts = stage.person(who, centre, rng.uniform(0.88, 1.0), worn)
-    held = stage.hold(parts, rng.choice(HOLDABLE), side) if holds else None
+    parts = put_person(stage, who, centre, rng.uniform(0.88, 1.0), worn)
+    held = put_in_hand(stage, parts, rng.choice(HOLDABLE), side) if holds else None
     animal = _pet_beside(stage, pet, centre, side) if pet else None
     root = _describe(stage, who, parts, sorted(worn), held)
     if animal:
@@ -93,8 +94,8 @@ def two_people(stage: Stage) -> Node:
     nouns = rng.sample(("girl", "boy"), 2)
     worn = {rng.choice(("hat", "crown", "glasses", "scarf")): None}
     looks = {n: stage.look(n) for n in worn}
-    first = stage.person(nouns[0], 66, 0.82, looks)
-    second = stage.person(nouns[1], 190, 0.82, {})
+    first = put_person(stage, nouns[0], 66, 0.82, looks)
+    second = put_person(stage, nouns[1], 190, 0.82, {})
     nodes = [noun_phrase(n, [stage.props.index(p[n])]) for n, p in zip(nouns, (first, second), strict=True)]
     [name] = worn
     participle("wearing", "wear", nodes[0], phrase(stage, first[name]))

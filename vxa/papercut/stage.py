@@ -6,8 +6,7 @@ import math
 import random
 from dataclasses import dataclass, field
 
-from . import outlines, shapes
-from .drawing import SIZE, SKINS, Canvas, Item, Style
+from .drawing import SIZE, Canvas, Item, Style
 from .nouns import BACKDROPS, COLOURS, FLOORS, NOUNS, Colour, held_out
 from .shapes import Shape
 
@@ -147,76 +146,6 @@ class Stage:
         taken = [p.box for p in self.props if not p.ground]
         x, y = min(tries, key=lambda t: sum(_overlap((t[0], t[1], t[0] + w, t[1] + h), box) for box in taken))
         return x, y, x + w, y + h
-
-    def person(
-        self, noun: str, centre: float, scale: float, worn: dict[str, tuple[str, str]]
-    ) -> dict[str, Prop]:
-        """A bust that rises from the lower edge: every part by its noun, the person first."""
-        rng = self.rng
-        h, w = 212 * scale, 150 * scale
-        top = SIZE - h + rng.uniform(0, 6)
-
-        def box(x: float, y: float, width: float, height: float) -> Box:
-            return (
-                centre + (x - width / 2) * w,
-                top + y * h,
-                centre + (x + width / 2) * w,
-                top + (y + height) * h,
-            )
-
-        parts: dict[str, Prop] = {}
-        skin, hair = rng.choice(SKINS), self.look("hair")
-        hair_shape, hair_box, front = {
-            "girl": (outlines.LONG_HAIR_BACK, box(0, 0.1, 0.74, 0.62), outlines.FRINGE),
-            "boy": (outlines.SHORT_HAIR_BACK, box(0, 0.1, 0.66, 0.36), outlines.QUIFF),
-        }[noun]
-        figure = Prop(noun, "", "plain", box(0, 0, 1, 1), {self.number()}, skin=skin)
-        self.props.append(figure)
-        parts[noun] = figure
-        parts["hair"] = self.put("hair", hair_box, hair, shape=hair_shape)
-        parts["shirt"] = self.put(
-            "shirt", box(0, 0.7, 1, 0.34), worn.get("shirt") or self.look("shirt"), shape=outlines.BUST
-        )
-        neck = Prop("neck", "", "plain", box(0, 0.54, 0.27, 0.23), {self.number()})
-        self.draw(neck.numbers, outlines.NECK, neck.box, skin)
-        parts["neck"] = neck
-        self.props.append(neck)
-        if "scarf" in worn:
-            parts["scarf"] = self.put("scarf", box(0, 0.655, 0.56, 0.3), worn["scarf"])
-        self.draw({max(figure.numbers)}, outlines.FACE, box(0, 0.16, 0.54, 0.43), skin)
-        self.draw(parts["hair"].numbers, front, box(0, 0.11, 0.55, 0.13), COLOURS[hair[0]])
-        if "glasses" in worn:
-            parts["glasses"] = self.put("glasses", box(0, 0.29, 0.54, 0.145), worn["glasses"])
-        if "hat" in worn:
-            parts["hat"] = self.put("hat", box(0, -0.13, 0.84, 0.34), worn["hat"])
-        if "crown" in worn:
-            parts["crown"] = self.put("crown", box(0, -0.1, 0.6, 0.26), worn["crown"])
-        figure.numbers |= {n for part in parts.values() for n in part.numbers}
-        return parts
-
-    def hold(self, figure: dict[str, Prop], noun: str, side: int) -> Prop:
-        """Something in a hand stretched out to one side (−1 left, 1 right)."""
-        person = next(iter(figure.values()))
-        w, h = self.size(noun)
-        x = person.centre + side * person.width * 0.76
-        x = min(max(x, w / 2 + 3), SIZE - w / 2 - 3)
-        y = self.rng.uniform(168, 196)
-        shoulder = person.centre + side * person.width * 0.34
-        arm = (
-            shapes.cut((0, 0.55), (0, 1), (1, 0.45), (1, 0.0))
-            if side > 0
-            else shapes.cut((1, 0.55), (1, 1), (0, 0.45), (0, 0.0))
-        )
-        arm_box = (min(x, shoulder), y - 8, max(x, shoulder), y + 50)
-        self._arm(figure["shirt"], arm, arm_box)
-        hangs = noun in ("balloon", "flower")
-        top = y - h * (0.98 if hangs else 0.8)
-        prop = self.put(noun, (x - w / 2, top, x + w / 2, top + h))
-        self.draw({min(person.numbers)}, outlines.HAND, (x - 9, y - 7, x + 9, y + 11), person.skin)
-        return prop
-
-    def _arm(self, shirt: Prop, arm: shapes.Cut, box: Box) -> None:
-        self.canvas.lay(Item(max(shirt.numbers), (arm,), box, COLOURS[shirt.colour], shirt.pattern))
 
 
 def _overlap(a: Box, b: Box) -> float:

@@ -72,28 +72,37 @@ class PassRecord:
     @torch.no_grad()
     def tokens(self, indices: Sequence[int], heads: Sequence[int] | None = None) -> Tensor:
         """Probabilities [len(indices), height, width] in float32, the mean over `heads` (None: all)."""
+        normalizer, mean = self._summary
+        if heads is None and mean is not None:
+            return mean[list(indices)].reshape(len(indices), *self.grid)
         chosen = range(self.heads) if heads is None else heads
         keys = self.key[list(indices)].float() * self.scale
-        result = torch.empty(len(indices), self.query.shape[0])
-        # Parts of the queries outside and heads inside: a part's sum stays in the cache until it is done.
+        result = torch.zeros(len(indices), self.query.shape[0])
         for part in self._chunks(len(indices)):
-            total = torch.zeros_like(result[:, part])
             for head in chosen:
                 key, query = keys[:, self._channels(head)], self._query(head, part)
-                total += torch.addmm(-self._log_normalizer[head, part], key, query).exp_()
-            result[:, part] = total.div_(len(chosen))
-        return result.reshape(len(indices), *self.grid)
+                result[:, part] += torch.addmm(-normalizer[head, part], key, query).exp_()
+        return result.div_(len(chosen)).reshape(len(indices), *self.grid)
 
     @cached_property
-    def _log_normalizer(self) -> Tensor:
-        """log Σ exp(logits) over all keys [heads, queries]: with it a further token costs one row."""
+    def _summary(self) -> tuple[Tensor, Tensor | None]:
+        """log Σ exp(logits) over keys [heads, queries]; the mean over heads of every token [tokens, queries].
+
+        The first question needs every logit. With these two kept, a further one costs one row a token for
+        chosen heads, and nothing for all. The mean is kept only where it is no larger than the query, since
+        a prompt can have thousands of tokens.
+        """
         keys = self.key.float() * self.scale
-        result = torch.empty(self.heads, self.query.shape[0])
+        normalizer = torch.empty(self.heads, self.query.shape[0])
+        small = self.token_count <= self.query.shape[1]
+        mean = torch.zeros(self.token_count, self.query.shape[0]) if small else None
         for part in self._chunks(self.token_count):
             for head in range(self.heads):
                 logits = keys[:, self._channels(head)] @ self._query(head, part)
-                result[head, part] = torch.logsumexp(logits, dim=0)
-        return result
+                normalizer[head, part] = torch.logsumexp(logits, dim=0)
+                if mean is not None:
+                    mean[:, part] += logits.sub_(normalizer[head, part]).exp_()
+        return normalizer, mean if mean is None else mean.div_(self.heads)
 
     def _query(self, head: int, part: slice) -> Tensor:
         """Some queries of one head in float32, [channels, queries]."""

@@ -28,7 +28,10 @@ from .judge import reconstructed, train_judge
 from .latents import make_latents, read_latents
 from .ship import ship
 from .unet import train_unet
-from .vae import train_vae
+from .vae import render, train_decoder, train_vae
+
+FIRST = 10_000_000
+"""Seed of the first scene whose latents are made."""
 
 
 def main() -> None:
@@ -64,15 +67,17 @@ def _vae(options: argparse.Namespace) -> None:
 
 
 def _decoder(options: argparse.Namespace) -> None:
-    start = _shipped_vae() if options.from_shipped else _trained_vae(options.folder)
-    train_vae(
-        options.folder, options.steps or 1500, options.scenes, options.seed + 1, options.device,
-        rate=options.rate or 3e-4, start=start, decoder_only=True,
+    data = read_latents([options.folder / "latents-0.safetensors"])
+    count = min(options.scenes, len(data.captions))
+    vae = _shipped_vae() if options.from_shipped else _trained_vae(options.folder)
+    train_decoder(
+        options.folder, vae, render(count, first=FIRST), data.latents[:count], options.steps or 400,
+        options.seed + 1, options.device, rate=options.rate or 2e-4,
     )  # fmt: skip
 
 
 def _latents(options: argparse.Namespace) -> None:
-    first = 10_000_000 + options.part * 1_000_000
+    first = FIRST + options.part * 1_000_000
     vae = _shipped_vae() if options.from_shipped else _trained_vae(options.folder)
     make_latents(vae, first, options.scenes, options.folder / f"latents-{options.part}.safetensors")
 

@@ -15,6 +15,8 @@ from .loop import Plan, train
 from .networks import autoencoder
 
 KL_WEIGHT = 5e-5
+POSTERIOR_SPREAD = 0.04
+"""About the standard deviation of the trained posterior."""
 
 
 def render(count: int, first: int = 0, split: str = "train") -> Tensor:
@@ -51,27 +53,47 @@ def train_vae(
     scenes: int,
     seed: int,
     device: str,
-    side: int = 64,
-    batch: int = 8,
-    rate: float = 1e-3,
+    rate: float = 5e-4,
     start: AutoencoderKL | None = None,
-    decoder_only: bool = False,
 ) -> AutoencoderKL:
-    """A trained autoencoder, written to `folder`. `decoder_only` keeps the latents of `start` as they are."""
+    """A trained autoencoder, written to `folder`: batches of eight 64×64 crops."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     vae = (start or autoencoder()).to(device)
-    if decoder_only:
-        vae.encoder.requires_grad_(False)
-        vae.quant_conv.requires_grad_(False)
     pictures = render(scenes, first=seed * 1_000_000)
-    plan = Plan(steps, rate, warmup=100, average=0.995)
-    train(
-        vae,
-        plan,
-        lambda step: reconstruction_loss(vae, crops(pictures, batch, side, generator).to(device)),
-        folder / "vae.checkpoint",
-        device,
-    )
+
+    def loss_of(step: int) -> Tensor:
+        return reconstruction_loss(vae, crops(pictures, 8, 64, generator).to(device))
+
+    train(vae, Plan(steps, rate, warmup=100, average=0.995), loss_of, folder / "vae.checkpoint", device)
+    vae.save_pretrained(folder / "vae")
+    return vae
+
+
+def train_decoder(
+    folder: Path,
+    vae: AutoencoderKL,
+    pictures: Tensor,
+    latents: Tensor,
+    steps: int,
+    seed: int,
+    device: str,
+    rate: float = 2e-4,
+) -> AutoencoderKL:
+    """The autoencoder with its decoder trained on, on whole pictures [n, 3, 256, 256] and their latents.
+
+    The encoder stays, and so do the latents that a UNet was trained on. Whole pictures, because a group
+    norm's statistics on a crop are not those of the picture it is cut from."""
+    torch.manual_seed(seed)
+    vae.to(device).encoder.requires_grad_(False)
+    vae.quant_conv.requires_grad_(False)
+
+    def loss_of(step: int) -> Tensor:
+        chosen = torch.randint(0, len(pictures), (1,))
+        latent = latents[chosen].float()
+        decoded = vae.decode((latent + POSTERIOR_SPREAD * torch.randn_like(latent)).to(device)).sample
+        return (decoded.float() - (pictures[chosen].float() / 127.5 - 1).to(device)).pow(2).mean()
+
+    train(vae, Plan(steps, rate, warmup=20, average=0.98), loss_of, folder / "decoder.checkpoint", device)
     vae.save_pretrained(folder / "vae")
     return vae

@@ -79,15 +79,29 @@ def test_a_probability_by_hand() -> None:
     assert torch.allclose(kept.tokens([1]), torch.tensor([[[0.625], [0.5], [0.5]]]))
 
 
-def test_all_tokens_are_the_softmax_in_float32_however_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", [7, 11], ids=["mean kept", "more tokens than channels"])
+def test_all_tokens_are_the_softmax_in_float32_however_it_is_cut(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
     monkeypatch.setattr("vxa.attention.record._SCRATCH", 16)
-    query, key = torch.randn(6, 8).half(), torch.randn(7, 8).half()
+    query, key = torch.randn(6, 8).half(), torch.randn(count, 8).half()
     kept = PassRecord(query, key, heads=2, scale=0.5, grid=(3, 2))
-    maps = kept.tokens(range(7))
-    logits = torch.einsum("qhc,khc->hqk", query.float().view(6, 2, 4), key.float().view(7, 2, 4)) * 0.5
+    logits = torch.einsum("qhc,khc->hkq", query.float().view(6, 2, 4), key.float().view(count, 2, 4)) * 0.5
+    expected = logits.softmax(1).view(2, count, 3, 2)
+    maps = kept.tokens(range(count))
     assert maps.dtype == torch.float32
     assert torch.allclose(maps.sum(0), torch.ones(3, 2), atol=1e-6)
-    assert torch.allclose(maps.flatten(1).T, logits.softmax(-1).mean(0), atol=1e-6)
+    assert torch.allclose(maps, expected.mean(0), atol=1e-6)
+    assert torch.allclose(kept.tokens([5, 2], heads=[1]), expected[1, [5, 2]], atol=1e-6)
+    assert torch.allclose(kept.tokens(range(count), heads=[0, 1]), maps, atol=1e-6)
+
+
+def test_an_answer_is_the_callers_own() -> None:
+    kept = PassRecord(torch.randn(6, 8), torch.randn(5, 8), heads=2, scale=0.5, grid=(3, 2))
+    first = kept.tokens([1])
+    expected = first.clone()
+    first.zero_()
+    assert torch.equal(kept.tokens([1]), expected)
 
 
 def test_recording_keeps_the_wanted_rows_and_changes_nothing(network: Network, inputs: Any) -> None:

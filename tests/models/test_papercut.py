@@ -1,0 +1,87 @@
+"""The embedded model: small, whole, and true enough on a scene it never saw."""
+
+import numpy as np
+import pytest
+import torch
+
+from vxa import load, visualize
+from vxa.errors import ModelError
+from vxa.models import papercut
+from vxa.models.papercut import FOLDER
+from vxa.papercut import judge, scene
+from vxa.study.metrics import pointing
+
+pytest.importorskip("diffusers")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load("papercut")
+
+
+@pytest.fixture(scope="module")
+def figure():
+    return scene(83, "test")
+
+
+def test_it_is_small(model):
+    files = [path for path in FOLDER.rglob("*.safetensors") if path.name != "judge.safetensors"]
+    assert sum(path.stat().st_size for path in files) <= 24e6
+    assert judge.WEIGHTS.stat().st_size <= 4e6
+    assert {path.suffix for path in FOLDER.rglob("*") if path.is_file()} <= {".safetensors", ".json", ".txt"}
+
+
+def test_one_row_of_the_unet_is_cheap(model):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.pipeline.unet(torch.zeros(1, 4, 32, 32), torch.tensor([1]), torch.zeros(1, 77, 128))
+    assert counter.get_total_flops() <= 3.0e9
+
+
+def test_it_has_the_sites_of_three_levels_and_the_mid_block(model):
+    cross = [site for site in model.sites if site.kind == "cross"]
+    assert len(cross) == 10
+    assert [site.factor for site in cross] == [1, 2, 4, 4, 4, 4, 2, 2, 1, 1]
+    assert model.name == "papercut"
+
+
+def test_its_autoencoder_gives_a_scene_back(model, figure):
+    pixels = judge.to_tensor(figure.image)[None]
+    with torch.no_grad():
+        vae = model.pipeline.vae
+        decoded = vae.decode(vae.encode(pixels).latent_dist.mode()).sample.clamp(-1, 1)
+    assert 10 * torch.log10(4 / (decoded - pixels).pow(2).mean()) > 22
+
+
+def test_hat_and_neck_are_found(model, figure):
+    """The original extension's example: two words of a comma list, each on its own part of the picture."""
+    maps = visualize(model, figure.image, "hat, neck")
+    assert [token.text for token in maps.tokens[:4]][1::2] == ["hat", "neck"]
+    hat, neck = (next(t.mask for t in figure.objects if t.noun == noun) for noun in ("hat", "neck"))
+    heat = maps.heat_map("hat").upsampled()
+    assert heat.shape == (256, 256)
+    assert pointing(heat, hat)
+    assert heat[hat].mean() > 1.5 * heat[~hat].mean()
+    other = maps.heat_map("neck").upsampled()
+    assert other[neck].mean() > other[hat].mean()
+
+
+def test_the_judge_sees_a_render_and_tells_its_colours(figure):
+    labels = judge.label(figure.image)
+    assert labels.shape == (256, 256)
+    hat = next(t for t in figure.objects if t.noun == "hat")
+    found = judge.mask(labels, "hat")
+    assert np.logical_and(found, hat.mask).sum() / np.logical_or(found, hat.mask).sum() > 0.6
+    assert judge.present(labels, "hat")
+    assert not judge.present(labels, "truck")
+    assert judge.colour_of(figure.image, hat.mask) == hat.colour
+    assert judge.mask(labels, "boy").sum() > found.sum(), "a person is the whole figure"
+    with pytest.raises(ValueError, match="'bicycle' is not one of"):
+        judge.mask(labels, "bicycle")
+
+
+def test_missing_weights_are_a_clear_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(papercut, "FOLDER", tmp_path)
+    with pytest.raises(ModelError, match="install vxa again"):
+        papercut.load()

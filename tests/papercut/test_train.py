@@ -92,6 +92,27 @@ def test_the_networks_have_the_shape_of_stable_diffusion():
     assert sum(p.numel() for p in Judge().parameters()) * 2 <= 4e6
 
 
+def test_the_text_encoder_starts_with_different_words():
+    encoder = text_encoder(700, 698, 699).eval()
+    with torch.no_grad():
+        states = encoder(torch.tensor([[698, 5, 9, 5, 300, 699]]))[0][0]
+    cosines = torch.nn.functional.cosine_similarity(states[None], states[:, None], dim=-1)
+    assert cosines[1, 3] > 0.7, "the same word at two places"
+    assert cosines[1, [2, 4]].abs().max() < 0.5
+
+
+def test_a_part_can_learn_more_slowly(tmp_path):
+    torch.manual_seed(0)
+    network = nn.ModuleDict({"fast": nn.Linear(1, 1, bias=False), "slow": nn.Linear(1, 1, bias=False)})
+    before = {name: part.weight.detach().clone() for name, part in network.items()}
+    plan = Plan(steps=1, rate=0.1, warmup=1, decay=0.0, average=0.0, slower={"slow": 0.1})
+    train(
+        network, plan, lambda step: sum(p.float().sum() for p in network.parameters()), tmp_path / "c", "cpu"
+    )
+    moved = {name: float((part.weight - before[name]).abs()) for name, part in network.items()}
+    assert moved["slow"] == pytest.approx(0.1 * moved["fast"], rel=1e-3)
+
+
 def test_crops_are_windows_in_range():
     pictures = (
         torch.arange(2 * 3 * 16 * 16, dtype=torch.int64).remainder(256).to(torch.uint8).view(2, 3, 16, 16)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -23,6 +24,8 @@ class Plan:
     decay: float = 0.01
     average: float = 0.999
     checkpoint_every: int = 200
+    slower: dict[str, float] = field(default_factory=dict)
+    """Parts of the network, by the first part of their parameters' names, and their share of the rate."""
 
     def rate_at(self, step: int) -> float:
         """The learning rate of a step."""
@@ -55,12 +58,7 @@ def train(
 
     `loss_of(step)` gives the loss of one step; bf16 autocast is on while it runs. The checkpoint also
     holds the optimizer, so that a resumed run is the same run; it is a local file of this machine."""
-    optimizer = torch.optim.AdamW(
-        [p for p in network.parameters() if p.requires_grad],
-        lr=plan.rate,
-        weight_decay=plan.decay,
-        betas=(0.9, 0.98),
-    )
+    optimizer = torch.optim.AdamW(_groups(network, plan), weight_decay=plan.decay, betas=(0.9, 0.98))
     average, first = Average(network, plan.average), 0
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
@@ -74,7 +72,7 @@ def train(
     smooth = 0.0
     for step in progress:
         for group in optimizer.param_groups:
-            group["lr"] = plan.rate_at(step)
+            group["lr"] = plan.rate_at(step) * group["factor"]
         with torch.autocast(device.split(":")[0], torch.bfloat16):
             loss = loss_of(step)
         optimizer.zero_grad(set_to_none=True)
@@ -89,6 +87,15 @@ def train(
             _save(checkpoint, network, optimizer, average, step + 1)
     network.load_state_dict(average.weights)
     return network.eval()
+
+
+def _groups(network: nn.Module, plan: Plan) -> list[dict[str, Any]]:
+    """The trained parameters by the share of the rate that they learn at."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault(plan.slower.get(name.split(".")[0], 1.0), []).append(parameter)
+    return [{"params": parameters, "factor": factor} for factor, parameters in groups.items()]
 
 
 def rank() -> int:

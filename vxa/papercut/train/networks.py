@@ -55,7 +55,7 @@ def unet() -> UNet2DConditionModel:
 
 def text_encoder(vocabulary: int, bos: int, eos: int) -> CLIPTextModel:
     """A CLIP text encoder of four layers and 77 positions."""
-    return CLIPTextModel(
+    encoder = CLIPTextModel(
         CLIPTextConfig(
             vocab_size=vocabulary,
             hidden_size=WIDTH,
@@ -70,12 +70,29 @@ def text_encoder(vocabulary: int, bos: int, eos: int) -> CLIPTextModel:
             projection_dim=WIDTH,
         )
     )
+    spread_words(encoder)
+    return encoder
+
+
+def spread_words(encoder: CLIPTextModel) -> None:
+    """Start the text encoder as a table of clearly different words, its blocks silent.
+
+    CLIP's own start has embeddings of spread 0.02 under blocks a hundred times as loud. Trained together
+    with a UNet from there, what the blocks add to every word drowned the words: after 3,000 steps all of
+    them were the same vector within a cosine of 0.97, and the UNet made no use of the prompt."""
+    for name, module in encoder.named_modules():
+        if name.endswith("token_embedding"):
+            nn.init.normal_(module.weight, std=1.0)
+        elif name.endswith("position_embedding"):
+            nn.init.normal_(module.weight, std=0.3)
+        elif name.endswith(("out_proj", "fc2")):
+            nn.init.zeros_(module.weight)
 
 
 def quiet_residuals(network: nn.Module) -> None:
     """Start every residual branch at zero, as ldm's UNet does: training then starts from a plain chain of
     convolutions instead of a plateau."""
     for name, module in network.named_modules():
-        if name.endswith(("conv2", "to_out.0", "proj_out")):
+        if name.endswith(("conv2", "proj_out")):
             for parameter in module.parameters():
                 nn.init.zeros_(parameter)

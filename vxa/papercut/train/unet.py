@@ -11,7 +11,6 @@ import random
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
@@ -21,6 +20,9 @@ from .latents import CROP, GRID, Latents, crop_caption
 from .loop import Plan, rank, train
 from .networks import text_encoder, unet
 from .tokenizer import write_tokenizer
+
+GAMMA = 1.0
+"""The signal-to-noise ratio above which timesteps are drawn less often."""
 
 DROPPED = 0.1
 """Share of captions left empty, for classifier-free guidance."""
@@ -80,13 +82,17 @@ class Batches:
 
 
 def noise_loss(networks: nn.ModuleDict, latents: Tensor, ids: Tensor, scheduler: DDIMScheduler) -> Tensor:
-    """Mean squared error of the predicted noise at uniformly drawn timesteps."""
+    """Mean squared error of the predicted noise. Timesteps are drawn in proportion to min(SNR, γ) / SNR, the
+    weight of Hang et al. 2023 (arXiv:2303.09556): nearly clean latents, whose noise has little to do with
+    the prompt, would otherwise fill the gradient."""
     noise = torch.randn_like(latents)
-    timesteps = torch.randint(0, scheduler.config.num_train_timesteps, (len(latents),), device=latents.device)
+    ratio = scheduler.alphas_cumprod / (1 - scheduler.alphas_cumprod)
+    weights = ratio.clamp(max=GAMMA) / ratio
+    timesteps = torch.multinomial(weights, len(latents), replacement=True).to(latents.device)
     noisy = scheduler.add_noise(latents, noise, timesteps)
     states = networks["text_encoder"](ids)[0]
     predicted = networks["unet"](noisy, timesteps, states).sample
-    return F.mse_loss(predicted.float(), noise)
+    return (predicted.float() - noise).pow(2).mean()
 
 
 def train_unet(
@@ -125,7 +131,13 @@ def train_unet(
         latents, ids = batches.draw(step)
         return noise_loss(networks, latents.to(device), ids.to(device), scheduler)
 
-    train(networks, Plan(steps, rate, warmup=300, average=0.999), loss_of, folder / "unet.checkpoint", device)
+    train(
+        networks,
+        Plan(steps, rate, warmup=200, average=0.998, slower={"text_encoder": 0.3}),
+        loss_of,
+        folder / "unet.checkpoint",
+        device,
+    )
     vae.register_to_config(scaling_factor=scale)
     pipeline = StableDiffusionPipeline(
         vae,

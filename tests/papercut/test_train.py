@@ -109,7 +109,7 @@ def test_a_part_can_learn_more_slowly(tmp_path):
     train(
         network, plan, lambda step: sum(p.float().sum() for p in network.parameters()), tmp_path / "c", "cpu"
     )
-    moved = {name: float((part.weight - before[name]).abs()) for name, part in network.items()}
+    moved = {name: (part.weight - before[name]).abs().item() for name, part in network.items()}
     assert moved["slow"] == pytest.approx(0.1 * moved["fast"], rel=1e-3)
 
 

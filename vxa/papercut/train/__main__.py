@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _vae(options: argparse.Namespace) -> None:
-    start = _shipped_vae() if options.from_shipped else None
+    start = _known_vae(options) if options.from_shipped else None
     train_vae(
         options.folder, options.steps or 2300, options.scenes, options.seed, options.device,
         rate=options.rate or 5e-4, start=start,
@@ -69,7 +69,7 @@ def _vae(options: argparse.Namespace) -> None:
 def _decoder(options: argparse.Namespace) -> None:
     data = read_latents([options.folder / "latents-0.safetensors"])
     count = min(options.scenes, len(data.captions))
-    vae = _shipped_vae() if options.from_shipped else _trained_vae(options.folder)
+    vae = _known_vae(options)
     train_decoder(
         options.folder, vae, render(count, first=FIRST), data.latents[:count], options.steps or 400,
         options.seed + 1, options.device, rate=options.rate or 2e-4,
@@ -78,7 +78,7 @@ def _decoder(options: argparse.Namespace) -> None:
 
 def _latents(options: argparse.Namespace) -> None:
     first = FIRST + options.part * 1_000_000
-    vae = _shipped_vae() if options.from_shipped else _trained_vae(options.folder)
+    vae = _known_vae(options)
     make_latents(vae, first, options.scenes, options.folder / f"latents-{options.part}.safetensors")
 
 
@@ -86,7 +86,7 @@ def _unet(options: argparse.Namespace) -> None:
     data = read_latents(sorted(options.folder.glob("latents-*.safetensors")))
     steps = options.steps or 8800
     start = StableDiffusionPipeline.from_pretrained(SHIPPED) if options.from_shipped else None
-    vae = start.vae if start else _trained_vae(options.folder)
+    vae = _known_vae(options)
     train_unet(
         options.folder, vae, data, steps, round(steps * options.crops), options.seed, options.device,
         rate=options.rate or 7e-4, start=start,
@@ -95,7 +95,7 @@ def _unet(options: argparse.Namespace) -> None:
 
 def _judge(options: argparse.Namespace) -> None:
     start: Judge | None = load_judge() if options.from_shipped else None
-    vae = _trained_vae(options.folder)
+    vae = _known_vae(options)
     more = reconstructed(vae, count=max(1, options.scenes // 3), first=options.seed * 1_000_000 + 500_000)
     train_judge(
         options.folder, options.steps or 1800, options.scenes, options.seed, options.device,
@@ -107,12 +107,11 @@ def _ship(options: argparse.Namespace) -> None:
     ship(options.folder, SHIPPED)
 
 
-def _trained_vae(folder: Path) -> AutoencoderKL:
-    return AutoencoderKL.from_pretrained(folder / "vae").float()
-
-
-def _shipped_vae() -> AutoencoderKL:
-    return AutoencoderKL.from_pretrained(SHIPPED / "vae").float()
+def _known_vae(options: argparse.Namespace) -> AutoencoderKL:
+    """The package's autoencoder, or the one that was trained in the folder."""
+    return AutoencoderKL.from_pretrained(
+        (SHIPPED if options.from_shipped else options.folder) / "vae"
+    ).float()
 
 
 STEPS = {

@@ -124,7 +124,9 @@ def train_unet(
     denoiser: UNet2DConditionModel = networks["unet"]
     denoiser.set_attn_processor(AttnProcessor())  # a third faster to train on a CPU than the fused kernel
     networks.to(device)
-    scheduler, scale = schedule(), round(float(1 / data.latents.float().std()), 5)
+    scheduler = schedule()
+    # A continued network keeps the scale of the latents it knows.
+    scale = start.vae.config.scaling_factor if start else round(float(1 / data.latents.float().std()), 5)
     batches = Batches(data, scale, tokenizer, crops, sizes, seed + 1000 * rank())
 
     def loss_of(step: int) -> Tensor:

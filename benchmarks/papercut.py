@@ -262,10 +262,12 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual number of scenes")
     options = parser.parse_args()
     for part in options.parts:
-        report = json.loads(REPORT.read_text()) if REPORT.exists() else {}
-        report[part] = PARTS[part](options.scale)
-        REPORT.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-        print(json.dumps({part: report[part]}, indent=1, ensure_ascii=False))
+        figures = PARTS[part](options.scale)
+        # Read only now: another part may have been measured meanwhile.
+        report = json.loads(REPORT.read_text("utf-8")) if REPORT.exists() else {}
+        report[part] = figures
+        REPORT.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        print(json.dumps({part: figures}, indent=1, ensure_ascii=False))
 
 
 if __name__ == "__main__":

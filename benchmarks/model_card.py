@@ -20,7 +20,7 @@ def with_figures(card: str, report: dict[str, Any]) -> str:
 
 def table(report: dict[str, Any]) -> str:
     """Every figure with its bar, as Markdown."""
-    world, vae, judge = report["world"], report["autoencoder"], report["judge"]
+    world, size, vae, judge = report["world"], report["size"], report["autoencoder"], report["judge"]
     made, seen = report["generation"], report["attention"]
     ours = f"VXA, one clean pass at {seen['sites']}, τ {seen['threshold']}: mIoU"
     rows = [
@@ -28,6 +28,10 @@ def table(report: dict[str, Any]) -> str:
         ("centre prior, mIoU of objects", number(world["centre_prior_miou"]), "≤ 0.25"),
         ("median object, share of the image", percent(world["median_object_share"]), "3–12 %"),
         ("scenes with at least two named objects", percent(world["scenes_with_two_objects"]), "≥ 70 %"),
+        ("weights of the model", f"{size['megabytes']:.1f} MB", "≤ 24 MB"),
+        ("weights of the judge", f"{size['judge_megabytes']:.1f} MB", "≤ 4 MB"),
+        ("one UNet row at 256²", f"{size['unet_row_gflop']:.2f} GFLOP", "≤ 3.0 GFLOP"),
+        ("loading, beyond the imports", f"{size['load_seconds']:.2f} s", "≤ 2 s"),
         ("autoencoder, PSNR at 256²", interval(vae["psnr_db"], 2) + " dB", "≥ 26 dB"),
         ("judge, mIoU on renders", number(judge["miou_renders"]), "≥ 0.85"),
         ("judge, mIoU on reconstructions", number(judge["miou_reconstructions"]), "≥ 0.80"),

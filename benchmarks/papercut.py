@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import torch
 from tqdm import tqdm
 
 from vxa import load
+from vxa.models.papercut import FOLDER
 from vxa.papercut import judge, scene
 from vxa.papercut.nouns import ALL, GROUNDS, NOUNS
 from vxa.papercut.train.judge import labels_of
@@ -52,6 +54,28 @@ def world(scale: float) -> dict[str, Any]:
         "scenes_with_two_objects": float(
             np.mean([sum(t.span is not None for t in s.objects) >= 2 for s in scenes])
         ),
+    }
+
+
+@torch.no_grad()
+def size(scale: float) -> dict[str, Any]:
+    """How large the model is, what a row of its UNet costs, and how long it takes to load."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    pipeline = load("papercut").pipeline  # the first load pays for the imports
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        load("papercut")
+        times.append(time.perf_counter() - start)
+    with FlopCounterMode(display=False) as counter:
+        pipeline.unet(torch.zeros(1, 4, 32, 32), torch.tensor([1]), torch.zeros(1, 77, 128))
+    files = [path for path in FOLDER.rglob("*.safetensors") if path != judge.WEIGHTS]
+    return {
+        "megabytes": sum(path.stat().st_size for path in files) / 1e6,
+        "judge_megabytes": judge.WEIGHTS.stat().st_size / 1e6,
+        "unet_row_gflop": counter.get_total_flops() / 1e9,
+        "load_seconds": sorted(times)[2],
     }
 
 

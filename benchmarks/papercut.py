@@ -274,7 +274,7 @@ def row(score: seg.Score) -> dict[str, Any]:
 
 
 PARTS: dict[str, Callable[[float], dict[str, Any]]] = {
-    "world": world, "autoencoder": autoencoder, "judge": judged,
+    "world": world, "size": size, "autoencoder": autoencoder, "judge": judged,
     "generation": generation, "attention": attention,
 }  # fmt: skip
 

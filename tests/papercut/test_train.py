@@ -14,6 +14,7 @@ from vxa.papercut.train.judge import judge_loss, labels_of, spoil
 from vxa.papercut.train.latents import crop_caption, make_latents, read_latents
 from vxa.papercut.train.loop import Average, Plan, train
 from vxa.papercut.train.networks import autoencoder, text_encoder, unet
+from vxa.papercut.train.unet import schedule, timestep_chances
 from vxa.papercut.train.vae import crops
 
 
@@ -99,6 +100,13 @@ def test_the_text_encoder_starts_with_different_words():
     cosines = torch.nn.functional.cosine_similarity(states[None], states[:, None], dim=-1)
     assert cosines[1, 3] > 0.7, "the same word at two places"
     assert cosines[1, [2, 4]].abs().max() < 0.5
+
+
+def test_timesteps_are_drawn_where_words_matter():
+    chances = timestep_chances(schedule())
+    assert chances.sum() == pytest.approx(1)
+    assert chances.min() >= 0.0005
+    assert chances[800] > 2 * chances[50]
 
 
 def test_a_part_can_learn_more_slowly(tmp_path):

@@ -81,14 +81,20 @@ class Batches:
         return self.data.latents[i, :, y : y + CROP, x : x + CROP], crop_caption(things, shares, self.rng)
 
 
-def noise_loss(networks: nn.ModuleDict, latents: Tensor, ids: Tensor, scheduler: DDIMScheduler) -> Tensor:
-    """Mean squared error of the predicted noise. Timesteps are drawn in proportion to min(SNR, γ) / SNR, the
-    weight of Hang et al. 2023 (arXiv:2303.09556): nearly clean latents, whose noise has little to do with
+def timestep_chances(scheduler: DDIMScheduler) -> Tensor:
+    """The chance of each timestep [1000]: half uniform, half in proportion to min(SNR, γ) / SNR, the weight
+    of Hang et al. 2023 (arXiv:2303.09556). The noise of nearly clean latents, which has little to do with
     the prompt, would otherwise fill the gradient."""
-    noise = torch.randn_like(latents)
     ratio = scheduler.alphas_cumprod / (1 - scheduler.alphas_cumprod)
     weights = ratio.clamp(max=GAMMA) / ratio
-    timesteps = torch.multinomial(weights, len(latents), replacement=True).to(latents.device)
+    return 0.5 * weights / weights.sum() + 0.5 / len(weights)
+
+
+def noise_loss(networks: nn.ModuleDict, latents: Tensor, ids: Tensor, scheduler: DDIMScheduler) -> Tensor:
+    """Mean squared error of the predicted noise at timesteps drawn by their chances."""
+    noise = torch.randn_like(latents)
+    timesteps = torch.multinomial(timestep_chances(scheduler), len(latents), replacement=True)
+    timesteps = timesteps.to(latents.device)
     noisy = scheduler.add_noise(latents, noise, timesteps)
     states = networks["text_encoder"](ids)[0]
     predicted = networks["unet"](noisy, timesteps, states).sample

@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 
+from .tokenizer import write_tokenizer
+
 
 def ship(folder: Path, package: Path) -> None:
     """Copy what `folder` holds of a pipeline, an autoencoder and a judge into the package's weights.
@@ -21,5 +23,8 @@ def ship(folder: Path, package: Path) -> None:
         vae.register_to_config(scaling_factor=pipeline.vae.config.scaling_factor)
         pipeline.register_modules(vae=vae)
     pipeline.to(torch.float16).save_pretrained(package, safe_serialization=True)
+    # transformers 5 saves a file of its own format; CLIP's files are read by it and by what is older.
+    (package / "tokenizer" / "tokenizer.json").unlink(missing_ok=True)
+    write_tokenizer(package / "tokenizer")
     if (folder / "judge.safetensors").exists():
         shutil.copy2(folder / "judge.safetensors", package / "judge.safetensors")

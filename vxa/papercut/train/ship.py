@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -26,5 +27,14 @@ def ship(folder: Path, package: Path) -> None:
     # transformers 5 saves a file of its own format; CLIP's files are read by it and by what is older.
     (package / "tokenizer" / "tokenizer.json").unlink(missing_ok=True)
     write_tokenizer(package / "tokenizer")
+    for path in package.rglob("*.json"):
+        _forget_origin(path)
     if (folder / "judge.safetensors").exists():
         shutil.copy2(folder / "judge.safetensors", package / "judge.safetensors")
+
+
+def _forget_origin(path: Path) -> None:
+    """Take the training machine's paths out of a configuration."""
+    settings = json.loads(path.read_text("utf-8"))
+    if settings.pop("_name_or_path", None) is not None:
+        path.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")

@@ -85,3 +85,8 @@ def test_missing_weights_are_a_clear_error(tmp_path, monkeypatch):
     monkeypatch.setattr(papercut, "FOLDER", tmp_path)
     with pytest.raises(ModelError, match="install vxa again"):
         papercut.load()
+
+
+def test_every_part_computes_in_float32(model):
+    parts = (model.pipeline.unet, model.pipeline.vae, model.pipeline.text_encoder)
+    assert {parameter.dtype for part in parts for parameter in part.parameters()} == {torch.float32}

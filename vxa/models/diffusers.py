@@ -45,6 +45,8 @@ def from_pretrained(source: str) -> DiffusersModel:
     libraries = _LIBRARIES if os.path.isdir(source) else ()  # a download's bars say how far it is
     with _as_model_error(source), quietly(*libraries):
         pipeline = DiffusionPipeline.from_pretrained(source, use_safetensors=True)
+        # For weights saved in half precision transformers 5 takes half and diffusers float32; one must do.
+        pipeline.to(torch.float32)
     return DiffusersModel(pipeline, name=source)
 
 

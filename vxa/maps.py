@@ -25,7 +25,7 @@ from vxa.attention.site import Site, SiteSpec, select_sites
 from vxa.errors import HeadError, SettingError, SiteError, TokenIndexError
 from vxa.tokens import Token, Word, find_words, parse_indices, words
 
-DEFAULT_THRESHOLD = 0.4
+DEFAULT_THRESHOLD = 0.45
 """τ of a mask, as a fraction of the map's maximum."""
 
 Resample = Literal["bicubic", "nearest"]

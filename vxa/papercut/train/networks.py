@@ -30,7 +30,7 @@ def autoencoder() -> AutoencoderKL:
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
     )
-    quiet_residuals(vae)
+    quiet_residuals(vae, ("conv2", "to_out.0"))
     start_by_averaging(vae)
     return vae
 
@@ -49,7 +49,7 @@ def unet() -> UNet2DConditionModel:
         attention_head_dim=4,
         norm_num_groups=32,
     )
-    quiet_residuals(network)
+    quiet_residuals(network, ("conv2", "proj_out"))
     return network
 
 
@@ -89,10 +89,10 @@ def spread_words(encoder: CLIPTextModel) -> None:
             nn.init.zeros_(module.weight)
 
 
-def quiet_residuals(network: nn.Module) -> None:
-    """Start every residual branch at zero, as ldm's UNet does: training then starts from a plain chain of
+def quiet_residuals(network: nn.Module, last: tuple[str, ...]) -> None:
+    """Start every residual branch at zero, by its last layer, as ldm's UNet does: training then starts from a plain chain of
     convolutions instead of a plateau."""
     for name, module in network.named_modules():
-        if name.endswith(("conv2", "proj_out")):
+        if name.endswith(last):
             for parameter in module.parameters():
                 nn.init.zeros_(parameter)

@@ -90,8 +90,8 @@ def spread_words(encoder: CLIPTextModel) -> None:
 
 
 def quiet_residuals(network: nn.Module, last: tuple[str, ...]) -> None:
-    """Start every residual branch at zero, by its last layer, as ldm's UNet does: training then starts from a plain chain of
-    convolutions instead of a plateau."""
+    """Start every residual branch at zero, by its last layer, as ldm's UNet does: training then starts
+    from a plain chain of convolutions instead of a plateau."""
     for name, module in network.named_modules():
         if name.endswith(last):
             for parameter in module.parameters():

@@ -219,7 +219,7 @@ def attention(scale: float) -> dict[str, Any]:
         "centre_prior": row(seg.score(tested, seg.centre_prior(developed))),
         "original_default_mid_block": row(seg.score(tested, seg.site_mapper("mid"), 0.5)),
         "by_noun_on_test": by_noun(tested, mapper, threshold),
-        "other_passes_on_60_test_scenes": noisy,
+        "other_passes": noisy,
         "sites_on_dev": {name: row(scores[name]) for name in sorted(scores, key=lambda n: -scores[n].miou)},
     }  # fmt: skip
 

@@ -14,7 +14,7 @@ from vxa.papercut.train.judge import judge_loss, labels_of, spoil
 from vxa.papercut.train.latents import crop_caption, make_latents, read_latents
 from vxa.papercut.train.loop import Average, Plan, train
 from vxa.papercut.train.networks import autoencoder, text_encoder, unet
-from vxa.papercut.train.unet import schedule, timestep_chances
+from vxa.papercut.train.unet import schedule, timestep_chances, train_unet
 from vxa.papercut.train.vae import crops
 
 
@@ -177,3 +177,20 @@ def test_the_judge_answers_at_half_size_and_learns_from_spoiled_pictures():
     judge = Judge().eval()
     assert judge(spoiled).shape == (2, len(CLASSES), 16, 24)
     assert judge_loss(judge, spoiled, torch.zeros(2, 32, 48, dtype=torch.uint8)).isfinite()
+
+
+def test_a_unet_is_trained_resumed_and_written_as_a_pipeline(tmp_path):
+    """Two steps, on windows and on a whole scene, from fresh networks; then on from what was written."""
+    from diffusers import StableDiffusionPipeline
+
+    torch.manual_seed(0)
+    vae = autoencoder().eval()
+    make_latents(vae, 0, 2, tmp_path / "latents-0.safetensors")
+    data = read_latents([tmp_path / "latents-0.safetensors"])
+    made = train_unet(tmp_path, vae, data, steps=2, crops=1, seed=1, device="cpu", sizes=(2, 1))
+    assert made.vae.config.scaling_factor == pytest.approx(float(1 / data.latents.float().std()), rel=1e-3)
+    written = StableDiffusionPipeline.from_pretrained(tmp_path / "pipeline")
+    (tmp_path / "unet.checkpoint").unlink()
+    more = train_unet(tmp_path, written.vae, data, 1, 0, 2, "cpu", sizes=(1, 1), start=written)
+    assert more.vae.config.scaling_factor == made.vae.config.scaling_factor
+    assert not torch.equal(more.unet.conv_in.weight, made.unet.conv_in.weight)

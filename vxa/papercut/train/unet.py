@@ -8,6 +8,7 @@ scenes. With torchrun, every process trains on batches of its own and the gradie
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -42,43 +43,40 @@ def schedule() -> DDIMScheduler:
     )
 
 
+@dataclass(frozen=True)
 class Batches:
-    """Batches of scaled latents with token ids: windows while `step < crops`, whole scenes after."""
+    """Batches of scaled latents with token ids: windows while `step < crops`, whole scenes after. `sizes` are
+    the two batch sizes."""
 
-    def __init__(
-        self,
-        data: Latents,
-        scale: float,
-        tokenizer: CLIPTokenizer,
-        crops: int,
-        sizes: tuple[int, int],
-        seed: int,
-    ) -> None:
-        self.data, self.scale, self.tokenizer, self.crops, self.sizes = data, scale, tokenizer, crops, sizes
-        self.rng = random.Random(seed)
+    data: Latents
+    scale: float
+    tokenizer: CLIPTokenizer
+    crops: int
+    sizes: tuple[int, int]
 
-    def draw(self, step: int) -> tuple[Tensor, Tensor]:
+    def draw(self, step: int, rng: random.Random) -> tuple[Tensor, Tensor]:
         """Latents [n, 4, s, s] and ids [n, 77]."""
         crop = step < self.crops
-        pairs = [self._window() if crop else self._whole() for _ in range(self.sizes[0 if crop else 1])]
-        captions = ["" if self.rng.random() < DROPPED else caption for _, caption in pairs]
+        one = self._window if crop else self._whole
+        pairs = [one(rng) for _ in range(self.sizes[0 if crop else 1])]
+        captions = ["" if rng.random() < DROPPED else caption for _, caption in pairs]
         ids = self.tokenizer(
             captions, padding="max_length", truncation=True, max_length=77, return_tensors="pt"
         ).input_ids
         return torch.stack([latent.float() for latent, _ in pairs]) * self.scale, ids
 
-    def _whole(self) -> tuple[Tensor, str]:
-        i = self.rng.randrange(len(self.data.captions))
+    def _whole(self, rng: random.Random) -> tuple[Tensor, str]:
+        i = rng.randrange(len(self.data.captions))
         return self.data.latents[i], self.data.captions[i]
 
-    def _window(self) -> tuple[Tensor, str]:
-        i = self.rng.randrange(len(self.data.captions))
-        y, x = self.rng.randrange(GRID - CROP + 1), self.rng.randrange(GRID - CROP + 1)
+    def _window(self, rng: random.Random) -> tuple[Tensor, str]:
+        i = rng.randrange(len(self.data.captions))
+        y, x = rng.randrange(GRID - CROP + 1), rng.randrange(GRID - CROP + 1)
         things, first = self.data.things[i], int(self.data.first[i])
         covers = self.data.covers[first : first + len(things)].float()
         window = covers[:, y : y + CROP, x : x + CROP].sum((1, 2))
         shares = torch.stack([window / covers.sum((1, 2)).clamp(min=1), window / (255 * CROP * CROP)], 1)
-        return self.data.latents[i, :, y : y + CROP, x : x + CROP], crop_caption(things, shares, self.rng)
+        return self.data.latents[i, :, y : y + CROP, x : x + CROP], crop_caption(things, shares, rng)
 
 
 def timestep_chances(scheduler: DDIMScheduler) -> Tensor:
@@ -115,48 +113,38 @@ def train_unet(
 ) -> StableDiffusionPipeline:
     """The trained pipeline, written to `folder` in fp16: `crops` steps on windows, the rest on whole scenes.
     `start` continues from trained networks with a new warm-up."""
-    torch.manual_seed(seed + rank())
     write_tokenizer(folder / "tokenizer")
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    if start is None:
-        networks = nn.ModuleDict(
-            {
-                "unet": unet(),
-                "text_encoder": text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id),
-            }
-        )
-    else:
-        networks = nn.ModuleDict({"unet": start.unet.float(), "text_encoder": start.text_encoder.float()})
-    denoiser: UNet2DConditionModel = networks["unet"]
-    denoiser.set_attn_processor(AttnProcessor())  # a third faster to train on a CPU than the fused kernel
-    networks.to(device)
+    networks = _networks(tokenizer, seed, start).to(device)
     scheduler = schedule()
     # A continued network keeps the scale of the latents it knows.
     scale = start.vae.config.scaling_factor if start else round(float(1 / data.latents.float().std()), 5)
-    batches = Batches(data, scale, tokenizer, crops, sizes, seed + 1000 * rank())
+    batches = Batches(data, scale, tokenizer, crops, sizes)
 
     def loss_of(step: int) -> Tensor:
-        latents, ids = batches.draw(step)
+        own = (seed * 1_000_003 + step) * 64 + rank()  # each step and process its own, also when resumed
+        torch.manual_seed(own)
+        latents, ids = batches.draw(step, random.Random(own))
         return noise_loss(networks, latents.to(device), ids.to(device), scheduler)
 
-    train(
-        networks,
-        Plan(steps, rate, warmup=200, average=0.998, slower={"text_encoder": 0.3}),
-        loss_of,
-        folder / "unet.checkpoint",
-        device,
-    )
+    plan = Plan(steps, rate, warmup=200, average=0.998, slower={"text_encoder": 0.3})
+    train(networks, plan, loss_of, folder / "unet.checkpoint", device)
     vae.register_to_config(scaling_factor=scale)
-    pipeline = StableDiffusionPipeline(
-        vae,
-        networks["text_encoder"],
-        tokenizer,
-        networks["unet"],
-        scheduler,
-        None,
-        None,
-        requires_safety_checker=False,
-    )
+    parts = {"vae": vae, "tokenizer": tokenizer, "scheduler": scheduler, **networks}
+    unused = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    pipeline = StableDiffusionPipeline(**parts, **unused)
     if rank() == 0:
         pipeline.to("cpu", torch.float16).save_pretrained(folder / "pipeline", safe_serialization=True)
     return pipeline
+
+
+def _networks(tokenizer: CLIPTokenizer, seed: int, start: StableDiffusionPipeline | None) -> nn.ModuleDict:
+    """The UNet and the text encoder, fresh (alike in every process) or those of `start`."""
+    torch.manual_seed(seed)
+    if start is None:
+        encoder = text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
+        denoiser: UNet2DConditionModel = unet()
+    else:
+        denoiser, encoder = start.unet.float(), start.text_encoder.float()
+    denoiser.set_attn_processor(AttnProcessor())  # a third faster to train on a CPU than the fused kernel
+    return nn.ModuleDict({"unet": denoiser, "text_encoder": encoder})

@@ -51,6 +51,8 @@ def table(report: dict[str, Any]) -> str:
     ]  # fmt: skip
     passes = seen["other_passes"]
     rows += [(f"ours, {name} ({row['cases']} words)", both(row), REPORTED) for name, row in passes.items()]
+    gains = ", ".join(f"{percent(gain)} at {t}" for t, gain in report["prompt"]["gain_by_timestep"].items())
+    rows.append(("error saved by the right caption against another's (dev), by timestep", gains, REPORTED))
     lines = [f"| {name} | {value} | {bar} |" for name, value, bar in rows]
     return "\n".join(["| figure, `test` scenes | measured | bar |", "| --- | --- | --- |", *lines])
 

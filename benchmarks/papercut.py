@@ -224,6 +224,31 @@ def attention(scale: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@torch.no_grad()
+def prompt(scale: float) -> dict[str, Any]:
+    """What the prompt is worth to noise prediction on dev scenes: by which share the error with the right
+    caption lies below that with another scene's, for the same noise. Near zero, the prompt is ignored."""
+    pipeline = load("papercut").pipeline
+    scenes = [scene(seed, "dev") for seed in range(round(64 * scale))]
+    pixels = torch.stack([judge.to_tensor(shown.image) for shown in scenes])
+    latents = torch.cat([pipeline.vae.encode(part).latent_dist.mode() for part in pixels.split(4)])
+    latents = latents * pipeline.vae.config.scaling_factor
+    captions = [shown.caption for shown in scenes]
+    ids = pipeline.tokenizer(captions, padding="max_length", max_length=77, return_tensors="pt").input_ids
+    states = pipeline.text_encoder(ids)[0]
+    gains = {}
+    for timestep in tqdm((100, 300, 500, 700, 900), "prompt"):
+        noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(timestep))
+        times = torch.full((len(latents),), timestep)
+        noisy = pipeline.scheduler.add_noise(latents, noise, times)
+        right, wrong = (
+            (pipeline.unet(noisy, times, context).sample - noise).pow(2).mean()
+            for context in (states, states.roll(1, 0))
+        )
+        gains[str(timestep)] = float(1 - right / wrong)
+    return {"scenes": len(scenes), "gain_by_timestep": gains}
+
+
 def seg_held_out(case: seg.Case) -> list[bool]:
     """For each thing the case's noun names: whether its colour on this noun was never seen in training."""
     from vxa.papercut.nouns import held_out
@@ -275,7 +300,7 @@ def row(score: seg.Score) -> dict[str, Any]:
 
 PARTS: dict[str, Callable[[float], dict[str, Any]]] = {
     "world": world, "size": size, "autoencoder": autoencoder, "judge": judged,
-    "generation": generation, "attention": attention,
+    "generation": generation, "attention": attention, "prompt": prompt,
 }  # fmt: skip
 
 

@@ -78,8 +78,9 @@ def spread_words(encoder: CLIPTextModel) -> None:
     """Start the text encoder as a table of clearly different words, its blocks silent.
 
     CLIP's own start has embeddings of spread 0.02 under blocks a hundred times as loud. Trained together
-    with a UNet from there, what the blocks add to every word drowned the words: after 3,000 steps all of
-    them were the same vector within a cosine of 0.97, and the UNet made no use of the prompt."""
+    with a UNet from there, it came to give words that differ nearly one vector: after 3,000 steps those
+    behind the first lay within a cosine of 0.9 of each other, and the right caption was worth 1 % of the
+    error."""
     for name, module in encoder.named_modules():
         if name.endswith("token_embedding"):
             nn.init.normal_(module.weight, std=1.0)

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from vxa import load
 from vxa.models.papercut import FOLDER
 from vxa.papercut import judge, scene
-from vxa.papercut.nouns import ALL, GROUNDS, NOUNS
+from vxa.papercut.nouns import NOUNS, held_out
 from vxa.papercut.train.judge import labels_of
 from vxa.study import segmentation as seg
 from vxa.study.metrics import bootstrap
@@ -200,7 +200,7 @@ def attention(scale: float) -> dict[str, Any]:
     sites, scores = seg.choose_sites(developed, seg.site_choices(model))
     threshold = scores[sites].threshold
     tested = list(tqdm(seg.cases(model, "test", round(200 * scale)), "test"))
-    held = [case for case in tested if any(seg_held_out(case))]
+    held = [case for case in tested if any(held_out_things(case))]
     mapper = seg.site_mapper(sites)
     untrained = list(tqdm(seg.cases(untrained_model(model), "test", round(60 * scale)), "untrained"))
     noisy = {
@@ -249,16 +249,11 @@ def prompt(scale: float) -> dict[str, Any]:
     return {"scenes": len(scenes), "gain_by_timestep": gains}
 
 
-def seg_held_out(case: seg.Case) -> list[bool]:
+def held_out_things(case: seg.Case) -> list[bool]:
     """For each thing the case's noun names: whether its colour on this noun was never seen in training."""
-    from vxa.papercut.nouns import held_out
-
     named = [t for r in case.scene.parse.rows if r.form == case.noun for t in r.things]
     things = [case.scene.things[i] for i in named]
-    return [
-        bool(t.colour) and t.noun not in GROUNDS and t.colour in ALL and held_out(t.noun, t.colour)
-        for t in things
-    ]
+    return [t.noun in NOUNS and bool(t.colour) and held_out(t.noun, t.colour) for t in things]
 
 
 def untrained_model(model: Any) -> Any:

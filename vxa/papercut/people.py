@@ -92,11 +92,10 @@ def two_people(stage: Stage) -> Node:
     """A girl and a boy side by side, one of them wearing something."""
     rng = stage.rng
     nouns = rng.sample(("girl", "boy"), 2)
-    worn = {rng.choice(("hat", "crown", "glasses", "scarf")): None}
-    looks = {n: stage.look(n) for n in worn}
+    name = rng.choice(("hat", "crown", "glasses", "scarf"))
+    looks = {name: stage.look(name)}
     first = put_person(stage, nouns[0], 66, 0.82, looks)
     second = put_person(stage, nouns[1], 190, 0.82, {})
     nodes = [noun_phrase(n, [stage.props.index(p[n])]) for n, p in zip(nouns, (first, second), strict=True)]
-    [name] = worn
     participle("wearing", "wear", nodes[0], phrase(stage, first[name]))
     return settle(stage, coordinate(nodes, commas=False), "nmod")

@@ -125,7 +125,7 @@ def _finish(seed: int, split: str, stage: Stage, root: Node, covers: list[np.nda
     return Scene(
         seed,
         split,
-        stage.canvas.picture(rng_seed(seed)),
+        stage.canvas.picture(_grain_seed(seed)),
         parse.caption,
         tuple(things[grounds:]),
         tuple(things[:grounds]),
@@ -135,7 +135,7 @@ def _finish(seed: int, split: str, stage: Stage, root: Node, covers: list[np.nda
     )
 
 
-def rng_seed(seed: int) -> int:
+def _grain_seed(seed: int) -> int:
     """A seed for the paper's grain: 32 bits, as numpy's RandomState wants."""
     return (seed * 2654435761 + 12345) % 2**32
 

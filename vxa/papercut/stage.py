@@ -44,7 +44,6 @@ class Stage:
     split: str
     style: Style
     props: list[Prop] = field(default_factory=list)
-    items: list[Item] = field(default_factory=list)
     horizon: float = 0
     last_number: int = 0
 
@@ -55,14 +54,14 @@ class Stage:
         self.last_number += 1
         return self.last_number
 
-    def look(self, noun: str, plain: bool = False) -> tuple[str, str]:
+    def look(self, noun: str) -> tuple[str, str]:
         """A colour and a pattern that this split allows for the noun."""
         colours = NOUNS[noun].colours
         rare = [c for c in colours if held_out(noun, c)]
         usual = [c for c in colours if c not in rare]
         if self.split == "test" and rare and self.rng.random() < 0.5:
             usual = rare
-        patterned = NOUNS[noun].patterned and not plain and self.rng.random() < 0.35
+        patterned = NOUNS[noun].patterned and self.rng.random() < 0.35
         return (self.rng.choice(usual) if usual else ""), (
             self.rng.choice(("striped", "dotted")) if patterned else "plain"
         )

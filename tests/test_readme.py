@@ -28,7 +28,7 @@ def test_the_model_card_holds_the_measured_figures():
 
 
 def test_the_defaults_are_those_that_dev_chose():
-    from vxa.maps import DEFAULT_THRESHOLD
+    from vxa.heat_map import DEFAULT_THRESHOLD
     from vxa.models.papercut import DEFAULT_SITES
 
     chosen = json.loads((ROOT / "benchmarks" / "papercut.json").read_text("utf-8"))["attention"]

@@ -27,7 +27,8 @@ from vxa.errors import (
     VxaError,
     WordError,
 )
-from vxa.maps import AttentionMaps, HeatMap, Provenance
+from vxa.heat_map import HeatMap
+from vxa.maps import AttentionMaps, Provenance
 from vxa.models import load
 from vxa.tokens import Token, Word
 from vxa.version import __version__

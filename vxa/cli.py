@@ -7,25 +7,20 @@ status 2 and one line on stderr, and leaves no file.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from vxa import cli_options as options
 from vxa.cli_model import check_prompt, load_quietly, native_latent, watch_pass
+from vxa.cli_show import check_outputs, saved_maps, summary, write_outputs
 from vxa.console import OneLineErrors, columns, progress, quiet
-from vxa.errors import SettingError, VxaError
+from vxa.errors import SettingError
 from vxa.generate import Generation
 from vxa.generate import generate as make_picture
 from vxa.images import check_image_path, read_image, save_image
 from vxa.render import check_mode, render
 from vxa.view import View
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from vxa.maps import AttentionMaps, HeatMap
 
 __all__ = ["app", "main"]
 
@@ -87,33 +82,26 @@ def show(
     device: options.Device = "auto",
 ) -> None:
     """Draw where the model sees some words of PROMPT in IMAGE."""
-    from vxa.export import check_maps_path, read_maps, write_maps
-
-    # All that can be refused without the model is refused before it is loaded.
-    check_image_path(output)
-    if save is not None:
-        check_maps_path(save)
-    check_mode(mode)
+    selection: dict[str, Any] = {"words": words, "tokens": tokens, "sites": sites, "heads": heads}
     view: dict[str, Any] = {
         "normalize": normalize, "threshold": threshold, "opacity": opacity,
         "colormap": colormap, "resample": resample,
     }  # fmt: skip
+    # All that can be refused without the model is refused before it is loaded.
+    check_outputs(output, save)
+    check_mode(mode)
     View(**view)
     picture = read_image(image)
     if maps is not None:
-        answered = read_maps(maps)
-        _check_same_prompt(prompt, answered)
+        answered = saved_maps(maps, prompt)
     else:
         everything = save is not None or (sites is None and mode in ("sites", "matrix"))
         settings = {"timestep": timestep, "noise": noise, "seed": seed, "max_side": max_side}
         answered = watch_pass(model, device, picture, prompt, sites, everything, settings)
-    selection: dict[str, Any] = {"words": words, "tokens": tokens, "sites": sites, "heads": heads}
     drawn = render(answered, picture, mode, **selection, **view)
-    summary = _summary(answered, answered.heat_map(**selection))
-    if save is not None:
-        write_maps(answered, save)
-    _save_or_undo(drawn, output, save)
-    typer.echo(columns(*summary, ("picture", f"{output} ({mode})")))
+    rows = summary(answered, answered.heat_map(**selection))
+    write_outputs(drawn, output, answered, save)
+    typer.echo(columns(*rows, ("picture", f"{output} ({mode})")))
 
 
 @app.command()
@@ -199,46 +187,6 @@ def scene(
     made = make(seed, split)
     write_scene(made, output)
     typer.echo(columns(("folder", output), ("caption", made.caption), ("masks", ", ".join(made.masks))))
-
-
-def _check_same_prompt(prompt: str | None, maps: AttentionMaps) -> None:
-    if prompt is not None and prompt != maps.provenance.prompt:
-        raise SettingError(
-            f"the maps are of the prompt {maps.provenance.prompt!r}, not {prompt!r}; leave the prompt out"
-        )
-
-
-def _summary(maps: AttentionMaps, heat: HeatMap) -> list[tuple[str, str]]:
-    """What was chosen and where it is strongest, as rows of name and value."""
-    height, width = heat.image_size
-    shrink = max(1.0, max(height, width) / 1024)  # a huge map is searched at a size that is not
-    values = heat.upsampled(max(1, round(height / shrink)), max(1, round(width / shrink)))
-    row, column = divmod(int(values.argmax()), values.shape[1])
-    row = int((row + 0.5) * height / values.shape[0])
-    column = int((column + 0.5) * width / values.shape[1])
-    chosen = ", ".join(f"{index} {maps.tokens[index].text}" for index in heat.tokens[:8])
-    more = f" and {len(heat.tokens) - 8} more" if len(heat.tokens) > 8 else ""
-    provenance = maps.provenance
-    return [
-        ("tokens", chosen + more),
-        ("sites", ", ".join(dict.fromkeys(heat.sites))),
-        ("timestep", f"{provenance.timestep}, noise {provenance.noise}"),
-        ("peak", f"{values.max():.3g} at row {row}, column {column} of {height}x{width}"),
-        *(("note", note) for note in provenance.notes),
-    ]
-
-
-def _save_or_undo(picture: Image, output: Path, maps: Path | None) -> None:
-    """Save the picture; when that fails the maps written before it go too."""
-    from vxa.export import sidecar_path
-
-    try:
-        save_image(picture, output)
-    except VxaError:
-        for path in (maps, maps and sidecar_path(maps)):
-            if path is not None:
-                path.unlink(missing_ok=True)
-        raise
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from PIL import Image
 from vxa.attention.site import Site
 from vxa.drawing import GROUND, MUTED, above, beside, colour_bar, framed, grid, spread, text
 from vxa.errors import SettingError
-from vxa.maps import HeatMap
+from vxa.heat_map import HeatMap
 from vxa.shading import overlaid
 from vxa.tokens import Word
 from vxa.view import Question, number

@@ -13,7 +13,8 @@ from PIL import Image
 from vxa.attention.site import SiteSpec
 from vxa.colormaps import colormap
 from vxa.errors import ImageError, SettingError
-from vxa.maps import DEFAULT_THRESHOLD, AttentionMaps, HeadSpec, HeatMap, Resample, TokenSpec, WordSpec
+from vxa.heat_map import DEFAULT_THRESHOLD, HeatMap, Resample
+from vxa.maps import AttentionMaps, HeadSpec, TokenSpec, WordSpec
 from vxa.shading import NORMALIZATIONS, normalized
 
 __all__ = ["RESAMPLES", "VIEW_NORMALIZATIONS", "Question", "View", "number"]

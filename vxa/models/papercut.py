@@ -11,7 +11,7 @@ from vxa.models.diffusers import DiffusersModel, from_pretrained
 FOLDER = Path(vxa.papercut.__file__).parent / "weights"
 
 DEFAULT_SITES = "f2,OUT04"
-"""Chosen on `dev` by benchmarks/papercut.py, with the threshold in vxa.maps."""
+"""Chosen on `dev` by benchmarks/papercut.py, with the threshold in vxa.heat_map."""
 
 
 def load() -> DiffusersModel:

@@ -1,0 +1,76 @@
+"""What `vxa show` does beside the picture: saved maps in, the picture and its maps out, and the summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vxa.errors import SettingError, VxaError
+from vxa.export import check_maps_path, read_maps, sidecar_path, write_maps
+from vxa.images import check_image_path, save_image
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from vxa.heat_map import HeatMap
+    from vxa.maps import AttentionMaps
+
+__all__ = ["check_outputs", "saved_maps", "summary", "write_outputs"]
+
+_NAMED = 8  # tokens named one by one in the summary
+_SEARCHED = 1024  # pixels a side within which the peak of a huge map is searched
+
+
+def check_outputs(output: Path, save: Path | None) -> None:
+    """Refuse a picture or maps that could not be written."""
+    check_image_path(output)
+    if save is not None:
+        check_maps_path(save)
+
+
+def saved_maps(path: Path, prompt: str | None) -> AttentionMaps:
+    """The maps saved before; a prompt beside them must be theirs."""
+    maps = read_maps(path)
+    if prompt is not None and prompt != maps.provenance.prompt:
+        raise SettingError(
+            f"the maps are of the prompt {maps.provenance.prompt!r}, not {prompt!r}; leave the prompt out"
+        )
+    return maps
+
+
+def summary(maps: AttentionMaps, heat: HeatMap) -> list[tuple[str, str]]:
+    """What was chosen and where it is strongest, as rows of name and value."""
+    chosen = ", ".join(f"{index} {maps.tokens[index].text}" for index in heat.tokens[:_NAMED])
+    more = f" and {len(heat.tokens) - _NAMED} more" if len(heat.tokens) > _NAMED else ""
+    provenance = maps.provenance
+    return [
+        ("tokens", chosen + more),
+        ("sites", ", ".join(dict.fromkeys(heat.sites))),
+        ("timestep", f"{provenance.timestep}, noise {provenance.noise}"),
+        ("peak", _peak(heat)),
+        *(("note", note) for note in provenance.notes),
+    ]
+
+
+def _peak(heat: HeatMap) -> str:
+    """The largest value of the map and where it is, in pixels of the image."""
+    height, width = heat.image_size
+    shrink = max(1.0, max(height, width) / _SEARCHED)
+    values = heat.upsampled(max(1, round(height / shrink)), max(1, round(width / shrink)))
+    row, column = divmod(int(values.argmax()), values.shape[1])
+    row = int((row + 0.5) * height / values.shape[0])
+    column = int((column + 0.5) * width / values.shape[1])
+    return f"{values.max():.3g} at row {row}, column {column} of {height}x{width}"
+
+
+def write_outputs(picture: Image, output: Path, maps: AttentionMaps, save: Path | None) -> None:
+    """Write the maps, where they are wanted, and the picture; when the picture fails the maps go too."""
+    if save is not None:
+        write_maps(maps, save)
+    try:
+        save_image(picture, output)
+    except VxaError:
+        if save is not None:
+            save.unlink(missing_ok=True)
+            sidecar_path(save).unlink(missing_ok=True)
+        raise

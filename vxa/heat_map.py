@@ -1,0 +1,97 @@
+"""A heat map: one map for one selection of tokens, which becomes an array over the image, or a mask of it.
+
+    heat = maps.heat_map("hat")
+    heat.upsampled(512, 384)                        # float32 [512, 384]
+    heat.mask(512, 384)                             # bool [512, 384]
+
+Its values stay on the grid that they were computed on; the padding of the image's plane is cropped only here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vxa.errors import SettingError
+
+DEFAULT_THRESHOLD = 0.45
+"""τ of a mask, as a fraction of the map's maximum."""
+
+Resample = Literal["bicubic", "nearest"]
+
+_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "nearest": Image.Resampling.NEAREST}
+
+
+@dataclass(frozen=True, eq=False)
+class HeatMap:
+    """One map for one selection of tokens.
+
+    Attributes:
+        values: float32 [h, w] on the grid of the padded plane, read-only.
+        image_size: (height, width) of the image the maps are of.
+        extent: the fraction (of height, of width) of the plane that is image; the rest is padding.
+        words: the words selected, as texts; empty when tokens were.
+        tokens: the indices of the tokens in it.
+        sites: the labels of the sites in it.
+        scale: "probability", the mean probability per token; "original", a maximum of one.
+    """
+
+    values: NDArray[np.float32]
+    image_size: tuple[int, int]
+    extent: tuple[float, float]
+    words: tuple[str, ...] = ()
+    tokens: tuple[int, ...] = ()
+    sites: tuple[str, ...] = ()
+    scale: Literal["probability", "original"] = "probability"
+
+    def __post_init__(self) -> None:
+        self.values.setflags(write=False)
+
+    def upsampled(
+        self, height: int | None = None, width: int | None = None, resample: Resample = "bicubic"
+    ) -> NDArray[np.float32]:
+        """The map over the image alone, float32 [height, width] (by default the image's own size).
+
+        The padding is cropped exactly, at fractions of a cell; bicubic overshoot below zero is clamped.
+
+        Raises:
+            SettingError: a size below 1, or an unknown resampling.
+        """
+        size = (
+            self.image_size[0] if height is None else height,
+            self.image_size[1] if width is None else width,
+        )
+        if min(size) < 1:
+            raise SettingError(f"a map cannot be {size[0]}×{size[1]} (height×width); both must be at least 1")
+        if resample not in _FILTERS:
+            raise SettingError(f"resample {resample!r} is unknown; use one of: {', '.join(_FILTERS)}")
+        return resized(self.values, size, self.extent, resample)
+
+    def mask(
+        self, height: int | None = None, width: int | None = None, threshold: float | None = None
+    ) -> NDArray[np.bool_]:
+        """Where the smoothly upsampled map reaches `threshold` times its maximum, bool [height, width].
+
+        Raises:
+            SettingError: the threshold is not in 0 … 1.
+        """
+        threshold = DEFAULT_THRESHOLD if threshold is None else threshold
+        if not 0 <= threshold <= 1:
+            raise SettingError(f"threshold {threshold!r} is not a fraction of the map's maximum; give 0 to 1")
+        values = self.upsampled(height, width)
+        mask: NDArray[np.bool_] = (values >= threshold * values.max()) & (values > 0)
+        return mask
+
+
+def resized(
+    values: NDArray[np.float32], size: tuple[int, int], extent: tuple[float, float], resample: Resample
+) -> NDArray[np.float32]:
+    """The top-left `extent` of the map as float32 of (height, width)."""
+    height, width = values.shape
+    box = (0.0, 0.0, width * extent[1], height * extent[0])
+    image = Image.fromarray(values).resize((size[1], size[0]), _FILTERS[resample], box=box)
+    return np.maximum(np.asarray(image, dtype=np.float32), 0.0)

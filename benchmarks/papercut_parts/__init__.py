@@ -1,0 +1,1 @@
+"""The parts of papercut's report: each file has the function that measures one."""

@@ -1,0 +1,66 @@
+"""How well the judge sees, and how often it sees what is not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from vxa import load
+from vxa.papercut import judge, scene
+from vxa.papercut.nouns import NOUNS
+from vxa.papercut.train.judge import labels_of
+
+from .autoencoder import reconstructed
+
+
+def judged(scale: float) -> dict[str, Any]:
+    """The judge's figures on renders and on their reconstructions."""
+    vae = load("papercut").pipeline.vae
+    tables = {kind: np.zeros((len(judge.CLASSES),) * 2) for kind in ("renders", "reconstructions")}
+    seen: dict[str, list[bool]] = {noun: [] for noun in NOUNS}
+    for seed in tqdm(range(round(200 * scale)), "judge"):
+        shown = scene(seed, "test")
+        truth, on_render = labels_of(shown), judge.label(shown.image)
+        again = to_image(reconstructed(vae, judge.to_tensor(shown.image)))
+        for kind, labels in (("renders", on_render), ("reconstructions", judge.label(again))):
+            np.add.at(tables[kind], (truth.ravel(), labels.ravel()), 1)
+        for noun in absent(truth):
+            seen[noun].append(judge.present(on_render, noun))
+    ious = class_ious(tables["renders"]).round(3).tolist()
+    return {
+        **{f"miou_{kind}": class_miou(table) for kind, table in tables.items()},
+        **false_positives(seen),
+        "iou_by_class_on_renders": dict(zip(judge.CLASSES, ious, strict=True)),
+    }
+
+
+def absent(truth: np.ndarray) -> list[str]:
+    """The nouns that a scene of these labels does not show."""
+    return [noun for noun in NOUNS if not (truth == judge.CLASSES.index(noun)).any()]
+
+
+def false_positives(seen: dict[str, list[bool]]) -> dict[str, Any]:
+    """The mean over nouns of how often each was seen where it is absent, and the worst."""
+    rates = {noun: float(np.mean(hits)) for noun, hits in seen.items()}
+    worst = max(rates, key=lambda noun: rates[noun])
+    mean = float(np.mean(list(rates.values())))
+    return {"false_positive_rate": mean, "worst_false_positive": {worst: rates[worst]}}
+
+
+def class_ious(table: np.ndarray) -> np.ndarray:
+    """IoU per class of a confusion table [truth, found]."""
+    return np.diag(table) / np.maximum(table.sum(0) + table.sum(1) - np.diag(table), 1)
+
+
+def class_miou(table: np.ndarray) -> float:
+    """Mean over the classes that occur."""
+    return float(class_ious(table)[table.sum(1) > 0].mean())
+
+
+def to_image(pixels: Tensor) -> Image.Image:
+    """The picture of float [3, h, w] in [−1, 1]."""
+    return Image.fromarray(((pixels + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).numpy())

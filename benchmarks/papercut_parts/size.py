@@ -1,0 +1,43 @@
+"""How large the model is, what a row of its UNet costs, and how long it takes to load."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from vxa import load
+from vxa.models.papercut import FOLDER
+from vxa.papercut import judge
+
+
+def size(scale: float) -> dict[str, Any]:
+    """The figures of the weights' files and of one row of the UNet."""
+    unet = load("papercut").pipeline.unet  # the first load pays for the imports
+    files = [path for path in FOLDER.rglob("*.safetensors") if path != judge.WEIGHTS]
+    return {
+        "megabytes": sum(path.stat().st_size for path in files) / 1e6,
+        "judge_megabytes": judge.WEIGHTS.stat().st_size / 1e6,
+        "unet_row_gflop": row_gflop(unet),
+        "load_seconds": load_seconds(),
+    }
+
+
+@torch.no_grad()
+def row_gflop(unet: Any) -> float:
+    """10⁹ operations of one row at 256²."""
+    with FlopCounterMode(display=False) as counter:
+        unet(torch.zeros(1, 4, 32, 32), torch.tensor([1]), torch.zeros(1, 77, 128))
+    return counter.get_total_flops() / 1e9
+
+
+def load_seconds() -> float:
+    """The median of five loads."""
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        load("papercut")
+        times.append(time.perf_counter() - start)
+    return sorted(times)[2]

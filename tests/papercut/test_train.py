@@ -10,11 +10,11 @@ pytest.importorskip("tqdm")
 pytest.importorskip("diffusers")
 from vxa.papercut import scene
 from vxa.papercut.judge import CLASSES, Judge, to_tensor
-from vxa.papercut.train.judge import judge_loss, labels_of, spoil
+from vxa.papercut.train.judge import class_weights, judge_loss, labels_of, spoil
 from vxa.papercut.train.latents import crop_caption, make_latents, read_latents
 from vxa.papercut.train.loop import Average, Plan, train
 from vxa.papercut.train.networks import autoencoder, text_encoder, unet
-from vxa.papercut.train.unet import schedule, timestep_chances, train_unet
+from vxa.papercut.train.unet import schedule, timestep_chances, train_unet, window_at
 from vxa.papercut.train.vae import crops
 
 
@@ -160,6 +160,16 @@ def test_latents_are_written_and_read_back(tmp_path):
     assert rows.float().mean((1, 2)) / 255 == pytest.approx([t.mask.mean() for t in shown.things], abs=0.01)
 
 
+def test_a_window_lies_about_the_thing_and_within_the_scene():
+    corner, low = torch.zeros(32, 32), torch.zeros(32, 32)
+    corner[0, 31] = low[20, 8] = 255.0
+    assert window_at(corner, random.Random(0), jitter=0) == (0, 16)
+    assert window_at(low, random.Random(0), jitter=0) == (12, 0)
+    places = {window_at(low, random.Random(seed)) for seed in range(40)}
+    assert len(places) > 10
+    assert all(0 <= y <= 16 and 0 <= x <= 16 for y, x in places)
+
+
 def test_the_judges_labels_are_the_topmost_sheets():
     shown = scene(83, "test")
     labels = labels_of(shown)
@@ -176,7 +186,16 @@ def test_the_judge_answers_at_half_size_and_learns_from_spoiled_pictures():
     spoiled = spoil(pictures, generator)
     judge = Judge().eval()
     assert judge(spoiled).shape == (2, len(CLASSES), 16, 24)
-    assert judge_loss(judge, spoiled, torch.zeros(2, 32, 48, dtype=torch.uint8)).isfinite()
+    truth = torch.zeros(2, 32, 48, dtype=torch.uint8)
+    assert judge_loss(judge, spoiled, truth, torch.ones(len(CLASSES))).isfinite()
+
+
+def test_a_rare_class_weighs_more_by_the_root_of_its_share():
+    classes = torch.tensor([[[0] * 9 + [1]] * 10, [[0] * 9 + [2]] * 10])
+    weights = class_weights(classes)
+    assert weights.mean() == pytest.approx(1.0)
+    assert weights[1] / weights[0] == pytest.approx((180 / 10) ** 0.5)
+    assert weights[1] == weights[2]
 
 
 def test_a_unet_is_trained_resumed_and_written_as_a_pipeline(tmp_path):

@@ -26,6 +26,7 @@ from vxa.models.papercut import FOLDER as SHIPPED
 from ..judge import Judge, load_judge
 from .judge import reconstructed, train_judge
 from .latents import make_latents, read_latents
+from .loop import rank
 from .ship import ship
 from .unet import train_unet
 from .vae import render, train_decoder, train_vae
@@ -96,7 +97,8 @@ def _unet(options: argparse.Namespace) -> None:
 def _judge(options: argparse.Namespace) -> None:
     start: Judge | None = load_judge() if options.from_shipped else None
     vae = _known_vae(options)
-    more = reconstructed(vae, count=max(1, options.scenes // 3), first=options.seed * 1_000_000 + 500_000)
+    first = options.seed * 1_000_000 + 500_000 + rank() * 100_000
+    more = reconstructed(vae, count=max(1, options.scenes // 3), first=first)
     train_judge(
         options.folder, options.steps or 1800, options.scenes, options.seed, options.device,
         rate=options.rate or 2e-3, start=start, more=more,

@@ -13,9 +13,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..judge import CLASSES, Judge
-from ..nouns import GROUNDS
 from ..scene import Scene, scene
-from .loop import Plan, train
+from .loop import Plan, mixed_precision, rank, train
 
 
 def labels_of(shown: Scene) -> np.ndarray:
@@ -39,7 +38,7 @@ def reconstructed(vae: AutoencoderKL, count: int, first: int) -> tuple[Tensor, T
     pictures, classes = render_labelled(count, first)
     decoded = []
     for picture in tqdm(pictures, "reconstructing", mininterval=10):
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             latent = vae.encode(picture[None].float() / 127.5 - 1).latent_dist.sample()
             pixels = vae.decode(latent).sample
         decoded.append(((pixels.float() + 1) * 127.5).round().clamp(0, 255).byte())
@@ -59,11 +58,17 @@ def spoil(pictures: Tensor, generator: torch.Generator) -> Tensor:
     return x + 0.05 * torch.rand(shape, generator=generator) * torch.randn(x.shape, generator=generator)
 
 
-def judge_loss(judge: Judge, pictures: Tensor, classes: Tensor) -> Tensor:
-    """Cross-entropy at full size, in which a pixel of an object weighs four times one of a ground."""
+def class_weights(classes: Tensor) -> Tensor:
+    """One weight a class, of mean 1: the inverse root of its share of the pixels [n, h, w], so that a bird
+    is heard beside the sky."""
+    counts = torch.bincount(classes.flatten().int(), minlength=len(CLASSES)).clamp(min=1).float()
+    weights = counts.rsqrt()
+    return weights / weights.mean()
+
+
+def judge_loss(judge: Judge, pictures: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy at full size, weighted by class."""
     logits = F.interpolate(judge(pictures).float(), scale_factor=2.0, mode="bilinear", align_corners=False)
-    weights = torch.ones(len(CLASSES), device=logits.device)
-    weights[: len(GROUNDS)] = 0.25
     return F.cross_entropy(logits, classes.long(), weights)
 
 
@@ -82,20 +87,23 @@ def train_judge(
     """A trained judge, written to `folder` in fp16. `more` are further pictures with their classes, such as
     reconstructions."""
     torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator()
     judge = (start or Judge()).to(device)
-    pictures, classes = render_labelled(scenes, first=seed * 1_000_000)
+    pictures, classes = render_labelled(scenes, first=seed * 1_000_000 + rank() * 100_000)
     if more is not None:
         pictures, classes = torch.cat([pictures, more[0]]), torch.cat([classes, more[1]])
+    weights = class_weights(classes).to(device)
 
     def loss_of(step: int) -> Tensor:
+        generator.manual_seed((seed * 1_000_003 + step) * 64 + rank())
         chosen = torch.randint(0, len(pictures), (batch,), generator=generator)
         y, x = torch.randint(0, pictures.shape[-1] - side + 1, (2,), generator=generator).tolist()
         window = (..., slice(y, y + side), slice(x, x + side))
-        return judge_loss(
-            judge, spoil(pictures[chosen][window], generator).to(device), classes[chosen][window].to(device)
-        )
+        shown, truth = spoil(pictures[chosen][window], generator), classes[chosen][window]
+        return judge_loss(judge, shown.to(device), truth.to(device), weights)
 
     train(judge, Plan(steps, rate, warmup=100, average=0.995), loss_of, folder / "judge.checkpoint", device)
-    save_file({k: v.half().contiguous() for k, v in judge.state_dict().items()}, folder / "judge.safetensors")
+    if rank() == 0:
+        weights_of = {k: v.half().contiguous() for k, v in judge.state_dict().items()}
+        save_file(weights_of, folder / "judge.safetensors")
     return judge

@@ -18,6 +18,7 @@ from ..nouns import FLOORS
 from ..parse import Node, read_off
 from ..phrases import MASS, adjectives_of, article, coordinate, enumeration
 from ..scene import Scene, scene
+from .loop import mixed_precision
 
 GRID = 32
 CROP = 16
@@ -41,7 +42,7 @@ def make_latents(vae: AutoencoderKL, first: int, count: int, path: Path, batch: 
     latents, covers, counts, texts = [], [], [], []
     for start in tqdm(range(first, first + count, batch), "encoding", mininterval=20):
         scenes = [scene(seed, "train") for seed in range(start, min(start + batch, first + count))]
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             encoded = vae.encode(torch.stack([to_tensor(s.image) for s in scenes])).latent_dist.mode()
         latents.append(encoded.half())
         covers += [_cover(s) for s in scenes]

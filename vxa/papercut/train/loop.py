@@ -56,7 +56,7 @@ def train(
 ) -> nn.Module:
     """The network with its averaged weights after `plan.steps` steps; resumes from a `checkpoint`.
 
-    `loss_of(step)` gives the loss of one step; bf16 autocast is on while it runs. The checkpoint also
+    `loss_of(step)` gives the loss of one step; mixed precision is on while it runs. The checkpoint also
     holds the optimizer, so that a resumed run is the same run; it is a local file of this machine."""
     optimizer = torch.optim.AdamW(_groups(network, plan), weight_decay=plan.decay, betas=(0.9, 0.98))
     average, first = Average(network, plan.average), 0
@@ -73,7 +73,7 @@ def train(
     for step in progress:
         for group in optimizer.param_groups:
             group["lr"] = plan.rate_at(step) * group["factor"]
-        with torch.autocast(device.split(":")[0], torch.bfloat16):
+        with mixed_precision(device):
             loss = loss_of(step)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -87,6 +87,14 @@ def train(
             _save(checkpoint, network, optimizer, average, step + 1)
     network.load_state_dict(average.weights)
     return network.eval()
+
+
+def mixed_precision(device: str = "cpu") -> torch.autocast:
+    """bf16 autocast, where the device computes in it: a CPU without bf16 instructions emulates them, which
+    took two to three times as long as float32."""
+    kind = device.split(":")[0]
+    native = kind != "cpu" or torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast(kind, torch.bfloat16, enabled=native)
 
 
 def _groups(network: nn.Module, plan: Plan) -> list[dict[str, Any]]:

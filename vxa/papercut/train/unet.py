@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
@@ -71,12 +70,21 @@ class Batches:
 
     def _window(self, rng: random.Random) -> tuple[Tensor, str]:
         i = rng.randrange(len(self.data.captions))
-        y, x = rng.randrange(GRID - CROP + 1), rng.randrange(GRID - CROP + 1)
         things, first = self.data.things[i], int(self.data.first[i])
         covers = self.data.covers[first : first + len(things)].float()
+        y, x = window_at(covers[rng.randrange(len(things))], rng)
         window = covers[:, y : y + CROP, x : x + CROP].sum((1, 2))
         shares = torch.stack([window / covers.sum((1, 2)).clamp(min=1), window / (255 * CROP * CROP)], 1)
         return self.data.latents[i, :, y : y + CROP, x : x + CROP], crop_caption(things, shares, rng)
+
+
+def window_at(cover: Tensor, rng: random.Random, jitter: int = 5) -> tuple[int, int]:
+    """Row and column of a window that lies about the middle of what `cover` [32, 32] shows. Windows laid
+    blindly would show mostly grounds."""
+    weight = cover.clamp(min=1e-3)
+    middle = [(weight.sum(1 - axis) * torch.arange(GRID)).sum() / weight.sum() for axis in (0, 1)]
+    at = [round(m.item() - CROP / 2) + rng.randint(-jitter, jitter) for m in middle]
+    return tuple(min(max(a, 0), GRID - CROP) for a in at)  # type: ignore[return-value]
 
 
 def timestep_chances(scheduler: DDIMScheduler) -> Tensor:
@@ -146,5 +154,4 @@ def _networks(tokenizer: CLIPTokenizer, seed: int, start: StableDiffusionPipelin
         denoiser: UNet2DConditionModel = unet()
     else:
         denoiser, encoder = start.unet.float(), start.text_encoder.float()
-    denoiser.set_attn_processor(AttnProcessor())  # a third faster to train on a CPU than the fused kernel
     return nn.ModuleDict({"unet": denoiser, "text_encoder": encoder})

@@ -13,7 +13,10 @@ from vxa.study import segmentation as seg
 
 from .untrained import untrained_model
 
-PASSES = ((1, "matched"), (100, "none"), (100, "matched"), (300, "matched"), (500, "matched"))
+PASSES = (
+    (1, "matched"), (100, "none"), (100, "matched"), (300, "none"), (300, "matched"), (500, "none"),
+    (500, "matched"),
+)  # fmt: skip
 """Timestep and noise of the passes beside the clean one."""
 
 

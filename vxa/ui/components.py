@@ -64,7 +64,8 @@ def given(backend: Backend, chips: str) -> Given:
     return Given(
         image=component(
             gr.Image, value=str(first.path) if first else None, label=texts.IMAGE, type="filepath",
-            sources=["upload", "clipboard"], image_mode=None, format="png", height=300, alt_text=texts.IMAGE, elem_id="vxa_image",
+            sources=["upload", "clipboard"], image_mode=None, format="png", height=300,
+            alt_text=texts.IMAGE, elem_id="vxa_image",
         ),
         examples=_gallery(backend, texts.EXAMPLES_HINT),
         prompt=component(
@@ -88,9 +89,9 @@ def _gallery(backend: Backend, hint: str) -> Any:
     return component(
         gr.Gallery, value=[(str(example.path), example.prompt) for example in backend.examples],
         label=texts.EXAMPLES, columns=max(1, len(backend.examples)), rows=1, height="auto",
-        object_fit="cover",
-        allow_preview=False, show_label=False, interactive=False, format="png", show_download_button=False, buttons=[],
-        show_share_button=False, visible=bool(backend.examples), elem_id="vxa_examples",
+        object_fit="cover", allow_preview=False, show_label=False, interactive=False, format="png",
+        buttons=[], show_download_button=False, show_share_button=False, visible=bool(backend.examples),
+        elem_id="vxa_examples",
     )  # fmt: skip
 
 
@@ -151,7 +152,7 @@ def _places(backend: Backend, asked: Asked) -> dict[str, Any]:
         return {
             "sites": component(
                 gr.Dropdown, label=texts.SITES, info=texts.SITES_INFO, choices=list(backend.sites),
-                value=backend.sites[0], allow_custom_value=True, elem_id="vxa_sites",
+                value=backend.sites[0], allow_custom_value=True, min_width=220, elem_id="vxa_sites",
             ),
             "heads": component(
                 gr.Textbox, label=texts.HEADS, info=texts.HEADS_INFO, value=asked.heads, max_lines=1,

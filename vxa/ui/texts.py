@@ -89,7 +89,9 @@ def denoising(step: int, steps: int) -> str:
 
 def summary(prompt: str, model: str, timestep: int, noise: str, sites: int, seconds: float) -> str:
     """What the picture is of."""
-    return f"“{prompt}” · {model} · timestep {timestep} · noise {noise} · {sites} sites · {seconds:.1f} s"
+    return (
+        f"“{prompt}” · {model} · timestep {timestep} · noise {noise} · {sites} sites · {seconds:.1f}\u00a0s"
+    )
 
 
 def other_prompt(prompt: str) -> str:

@@ -48,5 +48,5 @@ def _known(called: Callable[..., Any], settings: dict[str, Any]) -> dict[str, An
 
 def _parameters(called: Callable[..., Any]) -> set[str]:
     """The names that a call takes, those of a component's constructor for a class."""
-    taken = inspect.signature(called.__init__ if isinstance(called, type) else called).parameters
+    taken = inspect.signature(called).parameters
     return {name for name, one in taken.items() if one.kind is not one.VAR_KEYWORD}

@@ -45,7 +45,7 @@ def panel(backend: Backend, folder: Path, **page: Any) -> gr.Blocks:
         _wire_given(handlers, state, left, right)
         _wire_pass(handlers, state, left, right)
         _wire_shown(handlers, state, left, right)
-    return blocks  # type: ignore[no-any-return]
+    return blocks
 
 
 def _wire_given(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:

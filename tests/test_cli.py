@@ -263,7 +263,7 @@ SHOW = ("show", "PHOTO", "red hat, neck", "-o", "OUT/out.png", "--model", "MODEL
         (("scene", "-o", "OUT/s", "--seed", "x"), "--seed.*'x'"),
         (("scene", "-o", "PHOTO"), "is a file"),
         (("scene", "-o", "OUT/a/s"), "no folder"),
-        (("shwo",), "'shwo'.* commands are show, tokens, sites, generate, scene"),
+        (("shwo",), "'shwo'.* commands are app, show, tokens, sites, generate, scene"),
         (("--frobnicate",), "--frobnicate"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The command line: `vxa show`, `tokens`, `sites`, `generate`, `scene`.
+"""The command line: `vxa app`, `show`, `tokens`, `sites`, `generate`, `scene`.
 
 Nothing heavy is imported before a command needs it. Every user error, usage errors included, ends with exit
 status 2 and one line on stderr, and leaves no file.
@@ -54,6 +54,20 @@ def _root(
         typer.echo(f"vxa {__version__}")
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+@app.command("app")
+def open_page(
+    model: options.ModelName = "papercut",
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 7861,
+    device: options.Device = "auto",
+    browser: options.Browser = True,
+) -> None:
+    """Serve the page, in which all of this is done by mouse and keyboard."""
+    from vxa.cli_app import serve
+
+    serve(model, device, host, port, browser)
 
 
 @app.command()

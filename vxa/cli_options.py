@@ -49,5 +49,9 @@ Guidance = Annotated[float, Option(help="Guidance scale; 1 is none.")]
 Size = Annotated[str | None, Option(help="HEIGHTxWIDTH in pixels; the size the model was made for if blank.")]
 Negative = Annotated[str, Option(help="What the picture should not show.")]
 
+Host = Annotated[str, Option(help="The address to listen at; 0.0.0.0 is every one of this machine.")]
+Port = Annotated[int, Option(help="The port to listen at.", min=1, max=65535)]
+Browser = Annotated[bool, Option("--browser/--no-browser", help="Open the page in the browser.")]
+
 SceneSeed = Annotated[int, Option("--seed", help="Which scene.")]
 Split = Annotated[str, Option(help="train, dev or test.")]

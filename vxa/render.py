@@ -30,7 +30,7 @@ from vxa.maps import AttentionMaps, HeadSpec, TokenSpec, WordSpec
 from vxa.shading import grey, masked, outlined, overlaid
 from vxa.view import Question, View, number
 
-__all__ = ["MODES", "check_mode", "render"]
+__all__ = ["MODES", "check_mode", "pixel_at", "render"]
 
 _SMALLEST, _LARGEST = 512, 1536  # pixels of a figure's picture on its longer side
 _NARROWEST = 240  # pixels of a caption, however narrow the image
@@ -70,6 +70,34 @@ def check_mode(mode: str) -> None:
         raise SettingError(f"there is no mode {mode!r}; choose one of {', '.join(MODES)}")
 
 
+def pixel_at(
+    maps: AttentionMaps,
+    mode: str,
+    size: tuple[int, int],
+    pixel: tuple[int, int],
+    colormap: str = View.colormap,
+) -> tuple[int, int] | None:
+    """The image's (row, column) under a `pixel` of a picture of (height, width) `size` in this mode.
+
+    None beside the image, and in the modes that show the image many times.
+    """
+    check_mode(mode)
+    shown, corner = maps.image_size, (0, 0)
+    if mode in ("overlay", "contour"):
+        shown = _figure_size(maps)
+        letter = _letter(shown)
+        bar = colour_bar(colormap, shown[0], ("0", "0"), letter).height if mode == "overlay" else 0
+        corner = (size[0] - letter - max(shown[0], bar), letter)
+    elif mode not in ("masked", "grey"):
+        return None
+    row, column = (
+        (place - start) * own // side
+        for place, start, own, side in zip(pixel, corner, maps.image_size, shown, strict=True)
+    )
+    inside = 0 <= row < maps.image_size[0] and 0 <= column < maps.image_size[1]
+    return (row, column) if inside else None
+
+
 def _masked(question: Question) -> Image.Image:
     return masked(question.image, question.view.shade(question.heat(), question.maps.image_size)[0])
 
@@ -79,7 +107,7 @@ def _grey(question: Question) -> Image.Image:
 
 
 def _overlay(question: Question) -> Image.Image:
-    heat, view, size = question.heat(), question.view, _figure_size(question)
+    heat, view, size = question.heat(), question.view, _figure_size(question.maps)
     shade, low, high = view.shade(heat, size)
     picture = overlaid(question.scaled(size), shade, view.colormap, view.opacity)
     letter = _letter(size)
@@ -90,7 +118,7 @@ def _overlay(question: Question) -> Image.Image:
 
 
 def _contour(question: Question) -> Image.Image:
-    heat, view, size = question.heat(), question.view, _figure_size(question)
+    heat, view, size = question.heat(), question.view, _figure_size(question.maps)
     picture = outlined(question.scaled(size), heat.mask(*size, threshold=view.threshold), max(size) / 200)
     peak = number(float(heat.upsampled(*size).max()))
     place = f"threshold {view.cut():g} of max {peak} · {question.place(heat)}"
@@ -105,9 +133,9 @@ def _captioned(picture: Image.Image, left: str, right: str, letter: int) -> Imag
     return framed(above([spread(subject, side, width), picture], gap=letter // 2), margin=letter)
 
 
-def _figure_size(question: Question) -> tuple[int, int]:
+def _figure_size(maps: AttentionMaps) -> tuple[int, int]:
     """The (height, width) at which a figure shows the image: small ones larger, huge ones smaller."""
-    height, width = question.maps.image_size
+    height, width = maps.image_size
     longer = max(height, width)
     scale = min(max(longer, _SMALLEST), _LARGEST) / longer
     return max(1, round(height * scale)), max(1, round(width * scale))

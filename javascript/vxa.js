@@ -1,0 +1,68 @@
+// VXA's page: token chips and the indices box in step, and copying.
+// Loaded by the app and by webuis alike, maybe more than once; everything hangs on the document by delegation,
+// because gradio draws its elements again whenever it likes.
+(function () {
+  "use strict";
+  if (window.vxaPage) return;
+  window.vxaPage = true;
+
+  const root = () => (typeof gradioApp === "function" ? gradioApp() : document);
+  const box = () => root().querySelector("#vxa_indices textarea, #vxa_indices input");
+
+  // "1, 3-5" -> [1, 3, 4, 5]; null where the text is no list of indices (the server says what is wrong with it)
+  function parse(text) {
+    const indices = [];
+    for (const item of text.split(",").map((part) => part.trim()).filter(Boolean)) {
+      const match = /^(\d{1,6})(?:\s*-\s*(\d{1,6}))?$/.exec(item);
+      if (!match) return null;
+      const first = Number(match[1]), last = Number(match[2] || match[1]);
+      for (let index = first; index <= Math.min(last, first + 5000); index++) indices.push(index);
+    }
+    return [...new Set(indices)];
+  }
+
+  // [1, 3, 4, 5] -> "1, 3-5": runs of three or more become ranges
+  function written(indices) {
+    const parts = [];
+    for (let start = 0; start < indices.length; ) {
+      let end = start;
+      while (indices[end + 1] === indices[end] + 1) end++;
+      if (end - start >= 2) parts.push(`${indices[start]}-${indices[end]}`);
+      else parts.push(...indices.slice(start, end + 1));
+      start = end + 1;
+    }
+    return parts.join(", ");
+  }
+
+  function show() {
+    const field = box();
+    if (!field) return;
+    const chosen = new Set(parse(field.value) || []);
+    for (const chip of root().querySelectorAll(".vxa-chip")) {
+      const pressed = parse(chip.dataset.indices).every((index) => chosen.has(index));
+      if (chip.getAttribute("aria-pressed") !== String(pressed)) chip.setAttribute("aria-pressed", String(pressed));
+    }
+  }
+
+  function toggle(chip) {
+    const field = box();
+    if (!field) return;
+    const own = parse(chip.dataset.indices), chosen = parse(field.value) || [];
+    const pressed = own.every((index) => chosen.includes(index));
+    const others = chosen.filter((index) => !own.includes(index));
+    field.value = written(pressed ? others : [...others, ...own]);
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  document.addEventListener("click", (event) => {
+    const chip = event.composedPath()[0].closest?.(".vxa-chip");
+    if (chip) toggle(chip);
+  });
+  document.addEventListener("input", (event) => {
+    if (event.composedPath()[0] === box()) show();
+  });
+  // The server draws chips for a prompt, and may have been asked before the last click.
+  new MutationObserver((changes) => {
+    if (changes.some((change) => [...change.addedNodes].some((node) => node.querySelector?.(".vxa-chip")))) show();
+  }).observe(document.documentElement, { childList: true, subtree: true });
+})();

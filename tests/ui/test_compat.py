@@ -1,0 +1,35 @@
+"""The seam, against functions that know as little as an older gradio, and against the gradio installed."""
+
+from __future__ import annotations
+
+import pytest
+
+gradio = pytest.importorskip("gradio", reason="gradio is not installed (the app extra)")
+
+from vxa.ui.compat import MAJOR, component, listen, page_and_launch  # noqa: E402
+
+
+def test_a_component_is_given_what_it_knows():
+    class Old:
+        def __init__(self, label: str) -> None:
+            self.label = label
+
+    assert component(Old, label="Image", format="png").label == "Image"
+    assert component(gradio.Image, format="png").format == "png"
+
+
+def test_javascript_goes_by_the_name_that_the_event_knows():
+    def older(fn, inputs, outputs, api_name, _js):  # type: ignore[no-untyped-def]
+        return api_name, _js
+
+    def newer(fn, inputs, outputs, api_visibility, js):  # type: ignore[no-untyped-def]
+        return api_visibility, js
+
+    assert listen(older, None, [], [], js="f", trigger_mode="once") == (False, "f")
+    assert listen(newer, None, [], [], js="f") == ("private", "f")
+
+
+def test_the_settings_of_the_page_go_where_this_gradio_takes_them():
+    blocks, launch = page_and_launch(css="a", js="b", theme=None)
+    assert {**blocks, **launch} == {"css": "a", "js": "b", "theme": None}
+    assert (launch if MAJOR >= 6 else blocks).keys() == {"css", "js", "theme"}

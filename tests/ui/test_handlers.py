@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import logging
+import re
+import shlex
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import PROMPT, SITES, SIZE, saved_maps  # type: ignore[import-not-found]
+from PIL import Image
+
+from vxa import ImageError, SettingError, read_maps
+from vxa.render import MODES, render
+from vxa.ui import texts
+from vxa.ui.asked import Asked
+from vxa.ui.backend import site_labels, site_spec
+from vxa.ui.downloads import file_stem
+from vxa.ui.handlers import Handlers, Stopped, sentence
+from vxa.ui.pages import PageGone
+
+
+@pytest.fixture
+def page(handlers: Handlers, image_file: Path) -> str:
+    handlers.run("mine", str(image_file), PROMPT, 1, "none")
+    return "mine"
+
+
+def same(first: Image.Image, second: Image.Image) -> bool:
+    return first.size == second.size and first.tobytes() == second.tobytes()
+
+
+def test_chips_follow_the_prompt_and_a_blank_one_has_none(handlers: Handlers):
+    assert re.findall(r'data-indices="([^"]+)"', handlers.chips(PROMPT, "3")) == [
+        "0", "1", "2", "3", "4", "5, 6", "7", "8-76",
+    ]  # fmt: skip
+    assert "button" not in handlers.chips("  ")
+
+
+def test_a_pass_keeps_its_maps_for_its_page_alone(handlers: Handlers, page: str):
+    assert handlers.picture(page, Asked()).size[0] > 0
+    with pytest.raises(PageGone):
+        handlers.picture("another", Asked())
+
+
+def test_a_pass_says_what_it_looked_at_and_which_sites_there_are(handlers: Handlers, image_file: Path):
+    looked = handlers.run("mine", str(image_file), PROMPT, 1.0, "none", "mid 9×9 · M00")
+    assert PROMPT in looked.summary
+    assert "2 sites" in looked.summary
+    assert looked.sites == site_labels(SITES, "f2", (12, 8))
+    assert looked.site == "mid 6×4 · M00"
+
+
+def test_sites_have_names_for_people_that_lead_back_to_the_librarys():
+    labels = site_labels(SITES, "f2,OUT04", (12, 8))
+    assert labels == (
+        "the model's choice (f2, OUT04)", "all sites together · all", "the way down · down",
+        "the middle · mid", "down 12×8 · IN01", "mid 6×4 · M00",
+    )  # fmt: skip
+    assert [site_spec(label) for label in labels] == [None, "all", "down", "mid", "IN01", "M00"]
+    assert site_spec("mid, IN01") == "mid, IN01"
+    assert site_spec("") is None
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_picture_is_the_librarys_own(handlers: Handlers, page: str, image_file: Path, mode: str):
+    asked = Asked("3, 5-6", "all sites together · all", "0", mode, 0.5, 0.3, "viridis")
+    expected = render(
+        saved_maps(PROMPT), image_file, mode, tokens="3, 5-6", sites="all", heads="0", opacity=0.5,
+        threshold=0.3, colormap="viridis",
+    )  # fmt: skip
+    assert same(handlers.picture(page, asked), expected)
+
+
+def test_a_box_whose_next_index_is_being_written_is_read_so_far(handlers: Handlers, page: str):
+    assert same(handlers.picture(page, Asked("3, ")), handlers.picture(page, Asked("3")))
+    assert not same(handlers.picture(page, Asked("3")), handlers.picture(page, Asked("2")))
+
+
+def test_the_words_at_a_spot_are_ranked_by_their_maps_there(handlers: Handlers, page: str):
+    ranked = handlers.words_at(page, Asked(sites="down 12×8 · IN01", heads="1"), x=10, y=90)
+    assert sorted(word.text for word, _ in ranked) == ["a", "hat", "neckerchief", "red"]
+    values = [value for _, value in ranked]
+    assert values == sorted(values, reverse=True)
+    for word, value in ranked:
+        heat = saved_maps(PROMPT).heat_map(tokens=word.tokens, sites="IN01", heads="1")
+        assert value == pytest.approx(float(heat.upsampled()[90, 10]), rel=1e-6)
+
+
+@pytest.mark.parametrize(("x", "y"), [(SIZE[1], 0), (0, SIZE[0]), (-1, 5)])
+def test_a_spot_beside_the_image_is_refused(handlers: Handlers, page: str, x: int, y: int):
+    with pytest.raises(SettingError, match="beside the image"):
+        handlers.words_at(page, Asked(), x, y)
+
+
+@pytest.mark.parametrize("mode", ["masked", "grey", "overlay", "contour"])
+def test_a_spot_of_the_picture_is_found_in_the_image(handlers: Handlers, page: str, mode: str):
+    """One bright pixel of the image is where the picture, at opacity 0 or whole mask, is bright."""
+    row, column = 70, 20
+    kept = handlers.pages.get(page)
+    white = np.zeros((*SIZE, 3), np.uint8)
+    white[row - 2 : row + 3, column - 2 : column + 3] = 255
+    object.__setattr__(kept, "image", Image.fromarray(white))
+    asked = Asked("3", mode=mode, opacity=0.0, threshold=0.0)
+    picture = np.asarray(handlers.picture(page, asked).convert("L"), np.float32)
+    if mode in ("masked", "grey"):
+        spot = (row, column)
+    else:
+        height, width = picture.shape
+        inner = picture[height // 4 : -40, 40 : width // 2]  # no caption, no margin, no bar
+        down, across = np.argwhere(inner > inner.max() * 0.9).mean(axis=0)
+        spot = (round(down + height // 4), round(across + 40))
+    x, y = handlers.spot_in_picture(page, asked, spot[1], spot[0])
+    assert abs(x - column) <= 1
+    assert abs(y - row) <= 1
+
+
+@pytest.mark.parametrize("mode", ["words", "sites", "matrix", "overlay"])
+def test_a_click_beside_the_image_in_the_picture_is_refused(handlers: Handlers, page: str, mode: str):
+    with pytest.raises(SettingError, match="beside the image"):
+        handlers.spot_in_picture(page, Asked(mode=mode), 2, 2)
+
+
+def test_the_command_and_the_python_lines_make_the_same_picture(
+    handlers: Handlers, page: str, image_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked = Asked("3, 5-6", "mid 6×4 · M00", "1", "contour", threshold=0.25)
+    command, python = handlers.command(page, asked)
+    assert shlex.split(command) == [
+        "vxa", "show", "my cat.png", PROMPT, "--model", "replayed", "--mode", "contour", "--tokens", "3, 5-6",
+        "--sites", "M00", "--heads", "1", "--threshold", "0.25", "-o", "my-cat-contour.png",
+    ]  # fmt: skip
+    monkeypatch.chdir(image_file.parent)
+    monkeypatch.setattr("vxa.load", lambda name: name)
+    monkeypatch.setattr("vxa.visualize", lambda model, image, prompt: saved_maps(prompt))
+    exec(python, {})
+    assert same(Image.open("my-cat-contour.png"), handlers.picture(page, asked))
+
+
+def test_the_command_says_what_is_not_the_default_alone(handlers: Handlers, page: str, image_file: Path):
+    handlers.run("mine", str(image_file), "-x", 999, "matched")
+    command, _ = handlers.command(page, Asked())
+    assert shlex.split(command) == [
+        "vxa", "show", "--model", "replayed", "--timestep", "999", "--noise", "matched", "--mode", "overlay",
+        "-o", "my-cat-overlay.png", "--", "my cat.png", "-x",
+    ]  # fmt: skip
+
+
+def test_the_files_are_the_picture_the_mask_and_the_maps(handlers: Handlers, page: str):
+    asked = Asked("3", "all sites together · all", mode="grey", threshold=0.6)
+    picture, mask, maps, sidecar = map(Path, handlers.files(page, asked))
+    assert [path.name for path in (picture, mask, maps, sidecar)] == [
+        "my-cat-grey.png", "my-cat-mask.png", "my-cat.npz", "my-cat.json",
+    ]  # fmt: skip
+    assert same(Image.open(picture), handlers.picture(page, asked))
+    read = read_maps(maps)
+    expected = read.heat_map(tokens="3", sites="all").mask(threshold=0.6)
+    assert np.array_equal(np.asarray(Image.open(mask)), expected)
+    assert 0 < expected.sum() < expected.size
+
+
+def test_the_files_of_old_downloads_go(handlers: Handlers, page: str):
+    folders = [Path(handlers.files(page, Asked())[0]).parent for _ in range(10)]
+    assert [folder.is_dir() for folder in folders] == [False, False, *[True] * 8]
+    assert all(folder.parent == handlers.downloads.folder for folder in folders)
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"), [("my cat.v2.png", "my-cat-v2"), ("../../etc/passwd", "passwd"), ("?.png", "image")]
+)
+def test_the_name_of_an_upload_becomes_a_harmless_one(name: str, stem: str):
+    assert file_stem(name) == stem
+
+
+def test_stopping_ends_the_work_where_it_tells_its_progress(handlers: Handlers, image_file: Path):
+    def progress(fraction: float, what: str) -> None:
+        handlers.stop("other")
+        handlers.stop("mine")
+
+    backend = handlers.backend
+
+    def run(image, prompt, timestep, noise, told):  # type: ignore[no-untyped-def]
+        told(0.1, "begun")
+        told(0.2, "must not come here")
+        raise AssertionError
+
+    object.__setattr__(backend, "run", run)
+    with pytest.raises(Stopped):
+        handlers.run("mine", str(image_file), PROMPT, 1, "none", progress=progress)
+    assert not handlers._stops
+
+
+def test_what_was_stopped_before_does_not_stop_the_next(handlers: Handlers, image_file: Path):
+    handlers.stop("mine")
+    assert handlers.run("mine", str(image_file), PROMPT, 1, "none").summary
+
+
+@pytest.mark.parametrize(
+    ("image", "timestep", "message"),
+    [(None, 1, texts.NO_IMAGE), ("there", 1.5, "not a whole number"), ("there", None, "not a whole number")],
+)
+def test_bad_input_is_refused_in_a_sentence(
+    handlers: Handlers, image_file: Path, image: str | None, timestep: float | None, message: str
+):
+    with pytest.raises((ImageError, SettingError), match=re.escape(message)) as caught:
+        handlers.run("mine", image and str(image_file), PROMPT, timestep, "none")
+    assert message in sentence(caught.value)
+
+
+def test_a_prompt_that_is_no_longer_the_pictures_is_told(handlers: Handlers, page: str):
+    assert handlers.stale(page, PROMPT) == handlers.stale("other", "anything") == ""
+    assert PROMPT in handlers.stale(page, "something else")
+
+
+def test_a_defect_is_one_sentence_on_the_page_and_a_traceback_in_the_log(caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.ERROR, "vxa.ui"):
+        assert sentence(KeyError("secret")) == texts.DEFECT
+    assert "secret" in caplog.text
+    caplog.clear()
+    assert sentence(SettingError("two\nlines")) == "two lines"
+    assert not caplog.records
+
+
+def test_pages_at_once_get_their_own(handlers: Handlers, image_file: Path):
+    prompts = [f"hat{number} neck" for number in range(6)]
+    threads = [
+        threading.Thread(target=handlers.run, args=(prompt, str(image_file), prompt, 1, "none"))
+        for prompt in prompts
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [handlers.pages.get(prompt).maps.provenance.prompt for prompt in prompts] == prompts

@@ -1,0 +1,38 @@
+"""`vxa app`: the page, until it is interrupted."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import typer
+
+from vxa.cli_model import load_quietly, native_latent
+from vxa.console import quiet, status
+from vxa.ui import texts
+from vxa.ui.app import start
+from vxa.ui.backend import Backend
+from vxa.ui.local import examples, local_backend
+
+__all__ = ["serve"]
+
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+def serve(model: str, device: str, host: str, port: int, browser: bool) -> None:
+    """Serve the page over the named model and return when it is interrupted."""
+    if host not in _LOCAL:
+        typer.echo(texts.open_to_all(host, port), err=True)
+    loaded = load_quietly(model, device)
+
+    def backend(folder: Path) -> Backend:
+        return local_backend(loaded, model, native_latent(loaded), examples(folder))
+
+    with status("starting the page"), quiet():
+        page = start(backend, host, port, browser)
+    typer.echo(texts.address(page.local_url))
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        page.close(verbose=False)

@@ -1,0 +1,103 @@
+"""What the panel is told: a model, or saved maps that stand for one, as plain values and functions.
+
+    Backend(model="papercut", …, run=…)
+
+The panel imports no model library; a host fills this in with its own model, its own lock and its defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from PIL import Image
+
+from vxa.attention.site import Site
+from vxa.maps import AttentionMaps
+from vxa.tokens import Token
+from vxa.ui import texts
+
+__all__ = ["Backend", "Example", "Progress", "Run", "site_labels", "site_spec"]
+
+Progress = Callable[[float, str], None]
+"""Told a fraction done and what is being done; it raises to stop the work."""
+
+_SEPARATOR = " · "
+
+
+class Run(Protocol):
+    """One pass of the model, when its turn has come."""
+
+    def __call__(
+        self, image: Image.Image, prompt: str, timestep: int, noise: str, progress: Progress
+    ) -> AttentionMaps:
+        """The maps of every site that a person may ask for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """An image file to begin with, and what it shows."""
+
+    path: Path
+    prompt: str
+
+
+@dataclass(frozen=True, eq=False)
+class Backend:
+    """The facts of one model.
+
+    Attributes:
+        model: what people call it.
+        source: what `vxa --model` and `vxa.load` are given for it.
+        tokenize: a prompt's tokens, without running the model.
+        run: see Run; the backend itself sees to it that one pass runs at a time, in the order of asking.
+        sites: labels to choose a site by; see site_labels.
+        timesteps: how many noise levels there are.
+        timestep, noise: what the controls say at first.
+        examples: pictures to begin with; the first one is shown.
+        generate: a picture from a prompt and a seed; None where the model cannot.
+    """
+
+    model: str
+    source: str
+    tokenize: Callable[[str], Sequence[Token]]
+    run: Run
+    sites: tuple[str, ...]
+    timesteps: int = 1000
+    timestep: int = 1
+    noise: str = "none"
+    examples: tuple[Example, ...] = ()
+    generate: Callable[[str, int, Progress], Image.Image] | None = None
+
+
+def site_labels(
+    sites: Sequence[Site], default_sites: str, latent_size: tuple[int, int] | None
+) -> tuple[str, ...]:
+    """What the dropdown offers: the model's default, all, the parts, and each site: "mid 8×8 · M00"."""
+    cross = [site for site in sites if site.kind == "cross"]
+    parts = dict.fromkeys(site.part for site in cross)
+    groups = [f"{texts.PARTS[part]}{_SEPARATOR}{part}" for part in parts if len(parts) > 1]
+    return (
+        f"{texts.DEFAULT_SITES} ({default_sites.replace(',', ', ')})",
+        f"{texts.ALL_SITES}{_SEPARATOR}all",
+        *groups,
+        *(_site_label(site, latent_size) for site in cross),
+    )
+
+
+def _site_label(site: Site, latent_size: tuple[int, int] | None) -> str:
+    grid = f"1/{site.factor}" if latent_size is None else "{}×{}".format(*site.grid(latent_size))
+    return f"{site.part} {grid}{_SEPARATOR}{site.label}"
+
+
+def site_spec(label: str | None) -> str | None:
+    """What the library calls the choice: None for the model's default, else in the grammar of sites.
+
+    What somebody wrote themselves ("mid, OUT04") is taken as it is.
+    """
+    chosen = (label or "").strip()
+    if not chosen or chosen.startswith(texts.DEFAULT_SITES):
+        return None
+    return chosen.rpartition(_SEPARATOR)[2].strip()

@@ -1,0 +1,52 @@
+"""The seam between versions of gradio: 3.41 (AUTOMATIC1111), 4.40 (Forge) and 6 (the app of its own).
+
+    component(gr.Image, label="Image", format="png")     # 3.41 knows no format, and is not told
+    listen(button.click, run, [page], [picture], js="…")
+
+Every difference is met here: what a component or an event does not know is left out, and so nothing that a
+page could not do without may be given through this seam.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+__all__ = ["MAJOR", "component", "listen", "page_and_launch"]
+
+MAJOR = int(gr.__version__.partition(".")[0])
+
+
+def component(kind: Callable[..., Any], **settings: Any) -> Any:
+    """The component, given the settings that it knows."""
+    return kind(**_known(kind, settings))
+
+
+def listen(event: Any, handler: Callable[..., Any] | None, inputs: Any, outputs: Any, **settings: Any) -> Any:
+    """What the event returns, its handler attached as no public endpoint."""
+    known = _parameters(event)
+    if "js" in settings and "js" not in known:
+        settings["_js"] = settings.pop("js")
+    hidden = {"api_visibility": "private"} if "api_visibility" in known else {"api_name": False}
+    return event(handler, inputs, outputs, **_known(event, {**settings, **hidden}))
+
+
+def page_and_launch(**settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings of the whole page, for Blocks and for launch: gradio 6 moved some to the latter."""
+    blocks, launch = _parameters(gr.Blocks), _parameters(gr.Blocks.launch)
+    first = {name: value for name, value in settings.items() if name in blocks and name not in launch}
+    return first, {name: value for name, value in settings.items() if name in launch}
+
+
+def _known(called: Callable[..., Any], settings: dict[str, Any]) -> dict[str, Any]:
+    known = _parameters(called)
+    return {name: value for name, value in settings.items() if name in known}
+
+
+def _parameters(called: Callable[..., Any]) -> set[str]:
+    """The names that a call takes, those of a component's constructor for a class."""
+    taken = inspect.signature(called).parameters
+    return {name for name, one in taken.items() if one.kind is not one.VAR_KEYWORD}

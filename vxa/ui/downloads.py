@@ -1,0 +1,56 @@
+"""Files that a page gives away, below one folder of the app; only the most recent ones are kept."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import threading
+from collections import deque
+from pathlib import Path
+
+from PIL import Image
+
+from vxa.export import sidecar_path, write_maps
+from vxa.heat_map import HeatMap
+from vxa.images import save_image
+from vxa.ui.pages import Kept
+
+__all__ = ["Downloads", "file_stem"]
+
+
+class Downloads:
+    """The files of the last `most` downloads, each in a folder of its own below `folder`."""
+
+    def __init__(self, folder: Path, most: int = 8) -> None:
+        self.folder = folder
+        self.most = most
+        self._made: deque[Path] = deque()
+        self._lock = threading.Lock()
+
+    def write(
+        self, kept: Kept, mode: str, picture: Image.Image, heat: HeatMap, threshold: float
+    ) -> list[Path]:
+        """The picture and the mask as PNG, and the maps as npz with its JSON."""
+        folder, stem = self._new_folder(), file_stem(kept.name)
+        maps = write_maps(kept.maps, folder / f"{stem}.npz")
+        return [
+            save_image(picture, folder / f"{stem}-{mode}.png"),
+            save_image(Image.fromarray(heat.mask(threshold=threshold)), folder / f"{stem}-mask.png"),
+            maps,
+            sidecar_path(maps),
+        ]
+
+    def _new_folder(self) -> Path:
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        with self._lock:
+            self._made.append(folder)
+            gone = [self._made.popleft() for _ in range(len(self._made) - self.most)]
+        for old in gone:
+            shutil.rmtree(old, ignore_errors=True)
+        return folder
+
+
+def file_stem(name: str) -> str:
+    """The name of an image without its suffix, as a file name that is fit for every system."""
+    return re.sub(r"[^\w-]+", "-", Path(name).stem).strip("-")[:60] or "image"

@@ -1,0 +1,108 @@
+"""What the server keeps for each open page: bounded in number, bytes and age, the least recently used going.
+
+A page is known by a random id that only it holds, so nobody sees another's image. A host may never say that
+a page went away; the bounds alone free what is left behind.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from vxa.attention.record import PassRecord
+from vxa.errors import VxaError
+from vxa.maps import AttentionMaps
+from vxa.ui import texts
+
+__all__ = ["Kept", "PageGone", "Pages", "new_page_id"]
+
+
+class PageGone(VxaError):
+    """The page has no maps on the server, not yet or no longer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What one page explores: an image, the name it came with, and its maps."""
+
+    image: Image.Image
+    name: str
+    maps: AttentionMaps
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, with the mean maps that the records compute once and keep."""
+        pixels = self.image.width * self.image.height * len(self.image.getbands())
+        return pixels + sum(map(_record_bytes, self.maps.records.values()))
+
+
+def _record_bytes(record: object) -> int:
+    if not isinstance(record, PassRecord):
+        return 0
+    mean = 4 * record.token_count * record.grid[0] * record.grid[1]
+    return record.query.nbytes + record.key.nbytes + mean
+
+
+@dataclass
+class Pages:
+    """The pages by id.
+
+    Attributes:
+        most: pages kept.
+        most_bytes: bytes kept by all together; the newest page is kept whatever its size.
+        longest: seconds that a page is kept after its last use.
+        clock: seconds, never going back.
+    """
+
+    most: int = 20
+    most_bytes: int = 2**30
+    longest: float = 3600.0
+    clock: Callable[[], float] = time.monotonic
+    _pages: OrderedDict[str, tuple[float, Kept]] = field(default_factory=OrderedDict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all the pages keep."""
+        return sum(kept.nbytes for _, kept in list(self._pages.values()))
+
+    def put(self, page: str, kept: Kept) -> None:
+        """Keep this for the page, in place of what it had; older pages go where the bounds ask for it."""
+        with self._lock:
+            self._pages.pop(page, None)
+            self._pages[page] = (self.clock(), kept)
+            self._drop()
+
+    def get(self, page: str | None) -> Kept:
+        """What the page has. Raises PageGone where that is nothing."""
+        with self._lock:
+            self._drop()
+            if not page or page not in self._pages:
+                raise PageGone(texts.PAGE_GONE)
+            kept = self._pages.pop(page)[1]
+            self._pages[page] = (self.clock(), kept)
+            return kept
+
+    def _drop(self) -> None:
+        """Drop what is too old, and the least recently used while there is too much."""
+        oldest_allowed = self.clock() - self.longest
+        while self._pages and (
+            next(iter(self._pages.values()))[0] < oldest_allowed
+            or len(self._pages) > self.most
+            or (self.nbytes > self.most_bytes and len(self._pages) > 1)
+        ):
+            self._pages.popitem(last=False)
+
+
+def new_page_id() -> str:
+    """An id that nobody can guess."""
+    return secrets.token_urlsafe(24)

@@ -1,0 +1,124 @@
+"""Every text of the page, once, so that it can be read over and translated in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+TITLE = "Visualize Cross-Attention"
+LEAD = "See which pixels the model ties to each word of a prompt."
+
+# What goes in
+IMAGE = "Image"
+EXAMPLES = "Examples"
+EXAMPLES_HINT = "Or choose an example, and see at once what the model ties to its words:"
+PROMPT = "Prompt"
+PROMPT_HINT = "What the image shows, in words: a boy wearing a red hat"
+CHIPS = "Tokens of the prompt: choose some to look at"
+INDICES = "Token indices"
+INDICES_HINT = "every word; or indices such as 1, 3-5"
+NO_PROMPT = "The words of the prompt appear here as you type."
+SETTINGS = "How the model looks"
+TIMESTEP = "Timestep"
+TIMESTEP_INFO = "The noise level the model is told, from 0 (clean)."
+NOISE = "Noise"
+NOISE_INFO = "none shows it the clean image; matched adds the noise that the timestep means."
+PRESS = "Visualize"
+STOP = "Stop"
+GENERATE = "Make an image from the prompt"
+SEED = "Seed"
+MAKE = "Make the image"
+
+# What comes out
+PICTURE = "Attention"
+PICTURE_ALT = "Where the model looks for the chosen words"
+EMPTY = "Choose an example, or drop an image and describe it; then press Visualize."
+SITES = "Site"
+SITES_INFO = "Where in the model; or write some, as in mid, OUT04."
+HEADS = "Heads"
+HEADS_INFO = "mean, or numbers such as 0, 3."
+MODE = "Picture"
+OPACITY = "Opacity"
+THRESHOLD = "Threshold"
+COLORMAP = "Colour map"
+SPOT = "Words at a spot"
+SPOT_HINT = "Click on the image, or on the picture, to rank the words at that spot."
+NO_SPOT = "That is beside the image: click inside it, or on the image you gave."
+TAKE = "Take it away"
+SAVE = "Make the files"
+FILES = "Picture, mask, maps (npz and JSON)"
+COMMAND = "As a command"
+PYTHON = "As Python"
+
+DEFAULT_SITES = "the model's choice"
+ALL_SITES = "all sites together"
+PARTS = {"down": "the way down", "mid": "the middle", "up": "the way up"}
+SPECIALS = {"bos": "begin", "eos": "end", "pad": "padding"}
+
+# What is said
+NO_IMAGE = "no image was given; drop one, or choose an example"
+PAGE_GONE = "the server has no maps for this page (never made, or dropped to make room); press Visualize"
+DEFECT = "Something went wrong that should not have; the server's log has the details."
+STOPPED = "stopped; press Visualize to start again"
+LOOKING = "one denoising pass"
+DONE = "done"
+NO_GENERATE = "this model cannot make images; drop one, or choose an example"
+NO_GRADIO = 'the app needs gradio, which is not installed; run pip install "vxa[app]"'
+
+
+def chunk(number: int) -> str:
+    """What stands before the tokens of a chunk, in a prompt of several."""
+    return f"chunk {number}"
+
+
+def chip(kind: str, text: str, indices: Sequence[int], weight: float) -> str:
+    """What a chip is, for those who hear it, and those who point at it."""
+    where = f"token {indices[0]}" if len(indices) == 1 else f"tokens {indices[0]} to {indices[-1]}"
+    name = text if kind == "word" else SPECIALS[kind]
+    return f"{name}, {where}" + ("" if weight == 1.0 else f", weight {weight:g}")
+
+
+def ahead(count: int) -> str:
+    """What somebody in the queue is told."""
+    return f"waiting: {count} before you"
+
+
+def denoising(step: int, steps: int) -> str:
+    """How far the making of an image is."""
+    return f"step {step} of {steps}"
+
+
+def summary(prompt: str, model: str, timestep: int, noise: str, sites: int, seconds: float) -> str:
+    """What the picture is of."""
+    return (
+        f"“{prompt}” · {model} · timestep {timestep} · noise {noise} · {sites} sites · {seconds:.1f}\u00a0s"
+    )
+
+
+def other_prompt(prompt: str) -> str:
+    """What is said when the prompt is no longer that of the picture."""
+    return f"The picture is of “{prompt}”; press Visualize to look for these words."
+
+
+def spot(row: int, column: int) -> str:
+    """Where was clicked."""
+    return f"At row {row}, column {column}: the probability with which this spot attends to each word"
+
+
+def address(url: str) -> str:
+    """What the command says when the page is there."""
+    return f"VXA is at {url} (Ctrl+C ends it)"
+
+
+def open_to_all(host: str, port: int) -> str:
+    """The warning of a server that others can reach."""
+    return f"warning: --host {host} lets everyone who can reach this machine use the page on port {port}"
+
+
+def port_taken(host: str, port: int) -> str:
+    """Why the server did not start."""
+    return f"port {port} of {host} cannot be used; is vxa app running already? Choose another with --port"
+
+
+def strange_number(name: str, value: object) -> str:
+    """A number box that holds none."""
+    return f"{name} {value!r} is not a whole number; give one such as 1"

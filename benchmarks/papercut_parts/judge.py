@@ -30,11 +30,11 @@ def judged(scale: float) -> dict[str, Any]:
             np.add.at(tables[kind], (truth.ravel(), labels.ravel()), 1)
         for noun in absent(truth):
             seen[noun].append(judge.present(on_render, noun))
-    ious = class_ious(tables["renders"]).round(3).tolist()
+    ious = class_ious(tables["renders"])
     return {
         **{f"miou_{kind}": class_miou(table) for kind, table in tables.items()},
         **false_positives(seen),
-        "iou_by_class_on_renders": dict(zip(judge.CLASSES, ious, strict=True)),
+        "iou_by_class_on_renders": {judge.CLASSES[i]: round(iou, 3) for i, iou in ious.items()},
     }
 
 
@@ -51,14 +51,15 @@ def false_positives(seen: dict[str, list[bool]]) -> dict[str, Any]:
     return {"false_positive_rate": mean, "worst_false_positive": {worst: rates[worst]}}
 
 
-def class_ious(table: np.ndarray) -> np.ndarray:
-    """IoU per class of a confusion table [truth, found]."""
-    return np.diag(table) / np.maximum(table.sum(0) + table.sum(1) - np.diag(table), 1)
+def class_ious(table: np.ndarray) -> dict[int, float]:
+    """IoU of each class that occurs in a confusion table [truth, found]."""
+    union = table.sum(0) + table.sum(1) - np.diag(table)
+    return {i: float(table[i, i] / union[i]) for i in range(len(table)) if table[i].sum() > 0}
 
 
 def class_miou(table: np.ndarray) -> float:
     """Mean over the classes that occur."""
-    return float(class_ious(table)[table.sum(1) > 0].mean())
+    return float(np.mean(list(class_ious(table).values())))
 
 
 def to_image(pixels: Tensor) -> Image.Image:

@@ -65,8 +65,10 @@ def watch_passes(
     check_prompt(prompt)
     loaded = load_quietly(name, device)
     recorded = None if everything else sites or loaded.default_sites
-    one = isinstance(timesteps, int)
-    wanted = (timesteps,) if one else parse_timesteps(timesteps, loaded.num_timesteps)
+    if isinstance(timesteps, int):
+        wanted: tuple[int, ...] = (timesteps,)
+    else:
+        wanted = parse_timesteps(timesteps, loaded.num_timesteps)
     watched = []
     for number, timestep in enumerate(wanted, 1):
         with status(f"denoising pass {number} of {len(wanted)}"), quiet():

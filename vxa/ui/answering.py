@@ -31,6 +31,7 @@ def controls(left: Given, right: Shown) -> list[Any]:
 
 def answer(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
     """The picture that is asked for, and the command and the Python that make it."""
+    handlers.latest.ask(page, asked)
     return [handlers.picture(page, asked), *handlers.command(page, asked)]
 
 

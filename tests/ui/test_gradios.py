@@ -112,7 +112,7 @@ def test_the_same_picture_for_words_modes_and_sites(page: Any, saved: tuple[Save
     page.check("#vxa_mode input[value=masked]")
     wait_until_shown(page, figure.picture("masked", tokens="6"))
     page.click("#vxa_sites input")
-    page.click("[role=option]:has-text('· OUT04')")
+    page.click("#vxa_sites li:has-text('· OUT04')")
     wait_until_shown(page, figure.picture("masked", tokens="6", sites="OUT04"))
 
 

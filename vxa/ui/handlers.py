@@ -158,11 +158,12 @@ class Handlers:
 
 @dataclass
 class _Stoppable:
-    """Work that its page may stop wherever it tells its progress."""
+    """Work that its page may stop wherever it tells its progress; what was told last is not told again."""
 
     stops: dict[str, threading.Event]
     page: str
     progress: Progress
+    _last: tuple[float, str] | None = None
 
     def __enter__(self) -> Progress:
         self._stopping = self.stops[self.page] = threading.Event()
@@ -175,7 +176,9 @@ class _Stoppable:
     def _tell(self, fraction: float, what: str) -> None:
         if self._stopping.is_set():
             raise Stopped(texts.STOPPED)
-        self.progress(fraction, what)
+        if (fraction, what) != self._last:
+            self._last = (fraction, what)
+            self.progress(fraction, what)
 
 
 def _same_site(label: str | None, labels: tuple[str, ...]) -> str:

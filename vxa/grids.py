@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from PIL import Image
 
 from vxa.attention.site import Site
-from vxa.drawing import GROUND, MUTED, above, beside, colour_bar, framed, grid, spread, text
+from vxa.cells import GAP, LETTER, SMALL, blank, cell, figure, fitting
+from vxa.drawing import MUTED, above, beside, colour_bar, grid, text
 from vxa.errors import SettingError
 from vxa.heat_map import HeatMap
 from vxa.shading import overlaid
@@ -20,8 +21,6 @@ __all__ = ["MAX_CELLS", "matrix", "sites_grid", "words_grid"]
 
 MAX_CELLS = 1024
 
-_LETTER, _SMALL = 17, 14
-_GAP = 12
 _WIDE = 1280  # pixels that the cells of one row may take
 _BAR_ENDS = {"max": ("0", "max"), "minmax": ("min", "max"), "absolute": ("0", "1"), "original": ("0", "max")}
 
@@ -34,7 +33,7 @@ def words_grid(question: Question) -> Image.Image:
     size, columns = _layout(question, len(chosen))
     cells = [_cell(question, word.text, heat, size) for word, heat in zip(chosen, heats, strict=True)]
     return _figure(
-        question, grid(cells, columns, _GAP), question.maps.provenance.prompt, question.place(heats[0])
+        question, grid(cells, columns, GAP), question.maps.provenance.prompt, question.place(heats[0])
     )
 
 
@@ -49,24 +48,22 @@ def sites_grid(question: Question) -> Image.Image:
         for site, heat in zip(chosen, heats, strict=True)
     ]
     place = f"{len(chosen)} sites · t = {question.maps.provenance.timestep}"
-    return _figure(question, grid(cells, columns, _GAP), question.subject(heats[0]), place)
+    return _figure(question, grid(cells, columns, GAP), question.subject(heats[0]), place)
 
 
 def matrix(question: Question) -> Image.Image:
     """Overlays with a row for each chosen word or token and a column for each chosen site."""
     rows, columns = _subjects(question), _sites(question)
     _check_count("matrix", len(rows) * len(columns), "choose fewer words or sites")
-    size = _fit(question, min(160, max(64, _WIDE // len(columns))))
-    names = [text(word.text, _LETTER, width=160) for word in rows]
+    size = fitting(question.maps.image_size, min(160, max(64, _WIDE // len(columns))))
+    names = [text(word.text, LETTER, width=160) for word in rows]
     left = max(name.width for name in names)
-    body = [
-        beside([_blank(left, 1), *(_site_heading(question, site, size[1]) for site in columns)], _GAP // 2)
-    ]
+    body = [beside([blank(left, 1), *(_site_heading(question, site, size[1]) for site in columns)], GAP // 2)]
     for word, name in zip(rows, names, strict=True):
         cells = [_small_cell(question, word, site, size) for site in columns]
-        body.append(beside([_row_heading(name, left, size[0]), *cells], _GAP // 2))
+        body.append(beside([_row_heading(name, left, size[0]), *cells], GAP // 2))
     place = f"words by sites · t = {question.maps.provenance.timestep}"
-    return _figure(question, above(body, _GAP // 2), question.maps.provenance.prompt, place)
+    return _figure(question, above(body, GAP // 2), question.maps.provenance.prompt, place)
 
 
 def _subjects(question: Question) -> list[Word]:
@@ -113,57 +110,39 @@ def _overlay(question: Question, heat: HeatMap, size: tuple[int, int]) -> tuple[
 
 def _cell(question: Question, label: str, heat: HeatMap, size: tuple[int, int]) -> Image.Image:
     picture, high = _overlay(question, heat, size)
-    peak = text(number(high), _SMALL, colour=MUTED)
-    name = text(label, _LETTER, width=max(_SMALL, size[1] - peak.width - 6))
-    return above([spread(name, peak, size[1]), picture], gap=3)
+    return cell(label, number(high), picture)
 
 
 def _small_cell(question: Question, word: Word, site: Site, size: tuple[int, int]) -> Image.Image:
     picture, high = _overlay(question, question.heat(tokens=word.tokens, sites=site.name), size)
-    return above([picture, text(number(high), _SMALL - 2, width=size[1], colour=MUTED)], gap=1)
+    return above([picture, text(number(high), SMALL - 2, width=size[1], colour=MUTED)], gap=1)
 
 
 def _site_heading(question: Question, site: Site, width: int) -> Image.Image:
     grid_text = "{} x {}".format(*site.grid(question.maps.latent_size))
-    lines = [text(site.label, _SMALL, width), text(grid_text, _SMALL - 2, width, MUTED)]
-    return above([*lines, _blank(width, 1)], gap=0)
+    lines = [text(site.label, SMALL, width), text(grid_text, SMALL - 2, width, MUTED)]
+    return above([*lines, blank(width, 1)], gap=0)
 
 
 def _row_heading(name: Image.Image, width: int, height: int) -> Image.Image:
     """The word, centred beside its row's pictures."""
-    heading = _blank(width, height)
+    heading = blank(width, height)
     heading.paste(name, (width - name.width, max(0, (height - name.height) // 2)))
     return heading
 
 
 def _figure(question: Question, body: Image.Image, left: str, right: str) -> Image.Image:
-    """The cells and one colour bar, under one line of text, in a margin."""
+    """The cells and the one colour bar that they share, under one line of text."""
     view = question.view
-    height = min(body.height, 360)
-    bar = colour_bar(view.colormap, height, _BAR_ENDS[view.normalize], _SMALL)
-    body = beside([body, bar], _GAP)
-    width = max(body.width, 320)
-    place = text(right, _SMALL, width=width // 2, colour=MUTED)
-    title = spread(text(left, _LETTER + 2, width=width - place.width - _GAP), place, width)
-    return framed(above([title, body], _GAP), margin=2 * _GAP)
+    bar = colour_bar(view.colormap, min(body.height, 360), _BAR_ENDS[view.normalize], SMALL)
+    return figure(beside([body, bar], GAP), left, right)
 
 
 def _layout(question: Question, count: int) -> tuple[tuple[int, int], int]:
     """The (height, width) of a cell's picture and the number of columns of a figure about 3:2."""
     height, width = question.maps.image_size
     columns = min(count, max(1, round(math.sqrt(1.5 * count * height / width))))
-    return _fit(question, min(360, max(112, _WIDE // columns))), columns
-
-
-def _fit(question: Question, side: int) -> tuple[int, int]:
-    """The image's (height, width) scaled to `side` on the longer one, and at least 24 on the other."""
-    height, width = question.maps.image_size
-    scale = side / max(height, width)
-    return max(24, round(height * scale)), max(24, round(width * scale))
-
-
-def _blank(width: int, height: int) -> Image.Image:
-    return Image.new("RGB", (width, height), GROUND)
+    return fitting(question.maps.image_size, min(360, max(112, _WIDE // columns))), columns
 
 
 def _check_count(mode: str, count: int, cure: str) -> None:

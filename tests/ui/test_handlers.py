@@ -17,8 +17,9 @@ from vxa.ui import texts
 from vxa.ui.asked import Asked
 from vxa.ui.backend import site_labels, site_spec
 from vxa.ui.downloads import file_stem
-from vxa.ui.handlers import Handlers, Stopped, sentence
+from vxa.ui.handlers import Handlers, sentence
 from vxa.ui.pages import PageGone
+from vxa.ui.stopping import Stopped
 
 
 @pytest.fixture

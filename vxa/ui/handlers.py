@@ -21,15 +21,12 @@ from vxa.ui.backend import Backend, Progress, site_labels, site_spec
 from vxa.ui.chips import chips, chips_html
 from vxa.ui.downloads import Downloads, file_stem
 from vxa.ui.pages import Kept, Pages
+from vxa.ui.stopping import Stoppable
 
-__all__ = ["Handlers", "Looked", "Stopped", "sentence"]
+__all__ = ["Handlers", "Looked", "sentence"]
 
 _SPOT_SIDE = 512  # pixels on the longer side of the map in which a spot is looked up
 _log = logging.getLogger("vxa.ui")
-
-
-class Stopped(VxaError):
-    """The person pressed stop."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ class Handlers:
             raise ImageError(texts.NO_IMAGE)
         picture = read_image(image)
         started = time.perf_counter()
-        with _Stoppable(self._stops, page, progress) as told:
+        with Stoppable(self._stops, page, progress) as told:
             maps = self.backend.run(picture, prompt or "", _whole("timestep", timestep), noise, told)
         self.pages.put(page, Kept(picture, Path(image).name, maps))
         labels = site_labels(maps.sites, maps.default_sites, maps.latent_size)
@@ -108,7 +105,7 @@ class Handlers:
         """A picture of the prompt, made by the model."""
         if self.backend.generate is None:
             raise PromptError(texts.NO_GENERATE)
-        with _Stoppable(self._stops, page, progress) as told:
+        with Stoppable(self._stops, page, progress) as told:
             return self.backend.generate(prompt or "", _whole("seed", seed), told)
 
     def picture(self, page: str | None, asked: Asked) -> Image.Image:
@@ -154,31 +151,6 @@ class Handlers:
         heat = kept.maps.heat_map(tokens=asked.settings().get("tokens"), **asked.place())
         written = self.downloads.write(kept, asked.mode, self.picture(page, asked), heat, asked.threshold)
         return [str(path) for path in written]
-
-
-@dataclass
-class _Stoppable:
-    """Work that its page may stop wherever it tells its progress; what was told last is not told again."""
-
-    stops: dict[str, threading.Event]
-    page: str
-    progress: Progress
-    _last: tuple[float, str] | None = None
-
-    def __enter__(self) -> Progress:
-        self._stopping = self.stops[self.page] = threading.Event()
-        return self._tell
-
-    def __exit__(self, *error: object) -> None:
-        if self.stops.get(self.page) is self._stopping:
-            del self.stops[self.page]
-
-    def _tell(self, fraction: float, what: str) -> None:
-        if self._stopping.is_set():
-            raise Stopped(texts.STOPPED)
-        if (fraction, what) != self._last:
-            self._last = (fraction, what)
-            self.progress(fraction, what)
 
 
 def _same_site(label: str | None, labels: tuple[str, ...]) -> str:

@@ -1,0 +1,155 @@
+"""A real browser for the tests of the page, and what a person does in it.
+
+A test module asks for the fixtures `page` and `browser` of conftest.py and gives them an `address`:
+
+    from browser import MARKS, chip, look, served
+
+    pytestmark = MARKS
+
+    @pytest.fixture(scope="module")
+    def address(image_file):
+        with served(lambda folder: make_backend(image_file)) as address:
+            yield address
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PROMPT, saved_maps  # type: ignore[import-not-found]
+from PIL import Image
+
+from vxa.render import render
+from vxa.ui.backend import Backend
+
+__all__ = [
+    "MARKS",
+    "PATIENCE",
+    "box",
+    "chip",
+    "chromium",
+    "free_port",
+    "look",
+    "opened",
+    "pressed",
+    "served",
+    "shown_picture",
+    "upload",
+    "wait_for_picture",
+]
+
+PATIENCE = 60_000
+"""Milliseconds: nothing here is timed, and machines may be busy."""
+
+MARKS = [
+    # gradio 6.31 opens an image to look at its mode and leaves it open; it counts its events with an old
+    # option of pandas 3. Both happen in its own threads.
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
+]
+_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+              "--disable-background-networking", "--disable-component-update"]  # fmt: skip
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Debian's Chromium; a skip that says why where it, or Playwright, is missing."""
+    playwright = pytest.importorskip("playwright.sync_api", reason='no Playwright: pip install ".[test]"')
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser: Any, address: str, **context: Any) -> Iterator[Any]:
+    """The page at the address, its chips drawn; it reaches nothing else, and its console has no errors."""
+    window = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}, **context})
+    elsewhere: list[str] = []
+    errors: list[str] = []
+
+    def guard(route: Any) -> None:
+        if route.request.url.startswith((address, "data:", "blob:")):
+            return route.continue_()
+        elsewhere.append(route.request.url)
+        return route.abort()
+
+    window.route("**/*", guard)
+    page = window.new_page()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.set_default_timeout(PATIENCE)
+    page.goto(address)
+    page.wait_for_selector(".vxa-chip")
+    yield page
+    window.close()
+    assert (elsewhere, errors) == ([], [])
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def served(make_backend: Callable[[Path], Backend]) -> Iterator[str]:
+    """The address of the app over the backend."""
+    pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
+    from vxa.ui.app import start
+
+    app = start(make_backend, port=free_port())
+    yield app.local_url
+    app.close(verbose=False)
+
+
+def chip(page: Any, text: str) -> Any:
+    return page.locator(f"#vxa_tokens .vxa-chip-word:has-text('{text}')")
+
+
+def box(page: Any) -> Any:
+    return page.locator("#vxa_indices textarea, #vxa_indices input")
+
+
+def pressed(page: Any) -> list[str]:
+    """The indices of each chosen chip."""
+    chips = page.locator("#vxa_tokens .vxa-chip[aria-pressed=true]")
+    return [chips.nth(number).get_attribute("data-indices") for number in range(chips.count())]
+
+
+def look(page: Any) -> None:
+    """Press the button, and wait for a picture."""
+    page.click("#vxa_press")
+    page.wait_for_selector("#vxa_picture img")
+
+
+def upload(page: Any, path: Path) -> None:
+    page.click("#vxa_image button[aria-label='Remove Image']")
+    page.set_input_files("#vxa_image input[type=file]", path)
+    page.wait_for_selector("#vxa_image img")
+
+
+def shown_picture(page: Any) -> Image.Image:
+    body = page.request.get(page.locator("#vxa_picture img").get_attribute("src")).body()
+    return Image.open(io.BytesIO(body))
+
+
+def wait_for_picture(page: Any, image_file: Path, mode: str, **asked: Any) -> None:
+    """Wait until the page's picture is, bit for bit, the library's own."""
+    wanted = render(saved_maps(PROMPT), image_file, mode, **asked)
+    for _ in range(600):
+        shown = shown_picture(page)
+        if shown.size == wanted.size and shown.convert("RGB").tobytes() == wanted.tobytes():
+            return
+        page.wait_for_timeout(200)
+    raise AssertionError(f"the page does not show {mode} {asked}")

@@ -1,0 +1,53 @@
+"""What the page's events have in common: its id, a picture's answer, and a sentence for what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from vxa.ui.asked import Asked
+from vxa.ui.backend import Progress
+from vxa.ui.given import Given
+from vxa.ui.handlers import Handlers, sentence
+from vxa.ui.pages import new_page_id
+from vxa.ui.shown import Shown
+
+__all__ = ["LIVE", "answer", "controls", "opened", "told", "tried"]
+
+LIVE = {"show_progress": "hidden", "trigger_mode": "always_last"}
+"""Settings of a control that, moved while its answer is on the way, asks again for where it then stands."""
+
+
+def controls(left: Given, right: Shown) -> list[Any]:
+    """The components of Asked, in its order."""
+    return [
+        left.indices, right.sites, right.heads, right.mode, right.opacity, right.threshold, right.colormap,
+    ]  # fmt: skip
+
+
+def answer(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
+    """The picture that is asked for, and the command and the Python that make it."""
+    return [handlers.picture(page, asked), *handlers.command(page, asked)]
+
+
+def opened(page: str) -> str:
+    """The page's id: its own, or a new one."""
+    return page or new_page_id()
+
+
+def told(progress: Any) -> Progress:
+    """gradio's progress as the handlers tell it."""
+    return lambda fraction, what: progress(fraction, desc=what)
+
+
+def tried(work: Callable[[], list[Any]], count: int, notice: Callable[[], str] = lambda: "") -> list[Any]:
+    """What the work gives and what is to be said; after an error nothing changes but what is said."""
+    try:
+        done, said = work(), notice()
+    except Exception as error:
+        done, said = [gr.update()] * count, sentence(error)
+        return [*done, f'<p role="alert">{escape(said)}</p>']
+    return [*done, f'<p role="status">{escape(said)}</p>' if said else ""]

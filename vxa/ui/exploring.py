@@ -1,0 +1,49 @@
+"""The right side of the page at work, without the model: another picture, the words at a spot, the files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from vxa.ui.answering import LIVE, answer, controls, tried
+from vxa.ui.asked import Asked
+from vxa.ui.compat import listen
+from vxa.ui.given import Given
+from vxa.ui.handlers import Handlers
+from vxa.ui.shown import Shown
+from vxa.ui.spot import spot_html
+
+__all__ = ["wire_shown"]
+
+
+def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:
+    """Every control that asks for another picture of the same maps, the spots, and the files."""
+
+    def redraw(page: str, *given: Any) -> list[Any]:
+        if not page:  # nobody asked for a pass yet
+            return [gr.update()] * 3 + [""]
+        return tried(lambda: answer(handlers, page, Asked(*given)), 3)
+
+    def words_at(page: str, asked: Asked, x: int, y: int) -> list[Any]:
+        return [spot_html(handlers.words_at(page, asked, x, y), x, y, asked.selection)]
+
+    # The event comes first, so that gradio puts it before whatever number of controls there are.
+    def in_image(event: gr.SelectData, page: str, *given: Any) -> list[Any]:
+        return tried(lambda: words_at(page, Asked(*given), *event.index), 1)
+
+    def in_picture(event: gr.SelectData, page: str, *given: Any) -> list[Any]:
+        asked = Asked(*given)
+        return tried(lambda: words_at(page, asked, *handlers.spot_in_picture(page, asked, *event.index)), 1)
+
+    def save(page: str, *given: Any) -> list[Any]:
+        return tried(lambda: [handlers.files(page, Asked(*given))], 1)
+
+    asking = controls(left, right)
+    drawn = [right.picture, right.command, right.python, right.message]
+    for control in asking:
+        listen(control.change, redraw, [state, *asking], drawn, **LIVE)
+    spot = [right.spot, right.message]
+    listen(left.image.select, in_image, [state, *asking], spot, show_progress="hidden")
+    listen(right.picture.select, in_picture, [state, *asking], spot, show_progress="hidden")
+    listen(right.save.click, save, [state, *asking], [right.files, right.message])

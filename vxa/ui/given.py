@@ -1,0 +1,104 @@
+"""The components that say what to look at, told their facts by a Backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from vxa.ui import texts
+from vxa.ui.backend import Backend
+from vxa.ui.compat import component
+from vxa.ui.piece import html
+
+__all__ = ["Given", "given"]
+
+NOISES = ("none", "matched")
+
+
+@dataclass(frozen=True)
+class Given:
+    """The components that say what to look at, and how."""
+
+    image: Any
+    examples: Any
+    prompt: Any
+    chips: Any
+    indices: Any
+    press: Any
+    stop: Any
+    timestep: Any
+    noise: Any
+    seed: Any
+    make: Any
+
+
+def given(backend: Backend, chips: str) -> Given:
+    """What says what to look at; `chips` are those of the first example's prompt."""
+    first = backend.examples[0] if backend.examples else None
+    prompt = first.prompt if first else ""
+    return Given(
+        image=component(
+            gr.Image, value=str(first.path) if first else None, label=texts.IMAGE, type="filepath",
+            sources=["upload", "clipboard"], image_mode=None, format="png", height=300,
+            alt_text=texts.IMAGE, elem_id="vxa_image",
+        ),
+        examples=_gallery(backend, texts.EXAMPLES_HINT),
+        prompt=component(
+            gr.Textbox, value=prompt, label=texts.PROMPT, placeholder=texts.PROMPT_HINT, lines=2,
+            elem_id="vxa_prompt",
+        ),
+        chips=html(chips, "tokens"),
+        indices=component(
+            gr.Textbox, label=texts.INDICES, placeholder=texts.INDICES_HINT, max_lines=1,
+            elem_id="vxa_indices",
+        ),
+        **_buttons(),
+        **_pass_settings(backend),
+        **_making(backend),
+    )  # fmt: skip
+
+
+def _gallery(backend: Backend, hint: str) -> Any:
+    if backend.examples:
+        html(f'<p class="vxa-hint">{escape(hint)}</p>', "hint")
+    return component(
+        gr.Gallery, value=[(str(example.path), example.prompt) for example in backend.examples],
+        label=texts.EXAMPLES, columns=max(1, len(backend.examples)), rows=1, height="auto",
+        object_fit="cover", allow_preview=False, show_label=False, interactive=False, format="png",
+        buttons=[], show_download_button=False, show_share_button=False, visible=bool(backend.examples),
+        elem_id="vxa_examples",
+    )  # fmt: skip
+
+
+def _buttons() -> dict[str, Any]:
+    with component(gr.Row, elem_classes=["vxa-buttons"]):
+        return {
+            "press": component(gr.Button, value=texts.PRESS, variant="primary", scale=3, elem_id="vxa_press"),
+            "stop": component(gr.Button, value=texts.STOP, scale=1, min_width=80, elem_id="vxa_stop"),
+        }
+
+
+def _pass_settings(backend: Backend) -> dict[str, Any]:
+    with component(gr.Accordion, label=texts.SETTINGS, open=False, elem_id="vxa_settings"):
+        return {
+            "timestep": component(
+                gr.Slider, label=texts.TIMESTEP, info=texts.TIMESTEP_INFO, minimum=0, step=1,
+                maximum=backend.timesteps - 1, value=backend.timestep, elem_id="vxa_timestep",
+            ),
+            "noise": component(
+                gr.Radio, label=texts.NOISE, info=texts.NOISE_INFO, choices=list(NOISES), value=backend.noise,
+                elem_id="vxa_noise",
+            ),
+        }  # fmt: skip
+
+
+def _making(backend: Backend) -> dict[str, Any]:
+    able = backend.generate is not None
+    with component(gr.Accordion, label=texts.GENERATE, open=False, visible=able, elem_id="vxa_making"):
+        return {
+            "seed": component(gr.Number, label=texts.SEED, value=0, precision=0, elem_id="vxa_seed"),
+            "make": component(gr.Button, value=texts.MAKE, elem_id="vxa_make"),
+        }

@@ -1,0 +1,111 @@
+"""The components that show what was found, and ask for more of it without the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from vxa.colormaps import COLORMAPS
+from vxa.render import MODES
+from vxa.ui import texts
+from vxa.ui.asked import Asked
+from vxa.ui.backend import Backend
+from vxa.ui.compat import component
+from vxa.ui.piece import html
+
+__all__ = ["Shown", "shown"]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The components that show what was found, and ask for more of it without the model."""
+
+    message: Any
+    picture: Any
+    summary: Any
+    mode: Any
+    sites: Any
+    heads: Any
+    opacity: Any
+    threshold: Any
+    colormap: Any
+    spot: Any
+    command: Any
+    python: Any
+    save: Any
+    files: Any
+
+
+def shown(backend: Backend) -> Shown:
+    """What shows the answers, and asks for others."""
+    asked = Asked()
+    return Shown(
+        message=html("", "message"),
+        mode=component(
+            gr.Radio, label=texts.MODE, choices=list(MODES), value=asked.mode, elem_id="vxa_mode"
+        ),
+        picture=component(
+            gr.Image, label=texts.PICTURE, show_label=False, type="pil", format="png", interactive=False,
+            alt_text=texts.PICTURE_ALT, show_share_button=False, buttons=["download", "fullscreen"],
+            elem_id="vxa_picture",
+        ),
+        summary=html(f'<p class="vxa-hint">{escape(texts.EMPTY)}</p>', "summary"),
+        **_places(backend, asked),
+        **_look(asked),
+        spot=html(f'<p class="vxa-hint">{escape(texts.SPOT_HINT)}</p>', "spot"),
+        **_taking(),
+    )  # fmt: skip
+
+
+def _places(backend: Backend, asked: Asked) -> dict[str, Any]:
+    with component(gr.Row, equal_height=True):
+        return {
+            "sites": component(
+                gr.Dropdown, label=texts.SITES, info=texts.SITES_INFO, choices=list(backend.sites),
+                value=backend.sites[0], allow_custom_value=True, min_width=220, elem_id="vxa_sites",
+            ),
+            "heads": component(
+                gr.Textbox, label=texts.HEADS, info=texts.HEADS_INFO, value=asked.heads, max_lines=1,
+                elem_id="vxa_heads",
+            ),
+        }  # fmt: skip
+
+
+def _look(asked: Asked) -> dict[str, Any]:
+    def fraction(label: str, value: float, elem_id: str) -> Any:
+        return component(
+            gr.Slider,
+            label=label,
+            minimum=0,
+            maximum=1,
+            step=0.05,
+            value=value,
+            min_width=140,
+            elem_id=elem_id,
+        )
+
+    with component(gr.Row, equal_height=True):
+        return {
+            "opacity": fraction(texts.OPACITY, asked.opacity, "vxa_opacity"),
+            "threshold": fraction(texts.THRESHOLD, asked.threshold, "vxa_threshold"),
+            "colormap": component(
+                gr.Dropdown, label=texts.COLORMAP, choices=list(COLORMAPS), value=asked.colormap,
+                min_width=140, elem_id="vxa_colormap",
+            ),
+        }  # fmt: skip
+
+
+def _taking() -> dict[str, Any]:
+    with component(gr.Accordion, label=texts.TAKE, open=False, elem_id="vxa_take"):
+        copied = {"show_copy_button": True, "buttons": ["copy"], "interactive": False}
+        return {
+            "command": component(gr.Textbox, label=texts.COMMAND, elem_id="vxa_command", **copied),
+            "python": component(gr.Textbox, label=texts.PYTHON, lines=7, elem_id="vxa_python", **copied),
+            "save": component(gr.Button, value=texts.SAVE, elem_id="vxa_save"),
+            "files": component(
+                gr.File, label=texts.FILES, file_count="multiple", interactive=False, elem_id="vxa_files"
+            ),
+        }

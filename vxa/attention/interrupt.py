@@ -1,7 +1,7 @@
 """Ending a forward from within, when somebody no longer wants its answer.
 
     with interruptible(check):
-        maps = visualize(model, image, prompt)      # check() is asked before every layer, and raises to end it
+        maps = visualize(model, image, prompt)      # check() is asked before every layer; raising ends it
 
 A forward cannot be killed from outside, and takes a minute on a slow machine. The hook is on all modules,
 not on one network's: which ones a model runs, text encoder and autoencoder among them, is its own knowledge.

@@ -21,6 +21,7 @@ from vxa.ui.backend import Backend, Progress, site_labels, site_spec
 from vxa.ui.chips import chips, chips_html
 from vxa.ui.downloads import Downloads, file_stem
 from vxa.ui.pages import Kept, Pages
+from vxa.ui.pictures import Pictures
 from vxa.ui.stopping import Stoppable
 
 __all__ = ["Handlers", "Looked", "sentence"]
@@ -55,11 +56,19 @@ class Handlers:
     pages: Pages = field(default_factory=Pages)
     _stops: dict[str, threading.Event] = field(default_factory=dict, repr=False)
 
+    def __post_init__(self) -> None:
+        self.pictures = Pictures(self.downloads.folder, pages=self.pages.most)
+
     def chips(self, prompt: str, selection: str = "") -> str:
         """The HTML of the prompt's chips."""
         if not (prompt or "").strip():
             return chips_html(())
         return chips_html(chips(self.backend.tokenize(prompt)), selection or "")
+
+    def check_image(self, image: str | None) -> None:
+        """Raise ImageError where a file was given that holds no image that can be read whole."""
+        if image:
+            _read(image)
 
     def stale(self, page: str | None, prompt: str) -> str:
         """What to say when the page's picture is of another prompt; blank when it is not."""
@@ -82,7 +91,7 @@ class Handlers:
         """One pass over the image file, kept for the page."""
         if not image:
             raise ImageError(texts.NO_IMAGE)
-        picture = read_image(image)
+        picture = _read(image)
         started = time.perf_counter()
         with Stoppable(self._stops, page, progress) as told:
             maps = self.backend.run(picture, prompt or "", _whole("timestep", timestep), noise, told)
@@ -112,6 +121,11 @@ class Handlers:
         """The picture that is asked for, without the model."""
         kept = self.pages.get(page)
         return render(kept.maps, kept.image, **asked.settings())
+
+    def picture_file(self, page: str, asked: Asked) -> str:
+        """The path of that picture as a PNG, for the page to show."""
+        name = f"{file_stem(self.pages.get(page).name)}-{asked.mode}.png"
+        return str(self.pictures.write(page, name, self.picture(page, asked)))
 
     def spot_in_picture(self, page: str | None, asked: Asked, x: int, y: int) -> tuple[int, int]:
         """The image's (x, y) under a pixel of the picture that the page shows."""
@@ -151,6 +165,14 @@ class Handlers:
         heat = kept.maps.heat_map(tokens=asked.settings().get("tokens"), **asked.place())
         written = self.downloads.write(kept, asked.mode, self.picture(page, asked), heat, asked.threshold)
         return [str(path) for path in written]
+
+
+def _read(path: str) -> Image.Image:
+    """The image in an uploaded file, of which nobody but us knows the folder."""
+    try:
+        return read_image(path)
+    except ImageError as error:
+        raise ImageError(str(error).replace(repr(path), repr(Path(path).name))) from error
 
 
 def _same_site(label: str | None, labels: tuple[str, ...]) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from pathlib import Path
+
 import pytest
 
 gradio = pytest.importorskip("gradio", reason="gradio is not installed (the app extra)")
@@ -33,3 +36,12 @@ def test_the_settings_of_the_page_go_where_this_gradio_takes_them():
     blocks, launch = page_and_launch(css="a", js="b", theme=None)
     assert {**blocks, **launch} == {"css": "a", "js": "b", "theme": None}
     assert (launch if MAJOR >= 6 else blocks).keys() == {"css", "js", "theme"}
+
+
+def test_an_uploaded_image_is_drawn_as_gradios_own_and_handed_on_as_its_path():
+    from vxa.ui.upload import UploadedImage
+
+    image = UploadedImage(type="filepath")
+    assert image.get_block_name() == "image"
+    assert image.preprocess(None) is None
+    assert not Path(inspect.getfile(UploadedImage)).with_suffix(".pyi").exists()

@@ -18,7 +18,7 @@ __all__ = ["wire_given", "wire_pass"]
 
 
 def wire_given(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:
-    """The prompt's chips, and making an image."""
+    """The image that is given, the prompt's chips, and making an image."""
 
     def typed(page: str, prompt: str, selection: str) -> list[Any]:
         return tried(lambda: [handlers.chips(prompt, selection)], 1, lambda: handlers.stale(page, prompt))
@@ -26,10 +26,12 @@ def wire_given(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
     def make(page: str, prompt: str, seed: float, progress: Any = gr.Progress()) -> list[Any]:  # noqa: B008
         return tried(lambda: [handlers.generate(page, prompt, seed, told(progress))], 1)
 
-    listen(
-        left.prompt.change, typed, [state, left.prompt, left.indices], [left.chips, right.message],
-        queue=False, **LIVE,
-    )  # fmt: skip
+    def put(image: str | None) -> list[Any]:
+        return tried(lambda: handlers.check_image(image) or [], 0)
+
+    for done in (left.image.upload, left.image.clear):
+        listen(done, put, [left.image], [right.message], queue=False, show_progress="hidden")
+    listen(left.prompt.change, typed, [state, left.prompt, left.indices], [left.chips, right.message], **LIVE)
     begun = listen(left.make.click, opened, [state], [state], queue=False, show_progress="hidden")
     listen(begun.then, make, [state, left.prompt, left.seed], [left.image, right.message])
 

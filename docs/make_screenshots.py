@@ -1,52 +1,179 @@
-"""Screenshots of the page: start `vxa app`, then `python docs/make_screenshots.py FOLDER [ADDRESS]`.
+"""Screenshots of the page in every state: `python docs/make_screenshots.py FOLDER [LOOK …]`.
 
-Needs Playwright and Chromium on the PATH. Look at each before it is committed.
+It serves the page over papercut, and needs Playwright and Chromium. Look at each before it is committed.
 """
 
 from __future__ import annotations
 
 import shutil
+import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import sync_playwright
 
 PATIENCE = 300_000  # milliseconds
-SHOTS = {
+LOOKS = {
     "app-light": ({"width": 1280, "height": 900}, "light"),
     "app-dark": ({"width": 1280, "height": 900}, "dark"),
     "app-phone": ({"width": 390, "height": 844}, "light"),
 }
+MODES = ("masked", "grey", "overlay", "contour", "words", "sites", "matrix")
 
 
-def visit(page: Any, address: str, theme: str) -> None:
-    """Look at the first example: choose two words, and ask about a spot."""
-    page.goto(f"{address}/?__theme={theme}")
-    page.wait_for_selector(".vxa-chip")
+def look(page: Any) -> None:
+    """One pass over what is set, to its end."""
     page.click("#vxa_press")
     page.wait_for_selector("#vxa_picture img")
-    for word in ("hat", "cat"):
-        page.click(f"#vxa_tokens .vxa-chip-word:has-text('{word}')")
+    page.wait_for_selector("#vxa_summary:has-text('sites')")
+
+
+def choose(page: Any, *words: str, group: str = "#vxa_tokens") -> None:
+    for word in words:
+        page.click(f"{group} .vxa-chip-word:has-text('{word}')")
+
+
+def mode(page: Any, name: str) -> None:
+    page.check(f"#vxa_mode input[value={name}]")
+
+
+def field(page: Any, name: str, text: str) -> None:
+    page.locator(f"#vxa_{name} textarea, #vxa_{name} input").first.fill(text)
+
+
+def refused(page: Any) -> None:
+    page.wait_for_selector("#vxa_message [role=alert]")
+
+
+def example(page: Any) -> None:
+    """The README's picture: two words of the first example, and a spot."""
+    choose(page, "hat", "cat")
     page.locator("#vxa_image img").click(position={"x": 140, "y": 60})
     page.wait_for_selector(".vxa-ranking")
-    page.wait_for_timeout(5000)
 
 
-def main(folder: Path, address: str) -> None:
-    """Every shot, as a PNG in the folder."""
+def compare(page: Any) -> None:
+    mode(page, "difference")
+    choose(page, "cat", group="#vxa_tokens_against")
+    choose(page, "cat")
+
+
+def strip(page: Any) -> None:
+    mode(page, "timesteps")
+    field(page, "timesteps", "1, 300, 600, 900")
+    page.click("#vxa_look_at_timesteps")
+    page.wait_for_selector("#vxa_summary:has-text('600')")
+
+
+def running(page: Any) -> None:
+    field(page, "timesteps", "1, 100, 200, 400, 500, 700, 800")
+    page.click("#vxa_look_at_timesteps")
+    page.wait_for_selector("#vxa_picture :text('of')", state="attached")
+
+
+def stopped(page: Any) -> None:
+    page.click("#vxa_stop")
+    refused(page)
+
+
+def earlier(page: Any) -> None:
+    mode(page, "overlay")
+    field(page, "prompt", "a boy wearing a (red:1.3) neckerchief and a green hat")
+    page.wait_for_selector("#vxa_earlier p")
+
+
+def opened(page: Any) -> None:
+    """Everything that folds, unfolded."""
+    for name in ("settings", "making", "take"):
+        page.click(f"#vxa_{name} > button")
+    page.click("#vxa_save")
+    page.wait_for_selector("#vxa_files a[href]")
+
+
+def no_words(page: Any) -> None:
+    field(page, "prompt", " ")
+    page.click("#vxa_press")
+    refused(page)
+
+
+def no_image(page: Any) -> None:
+    page.click("#vxa_image button[aria-label='Remove Image']")
+    page.click("#vxa_press")
+    page.wait_for_selector("#vxa_message :text('no image')")
+
+
+# In the order of a visit: each begins where the one before ended.
+STATES: dict[str, Callable[[Any], Any]] = {
+    "empty": lambda page: None,
+    "chips": lambda page: choose(page, "hat"),
+    "looked": look,
+    **{name: lambda page, name=name: mode(page, name) for name in MODES},
+    "difference": compare,
+    "timesteps": strip,
+    "running": running,
+    "stopped": stopped,
+    "index": lambda page: (mode(page, "overlay"), field(page, "indices", "99"), refused(page)),
+    "head": lambda page: (field(page, "indices", ""), field(page, "heads", "first"), refused(page)),
+    "spot": lambda page: (field(page, "heads", "mean"), example(page)),
+    "earlier": earlier,
+    "open": opened,
+    "no-words": no_words,
+    "no-image": no_image,
+}  # fmt: skip
+
+
+def visit(page: Any, address: str, theme: str, shoot: Callable[[str], None]) -> None:
+    """All states of one look."""
+    page.goto(f"{address}/?__theme={theme}")
+    page.wait_for_selector(".vxa-chip")
+    for name, go in STATES.items():
+        go(page)
+        page.wait_for_timeout(0 if name == "running" else 2500)
+        shoot(name)
+
+
+def main(folder: Path, looks: list[str], address: str) -> None:
+    """Every state of each look as a PNG in the folder, the README's under the look's own name."""
+    folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as started:
         browser = started.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
         )
-        for name, (size, theme) in SHOTS.items():
+        for look_name in looks:
+            size, theme = LOOKS[look_name]
             page = browser.new_page(viewport=size)
             page.set_default_timeout(PATIENCE)
-            visit(page, address, theme)
-            page.screenshot(path=folder / f"{name}.png", full_page=True)
+
+            def shoot(state: str, page: Any = page, look_name: str = look_name) -> None:
+                name = look_name if state == "spot" else f"{look_name}-{state}"
+                page.screenshot(path=folder / f"{name}.png", full_page=True)
+
+            visit(page, address, theme, shoot)
             page.close()
         browser.close()
 
 
+def serve() -> Any:
+    """The app over papercut, at a free port."""
+    import vxa
+    from vxa.cli_model import native_latent
+    from vxa.ui.app import start
+    from vxa.ui.local import examples, local_backend
+
+    model = vxa.load("papercut")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return start(
+        lambda folder: local_backend(model, "papercut", native_latent(model), examples(folder)), port=port
+    )
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "http://127.0.0.1:7861")
+    app = serve()
+    try:
+        main(Path(sys.argv[1]), sys.argv[2:] or list(LOOKS), app.local_url.rstrip("/"))
+    finally:
+        app.close(verbose=False)

@@ -1,4 +1,4 @@
-// VXA's page: token chips and the indices box in step, and copying.
+// VXA's page: token chips and their indices boxes in step, and images from the clipboard.
 // Loaded by the app and by webuis alike, maybe more than once; everything hangs on the document by delegation,
 // because gradio draws its elements again whenever it likes.
 (function () {
@@ -7,7 +7,7 @@
   window.vxaPage = true;
 
   const root = () => (typeof gradioApp === "function" ? gradioApp() : document);
-  const box = () => root().querySelector("#vxa_indices textarea, #vxa_indices input");
+  const box = (id) => root().querySelector(`#${id} textarea, #${id} input`);
 
   // "1, 3-5" -> [1, 3, 4, 5]; null where the text is no list of indices (the server says what is wrong with it)
   function parse(text) {
@@ -34,18 +34,21 @@
     return parts.join(", ");
   }
 
+  // Every group of chips says which box it fills.
   function show() {
-    const field = box();
-    if (!field) return;
-    const chosen = new Set(parse(field.value) || []);
-    for (const chip of root().querySelectorAll(".vxa-chip")) {
-      const pressed = parse(chip.dataset.indices).every((index) => chosen.has(index));
-      if (chip.getAttribute("aria-pressed") !== String(pressed)) chip.setAttribute("aria-pressed", String(pressed));
+    for (const group of root().querySelectorAll("[data-box]")) {
+      const field = box(group.dataset.box);
+      if (!field) continue;
+      const chosen = new Set(parse(field.value) || []);
+      for (const chip of group.querySelectorAll(".vxa-chip")) {
+        const pressed = String(parse(chip.dataset.indices).every((index) => chosen.has(index)));
+        if (chip.getAttribute("aria-pressed") !== pressed) chip.setAttribute("aria-pressed", pressed);
+      }
     }
   }
 
   function toggle(chip) {
-    const field = box();
+    const field = box(chip.closest("[data-box]").dataset.box);
     if (!field) return;
     const own = parse(chip.dataset.indices), chosen = parse(field.value) || [];
     const pressed = own.every((index) => chosen.includes(index));
@@ -54,12 +57,34 @@
     field.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
+  // Give the image box a file as if it had been chosen there; where it has an image, that one goes first.
+  function give(holder, file, tries = 100) {
+    const input = holder.querySelector("input[type=file]");
+    if (!input) {
+      if (tries === 100) holder.querySelector("button[aria-label='Remove Image'], button[aria-label='Clear']")?.click();
+      if (tries) setTimeout(give, 50, holder, file, tries - 1);
+      return;
+    }
+    const chosen = new DataTransfer();
+    chosen.items.add(file);
+    input.files = chosen.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
+  document.addEventListener("paste", (event) => {
+    const holder = root().querySelector("#vxa_image"), given = event.clipboardData;
+    const file = [...(given?.files || [])].find((one) => one.type.startsWith("image/"));
+    const writing = event.composedPath()[0].matches?.("input, textarea") && given.types.includes("text/plain");
+    if (!file || writing || !holder?.offsetParent || event.defaultPrevented) return;
+    event.preventDefault();
+    give(holder, file);
+  });
   document.addEventListener("click", (event) => {
     const chip = event.composedPath()[0].closest?.(".vxa-chip");
     if (chip) toggle(chip);
   });
   document.addEventListener("input", (event) => {
-    if (event.composedPath()[0] === box()) show();
+    if (event.composedPath()[0].closest?.("#vxa_indices, #vxa_against")) show();
   });
   // The server draws chips for a prompt, and may have been asked before the last click.
   new MutationObserver((changes) => {

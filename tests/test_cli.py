@@ -20,7 +20,7 @@ import vxa
 from vxa.cli import app
 from vxa.console import columns, quiet
 from vxa.errors import SettingError
-from vxa.render import MODES
+from vxa.render import MODES, render
 
 README = Path(__file__).parent.parent / "README.md"
 SIZE = (40, 24)  # of `picture`, height first
@@ -91,6 +91,23 @@ def test_show_writes_a_picture_and_a_summary(model: str, photo: str, folder: Pat
 def test_show_draws_every_mode(model: str, photo: str, folder: Path, mode: str) -> None:
     succeeded("show", photo, "red hat, neck", "--mode", mode, "--model", model, "-o", folder / "out.png")
     assert pixels(folder / "out.png").shape[2] == 3
+
+
+def test_show_compares_two_selections(model: str, photo: str, folder: Path) -> None:
+    asked = ("show", photo, "red hat, neck", "--model", model, "--mode", "difference")
+    succeeded(*asked, "--words", "hat", "--against", "neck", "-o", folder / "words.png")
+    succeeded(*asked, "--tokens", "2", "--against-tokens", "4", "-o", folder / "tokens.png")
+    succeeded(*asked, "--words", "hat", "-o", folder / "every.png")
+    assert np.array_equal(pixels(folder / "words.png"), pixels(folder / "tokens.png"))
+    assert not np.array_equal(pixels(folder / "words.png"), pixels(folder / "every.png"))
+
+
+def test_show_looks_at_several_timesteps(model: str, photo: str, folder: Path) -> None:
+    asked = ("show", photo, "red hat, neck", "--model", model, "--mode", "timesteps", "--words", "hat")
+    said = succeeded(*asked, "--timesteps", "300, 1", "-o", folder / "two.png")
+    assert "300, 1, noise none" in said
+    passes = [vxa.visualize(vxa.load(model), photo, "red hat, neck", timestep) for timestep in (300, 1)]
+    assert np.array_equal(pixels(folder / "two.png"), np.asarray(render(passes, photo, "timesteps", "hat")))
 
 
 def test_show_takes_every_setting(model: str, photo: str, folder: Path) -> None:
@@ -235,13 +252,18 @@ SHOW = ("show", "PHOTO", "red hat, neck", "-o", "OUT/out.png", "--model", "MODEL
         ((*SHOW, "--mode", "heat"), "'heat'; choose one of masked, grey"),
         ((*SHOW, "--timestep", "-1"), "timestep -1 .* 0 to 999"),
         ((*SHOW, "--timestep", "1000"), "timestep 1000 .* 0 to 999"),
+        ((*SHOW, "--against", "neck"), "'masked' compares nothing"),
+        ((*SHOW, "--mode", "difference", "--against", "hta"), "'hta' is not in the prompt"),
+        ((*SHOW, "--timesteps", "1, 2"), "'masked' shows one timestep; choose mode timesteps"),
+        ((*SHOW, "--mode", "timesteps", "--timesteps", "1, x"), "'x' is not a whole number from 0 to 999"),
+        ((*SHOW, "--mode", "timesteps", "--save", "OUT/maps.npz"), "saved maps are of one timestep"),
         ((*SHOW, "--timestep", "NaN"), "--timestep.*'NaN'"),
         ((*SHOW, "--noise", "some"), "noise 'some' .*none, matched"),
         ((*SHOW, "--seed", "-1"), "seed -1"),
         ((*SHOW, "--max-side", "0"), "max_side 0"),
         ((*SHOW, "--opacity", "2"), "opacity 2.0 .* 0 to 1"),
         ((*SHOW, "--threshold", "nan"), "threshold nan .* 0 to 1"),
-        ((*SHOW, "--colormap", "jet"), "'jet'; choose one of inferno, magma, viridis"),
+        ((*SHOW, "--colormap", "jet"), "'jet' is unknown; choose one of inferno, magma, viridis"),
         ((*SHOW, "--resample", "cubic"), "'cubic'.*bicubic, nearest"),
         ((*SHOW, "--normalize", "sum"), "'sum'.*max, minmax, absolute, original"),
         ((*SHOW, "--device", "abacus"), "'abacus'; choose one of auto, cpu"),

@@ -96,6 +96,14 @@ def test_an_older_pillow_without_sizes_is_served(monkeypatch: pytest.MonkeyPatch
     drawing._font.cache_clear()
 
 
+def test_the_labels_of_a_colour_bar_are_spread_evenly() -> None:
+    bar = np.asarray(colour_bar("balance", 121, ("I", "I", "I"), size=12).convert("L"))
+    rows = np.flatnonzero((bar[:, 18:] < 200).any(axis=1))
+    marks = [group.mean() for group in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)]
+    assert len(marks) == 3
+    assert marks[1] == pytest.approx((marks[0] + marks[2]) / 2, abs=1)
+
+
 def test_the_colour_bar_is_light_at_the_top() -> None:
     bar = np.asarray(colour_bar("inferno", 100, ("0", "0.5"), size=12)).astype(int)
     assert bar.shape[0] == 100

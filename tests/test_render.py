@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -19,7 +21,7 @@ from vxa.view import Question, View, number
 
 HEIGHT, WIDTH = 12, 18
 PROMPT = ("hat", ",", "neck", "and", "hat")
-FIGURES = ("overlay", "contour", "words", "sites", "matrix")
+FIGURES = ("overlay", "contour", "words", "sites", "matrix", "difference", "timesteps")
 
 
 def one_token_maps(texts: tuple[str, ...] = PROMPT, size: tuple[int, int] = (HEIGHT, WIDTH)) -> AttentionMaps:
@@ -133,6 +135,34 @@ def test_a_grid_has_a_cell_for_each_word(maps: AttentionMaps, image: Image.Image
     assert drawn == ["IN01  4 x 6", "M00  4 x 6"]
 
 
+def test_several_passes_are_one_row_labelled_with_their_timesteps(
+    maps: AttentionMaps, image: Image.Image, monkeypatch
+) -> None:
+    from vxa import grids
+
+    later = replace(maps, provenance=replace(maps.provenance, timestep=300))
+    drawn: list[str] = []
+    cell = grids._cell
+    monkeypatch.setattr(grids, "_cell", lambda q, label, *rest: drawn.append(label) or cell(q, label, *rest))
+    one, two = (render(passes, image, "timesteps", "hat") for passes in (maps, [later, maps]))
+    assert drawn == ["t = 1", "t = 300", "t = 1"]
+    assert two.width > one.width * 1.5
+    assert two.height == one.height
+
+
+def test_passes_that_do_not_belong_together_are_refused(maps: AttentionMaps, image: Image.Image) -> None:
+    with pytest.raises(SettingError, match="mode 'overlay' draws one pass, not 2"):
+        render([maps, maps], image, "overlay")
+    with pytest.raises(SettingError, match="not 0"):
+        render([], image, "timesteps")
+    with pytest.raises(SettingError, match="give those of one prompt"):
+        render([maps, one_token_maps(("red", "hat"))], image, "timesteps")
+    with pytest.raises(SettingError, match="give fewer"):
+        render([maps] * 25, image, "timesteps")
+    with pytest.raises(ImageError, match="18×12"):
+        render([maps, one_token_maps(size=(18, 12))], image, "timesteps")
+
+
 def test_an_unknown_mode_lists_the_modes(maps: AttentionMaps, image: Image.Image) -> None:
     with pytest.raises(SettingError, match="'heat'.*" + ", ".join(MODES)):
         render(maps, image, "heat")
@@ -212,6 +242,8 @@ def test_labels_of_a_selection(maps: AttentionMaps, image: Image.Image) -> None:
     assert question.subject(question.heat()) == "6 tokens"
     assert question.place(question.heat()) == "IN01, M00 · t = 1"
     assert Question(maps, image).subject(maps.heat_map()) == "every word"
+    question = Question(maps, image, tokens="0, 1, 6")
+    assert question.subject(question.heat()) == "<bos>, hat, <eos>"
     assert number(0.03125) == "0.0312"
     assert View().cut() == pytest.approx(0.4, abs=0.3)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from vxa.colormaps import COLORMAPS, colormap, coloured
+from vxa.colormaps import COLORMAPS, DIVERGING, colormap, coloured
 from vxa.errors import SettingError
 from vxa.shading import grey, masked, normalized, outlined, overlaid
 
@@ -98,14 +98,29 @@ def test_a_mask_of_everything_or_nothing_has_no_line() -> None:
     assert len(np.unique(np.asarray(outlined(image, np.zeros((7, 9), bool), 3)))) == 1
 
 
+def lightness(table: np.ndarray) -> np.ndarray:
+    """CIE L* of each colour."""
+    linear = np.where(table / 255 <= 0.04045, table / 255 / 12.92, ((table / 255 + 0.055) / 1.055) ** 2.4)
+    return 116 * np.cbrt(np.maximum(linear @ [0.2126, 0.7152, 0.0722], 0.00886)) - 16
+
+
+def test_the_colours_of_differences_are_as_dark_on_both_sides() -> None:
+    assert DIVERGING not in COLORMAPS
+    table = colormap(DIVERGING).astype(int)
+    light = lightness(table)
+    assert np.all(np.diff(light[:127:9]) > 0)
+    assert np.abs(light - light[::-1]).max() < 6
+    assert np.ptp(table[127:129]) < 6
+    assert table[0, 2] - table[0, 0] > 100
+    assert table[255, 0] - table[255, 2] > 100
+
+
 @pytest.mark.parametrize("name", COLORMAPS)
 def test_colour_maps_grow_lighter_evenly(name: str) -> None:
     table = colormap(name)
     assert table.shape == (256, 3)
     assert table.dtype == np.uint8
-    linear = np.where(table / 255 <= 0.04045, table / 255 / 12.92, ((table / 255 + 0.055) / 1.055) ** 2.4)
-    lightness = 116 * np.cbrt(np.maximum(linear @ [0.2126, 0.7152, 0.0722], 0.00886)) - 16
-    steps = np.diff(lightness[::16])
+    steps = np.diff(lightness(table)[::16])
     assert np.all(steps[1:] > 0)
     assert steps[2:].max() < 2 * steps[2:].mean()
 

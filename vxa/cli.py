@@ -12,8 +12,8 @@ from typing import Any
 import typer
 
 from vxa import cli_options as options
-from vxa.cli_model import check_prompt, load_quietly, native_latent, watch_pass
-from vxa.cli_show import check_outputs, saved_maps, summary, write_outputs
+from vxa.cli_model import check_prompt, load_quietly, native_latent, watch_passes
+from vxa.cli_show import check_outputs, check_passes, saved_maps, summary, write_outputs
 from vxa.console import OneLineErrors, columns, progress, quiet
 from vxa.errors import SettingError
 from vxa.generate import Generation
@@ -81,8 +81,11 @@ def show(
     sites: options.Sites = None,
     heads: options.Heads = "mean",
     mode: options.Mode = "masked",
+    against: options.Against = None,
+    against_tokens: options.AgainstTokens = None,
     model: options.ModelName = "papercut",
     timestep: options.Timestep = 1,
+    timesteps: options.Timesteps = None,
     noise: options.Noise = "none",
     seed: options.Seed = 0,
     max_side: options.MaxSide = 1024,
@@ -97,24 +100,27 @@ def show(
 ) -> None:
     """Draw where the model sees some words of PROMPT in IMAGE."""
     selection: dict[str, Any] = {"words": words, "tokens": tokens, "sites": sites, "heads": heads}
+    compared: dict[str, Any] = {"against": against, "against_tokens": against_tokens}
     view: dict[str, Any] = {
         "normalize": normalize, "threshold": threshold, "opacity": opacity,
         "colormap": colormap, "resample": resample,
     }  # fmt: skip
     # All that can be refused without the model is refused before it is loaded.
     check_outputs(output, save)
-    check_mode(mode)
+    check_passes(mode, timesteps, save, maps)
+    check_mode(mode, **compared)
     View(**view)
     picture = read_image(image)
     if maps is not None:
-        answered = saved_maps(maps, prompt)
+        answered = [saved_maps(maps, prompt)]
     else:
         everything = save is not None or (sites is None and mode in ("sites", "matrix"))
-        settings = {"timestep": timestep, "noise": noise, "seed": seed, "max_side": max_side}
-        answered = watch_pass(model, device, picture, prompt, sites, everything, settings)
-    drawn = render(answered, picture, mode, **selection, **view)
-    rows = summary(answered, answered.heat_map(**selection))
-    write_outputs(drawn, output, answered, save)
+        settings = {"noise": noise, "seed": seed, "max_side": max_side}
+        wanted = timesteps or "" if mode == "timesteps" else timestep
+        answered = watch_passes(model, device, picture, prompt, wanted, sites, everything, settings)
+    drawn = render(answered, picture, mode, **selection, **compared, **view)
+    rows = summary(answered, answered[0].heat_map(**selection))
+    write_outputs(drawn, output, answered[0], save)
     typer.echo(columns(*rows, ("picture", f"{output} ({mode})")))
 
 

@@ -1,4 +1,4 @@
-"""The model as the command line has it: loaded quietly, on the wanted device, asked for one pass."""
+"""The model as the command line has it: loaded quietly, on the wanted device, asked for its passes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vxa.console import quiet, status
 from vxa.errors import PromptError, SettingError
+from vxa.timesteps import parse_timesteps
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from vxa.maps import AttentionMaps
     from vxa.models.base import Model
 
-__all__ = ["check_prompt", "load_quietly", "native_latent", "watch_pass"]
+__all__ = ["check_prompt", "load_quietly", "native_latent", "watch_passes"]
 
 _DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 
@@ -43,16 +44,20 @@ def _place(model: Any, device: str) -> None:
         raise SettingError(f"device {device!r} cannot be used ({reason}); choose cpu") from error
 
 
-def watch_pass(
+def watch_passes(
     name: str,
     device: str,
     image: Image,
     prompt: str | None,
+    timesteps: int | str,
     sites: str | None,
     everything: bool,
     settings: dict[str, Any],
-) -> AttentionMaps:
-    """The maps from one pass, of no more sites than the picture needs unless `everything` is wanted."""
+) -> list[AttentionMaps]:
+    """The maps of one pass for each timestep, of no more sites than the picture needs unless `everything`.
+
+    The timesteps are one number, or several as `parse_timesteps` reads them.
+    """
     from vxa import visualize
 
     if prompt is None:
@@ -60,8 +65,15 @@ def watch_pass(
     check_prompt(prompt)
     loaded = load_quietly(name, device)
     recorded = None if everything else sites or loaded.default_sites
-    with status("one denoising pass"), quiet():
-        return visualize(loaded, image, prompt, sites=recorded, **settings)
+    if isinstance(timesteps, int):
+        wanted: tuple[int, ...] = (timesteps,)
+    else:
+        wanted = parse_timesteps(timesteps, loaded.num_timesteps)
+    watched = []
+    for number, timestep in enumerate(wanted, 1):
+        with status(f"denoising pass {number} of {len(wanted)}"), quiet():
+            watched.append(visualize(loaded, image, prompt, timestep, sites=recorded, **settings))
+    return watched
 
 
 def check_prompt(prompt: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from vxa.heat_map import HeatMap
     from vxa.maps import AttentionMaps
 
-__all__ = ["check_outputs", "saved_maps", "summary", "write_outputs"]
+__all__ = ["check_outputs", "check_passes", "saved_maps", "summary", "write_outputs"]
 
 _NAMED = 8  # tokens named one by one in the summary
 _SEARCHED = 1024  # pixels a side within which the peak of a huge map is searched
@@ -28,6 +29,14 @@ def check_outputs(output: Path, save: Path | None) -> None:
         check_maps_path(save)
 
 
+def check_passes(mode: str, timesteps: str | None, save: Path | None, maps: Path | None) -> None:
+    """Refuse several timesteps where one pass is wanted, and one pass where several are."""
+    if mode != "timesteps" and timesteps is not None:
+        raise SettingError(f"mode {mode!r} shows one timestep; choose mode timesteps, or give --timestep")
+    if mode == "timesteps" and (maps or save) is not None:
+        raise SettingError("saved maps are of one timestep; leave --maps and --save out of mode timesteps")
+
+
 def saved_maps(path: Path, prompt: str | None) -> AttentionMaps:
     """The maps saved before; a prompt beside them must be theirs."""
     maps = read_maps(path)
@@ -38,15 +47,17 @@ def saved_maps(path: Path, prompt: str | None) -> AttentionMaps:
     return maps
 
 
-def summary(maps: AttentionMaps, heat: HeatMap) -> list[tuple[str, str]]:
-    """What was chosen and where it is strongest, as rows of name and value."""
+def summary(passes: Sequence[AttentionMaps], heat: HeatMap) -> list[tuple[str, str]]:
+    """What was chosen and where it is strongest, in the first pass, as rows of name and value."""
+    maps = passes[0]
+    timesteps = ", ".join(str(each.provenance.timestep) for each in passes)
     chosen = ", ".join(f"{index} {maps.tokens[index].text}" for index in heat.tokens[:_NAMED])
     more = f" and {len(heat.tokens) - _NAMED} more" if len(heat.tokens) > _NAMED else ""
     provenance = maps.provenance
     return [
         ("tokens", chosen + more),
         ("sites", ", ".join(dict.fromkeys(heat.sites))),
-        ("timestep", f"{provenance.timestep}, noise {provenance.noise}"),
+        ("timestep", f"{timesteps}, noise {provenance.noise}"),
         ("peak", _peak(heat)),
         *(("note", note) for note in provenance.notes),
     ]

@@ -121,15 +121,16 @@ def grid(cells: Sequence[Image.Image], columns: int, gap: int) -> Image.Image:
     return above([beside(row, gap) for row in rows], gap)
 
 
-def colour_bar(name: str, height: int, labels: tuple[str, str], size: int) -> Image.Image:
-    """A vertical bar of the colour map, light end up, with the two labels (low, high) at its ends."""
+def colour_bar(name: str, height: int, labels: Sequence[str], size: int) -> Image.Image:
+    """A vertical bar of the colour map, high end up, with labels from low to high evenly along it."""
     thickness = max(8, size)
     levels = np.linspace(255, 0, max(1, height)).round().astype(np.uint8)
     bar = Image.fromarray(np.repeat(colormap(name)[levels][:, None], thickness, axis=1))
-    low, high = (text(label, size, colour=MUTED) for label in labels)
-    side = Image.new("RGB", (max(low.width, high.width), max(height, low.height + high.height)), GROUND)
-    side.paste(high, (0, 0))
-    side.paste(low, (0, side.height - low.height))
+    written = [text(label, size, colour=MUTED) for label in reversed(labels)]
+    room = max(height, sum(label.height for label in written))
+    side = Image.new("RGB", (max(label.width for label in written), room), GROUND)
+    for number, label in enumerate(written):
+        side.paste(label, (0, round((room - label.height) * number / (len(written) - 1))))
     return beside([bar, side], gap=max(4, size // 2))
 
 

@@ -1,4 +1,4 @@
-"""Many maps side by side: one cell for each word, for each site, or for each pair of both."""
+"""Many maps side by side: one cell for each word, for each site, for each pair of both, for each pass."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from vxa.drawing import MUTED, above, beside, colour_bar, grid, text
 from vxa.errors import SettingError
 from vxa.heat_map import HeatMap
 from vxa.shading import overlaid
+from vxa.timesteps import MAX_TIMESTEPS
 from vxa.tokens import Word
 from vxa.view import Question, number
 
-__all__ = ["MAX_CELLS", "matrix", "sites_grid", "words_grid"]
+__all__ = ["MAX_CELLS", "matrix", "sites_grid", "timesteps_strip", "words_grid"]
 
 MAX_CELLS = 1024
 
@@ -64,6 +65,22 @@ def matrix(question: Question) -> Image.Image:
         body.append(beside([_row_heading(name, left, size[0]), *cells], GAP // 2))
     place = f"words by sites · t = {question.maps.provenance.timestep}"
     return _figure(question, above(body, GAP // 2), question.maps.provenance.prompt, place)
+
+
+def timesteps_strip(question: Question) -> Image.Image:
+    """One row of overlays, labelled with its timestep: one for each pass."""
+    passes = question.passes or (question.maps,)
+    if len(passes) > MAX_TIMESTEPS:
+        raise SettingError(f"one row has room for {MAX_TIMESTEPS} timesteps, not {len(passes)}; give fewer")
+    size = fitting(question.maps.image_size, min(360, max(112, _WIDE // len(passes))))
+    asked = [question.asked_of(maps) for maps in passes]
+    heats = [each.heat() for each in asked]
+    cells = [
+        _cell(each, f"t = {each.maps.provenance.timestep}", heat, size)
+        for each, heat in zip(asked, heats, strict=True)
+    ]
+    place = f"{question.where(heats[0])} · noise {question.maps.provenance.noise}"
+    return _figure(question, beside(cells, GAP), question.subject(heats[0]), place)
 
 
 def _subjects(question: Question) -> list[Word]:

@@ -2,18 +2,20 @@
 
 render(maps, "figure.png", "overlay", "hat").save("hat.png")
 
-masked    the image times the map, the original extension's look       the image's own size
-grey      the map alone                                                the image's own size
-overlay   the map's colours over the image, with a colour bar          a figure
-contour   the outline of the map's mask on the image                   a figure
-words     one overlay for each word                                    a figure
-sites     one overlay for each site                                    a figure
-matrix    words by sites                                               a figure
+masked       the image times the map, the original extension's look    the image's own size
+grey         the map alone                                             the image's own size
+overlay      the map's colours over the image, with a colour bar       a figure
+contour      the outline of the map's mask on the image                a figure
+words        one overlay for each word                                 a figure
+sites        one overlay for each site                                 a figure
+matrix       words by sites                                            a figure
+difference   two selections, and the first minus the second            a figure
+timesteps    one row, an overlay for each of several passes            a figure
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vxa.attention.site import SiteSpec
+from vxa.difference import difference
 from vxa.drawing import MUTED, above, beside, colour_bar, framed, spread, text
 from vxa.errors import SettingError
-from vxa.grids import matrix, sites_grid, words_grid
+from vxa.grids import matrix, sites_grid, timesteps_strip, words_grid
 from vxa.heat_map import Resample
 from vxa.images import read_image
 from vxa.maps import AttentionMaps
@@ -38,7 +41,7 @@ _NARROWEST = 240  # pixels of a caption, however narrow the image
 
 
 def render(
-    maps: AttentionMaps,
+    maps: AttentionMaps | Sequence[AttentionMaps],
     image: str | Path | Image.Image | NDArray[Any],
     mode: str = "masked",
     words: WordSpec = None,
@@ -46,6 +49,8 @@ def render(
     sites: SiteSpec = None,
     heads: HeadSpec = None,
     *,
+    against: WordSpec = None,
+    against_tokens: TokenSpec = None,
     normalize: str = View.normalize,
     threshold: float | None = View.threshold,
     opacity: float = View.opacity,
@@ -55,20 +60,29 @@ def render(
     """The picture (RGB) of the chosen words or tokens at the chosen sites and heads, in one of MODES.
 
     The selection is that of `AttentionMaps.heat_map`; blank, "words" and "matrix" show every word of the
-    prompt, "sites" and "matrix" every recorded site. The settings are those of `vxa.view.View`.
+    prompt, "sites" and "matrix" every recorded site. "difference" compares the selection with the words or
+    tokens of `against` or `against_tokens`, blank being every word there too. "timesteps" draws the maps of
+    several passes over the same image and prompt. The settings are those of `vxa.view.View`.
 
-    Raises SettingError for an unknown mode or a setting out of range, ImageError for an image that cannot be
-    read or is not of the maps' size, and what `heat_map` raises for the selection.
+    Raises SettingError for an unknown mode, a setting out of range, and `against` or several passes in
+    another mode than theirs, ImageError for an image that cannot be read or is not of the maps' size, and
+    what `heat_map` raises for the selection.
     """
-    check_mode(mode)
+    check_mode(mode, against, against_tokens)
+    passes = (maps,) if isinstance(maps, AttentionMaps) else tuple(maps)
+    if not passes or (len(passes) > 1 and mode != "timesteps"):
+        raise SettingError(f"mode {mode!r} draws one pass, not {len(passes)}; mode timesteps draws several")
     view = View(normalize, threshold, opacity, colormap, resample)
-    return _DRAW[mode](Question(maps, read_image(image), words, tokens, sites, heads, view))
+    asked = (words, tokens, sites, heads, view, against, against_tokens)
+    return _DRAW[mode](Question(passes[0], read_image(image), *asked, passes))
 
 
-def check_mode(mode: str) -> None:
-    """Raise SettingError unless `mode` is one of MODES."""
+def check_mode(mode: str, against: WordSpec = None, against_tokens: TokenSpec = None) -> None:
+    """Raise SettingError unless `mode` is one of MODES, and draws what it is told to compare with."""
     if mode not in _DRAW:
         raise SettingError(f"there is no mode {mode!r}; choose one of {', '.join(MODES)}")
+    if mode != "difference" and not (against is None and against_tokens is None):
+        raise SettingError(f"mode {mode!r} compares nothing; leave against out, or choose mode difference")
 
 
 def pixel_at(
@@ -154,6 +168,8 @@ _DRAW: dict[str, Callable[[Question], Image.Image]] = {
     "words": words_grid,
     "sites": sites_grid,
     "matrix": matrix,
+    "difference": difference,
+    "timesteps": timesteps_strip,
 }
 
 MODES = tuple(_DRAW)

@@ -50,12 +50,15 @@ def masked(image: Image.Image, shade: Array) -> Image.Image:
     return Image.composite(image, Image.new("RGB", image.size), _level(shade))
 
 
-def overlaid(image: Image.Image, shade: Array, colormap: str, opacity: float) -> Image.Image:
-    """The map's colours over the image: at `opacity` where the map is 1, and more sheer where it is low.
+def overlaid(
+    image: Image.Image, shade: Array, colormap: str, opacity: float, weight: Array | None = None
+) -> Image.Image:
+    """The map's colours over the image: at `opacity` where the weight is 1, and more sheer where it is low.
 
-    The image's own colours are faded, so that the two are not confused. Opacity 0 is the image, 1 the map.
+    The weight, in [0, 1], is the map itself unless another is given. The image's own colours are faded, so
+    that the two are not confused. Opacity 0 is the image, 1 the map.
     """
-    level = _level(shade)
+    level = _level(shade if weight is None else weight)
     sheer = [round(255.0 * opacity ** (5.0 - 4.0 * step / 255.0)) for step in range(256)]
     faded = ImageEnhance.Color(image).enhance(1.0 - 0.8 * opacity)
     return Image.composite(Image.fromarray(coloured(shade, colormap)), faded, level.point(sheer))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vxa.attention.site import SiteSpec
-from vxa.colormaps import colormap
+from vxa.colormaps import COLORMAPS
 from vxa.errors import ImageError, SettingError
 from vxa.heat_map import DEFAULT_THRESHOLD, HeatMap, Resample
 from vxa.maps import AttentionMaps
@@ -54,12 +54,19 @@ class View:
         _check_fraction("opacity", self.opacity)
         if self.threshold is not None:
             _check_fraction("threshold", self.threshold)
-        colormap(self.colormap)
+        _check_choice("colormap", self.colormap, COLORMAPS)
 
     def shade(self, heat: HeatMap, size: tuple[int, int]) -> tuple[NDArray[np.float32], float, float]:
         """The map in [0, 1], float32 of (height, width), and the values that 0 and 1 stand for."""
-        how = "max" if self.normalize == "original" else self.normalize
-        return normalized(heat.upsampled(*size, resample=self.resample), how)
+        return self.shaded(self.values(heat, size))
+
+    def values(self, heat: HeatMap, size: tuple[int, int]) -> NDArray[np.float32]:
+        """The map's own values, float32 of (height, width)."""
+        return heat.upsampled(*size, resample=self.resample)
+
+    def shaded(self, values: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, float]:
+        """The values of one map, or of several on one scale, in [0, 1], and what 0 and 1 stand for."""
+        return normalized(values, "max" if self.normalize == "original" else self.normalize)
 
     def cut(self) -> float:
         """The threshold in use."""
@@ -68,7 +75,11 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """Some tokens at some sites and heads of the maps, and the image they are of."""
+    """Some tokens at some sites and heads of the maps, and the image they are of.
+
+    `against` and `against_tokens` are what the words and tokens are compared with, where they are; `passes`
+    are the maps of all passes, where there are several, `maps` being the first.
+    """
 
     maps: AttentionMaps
     image: Image.Image
@@ -77,6 +88,9 @@ class Question:
     sites: SiteSpec = None
     heads: HeadSpec = None
     view: View = field(default_factory=View)
+    against: WordSpec = None
+    against_tokens: TokenSpec = None
+    passes: tuple[AttentionMaps, ...] = ()
     _scaled: dict[tuple[int, int], Image.Image] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -100,21 +114,42 @@ class Question:
         normalize: Any = "original" if self.view.normalize == "original" else None
         return self.maps.heat_map(**{**asked, **instead}, normalize=normalize)
 
+    def compared(self) -> Question:
+        """The same question about what this one is compared with."""
+        return replace(self, words=self.against, tokens=self.against_tokens)
+
+    def asked_of(self, maps: AttentionMaps) -> Question:
+        """The same question about another pass. Raises SettingError where its prompt is another."""
+        prompts = [each.provenance.prompt for each in (self.maps, maps)]
+        if prompts[0] != prompts[1]:
+            raise SettingError(
+                f"the passes are of {prompts[0][:80]!r} and of {prompts[1][:80]!r}; give those of one prompt"
+            )
+        return replace(self, maps=maps)
+
     def subject(self, heat: HeatMap) -> str:
-        """What was chosen, for a label: "hat, neck", or the texts of the tokens."""
+        """What was chosen, for a label: "hat, neck", or the texts of the tokens, those of a word as one."""
         if heat.words:
             return ", ".join(dict.fromkeys(heat.words))
         if self.tokens is None or self.tokens == "":
             return "every word"
-        names = [self.maps.tokens[index].text for index in heat.tokens]
-        return ", ".join(names) if len(names) <= _NAMED else f"{len(names)} tokens"
+        whole = {word.tokens: word.text for word in self.maps.words if set(word.tokens) <= set(heat.tokens)}
+        names = {tokens[0]: name for tokens, name in whole.items()}
+        pieces = {index for tokens in whole for index in tokens}
+        loose = [self.maps.tokens[index] for index in heat.tokens if index not in pieces]
+        names |= {token.index: token.text or str(token.special) for token in loose}
+        listed = [names[index] for index in heat.tokens if index in names]
+        return ", ".join(listed) if len(listed) <= _NAMED else f"{len(heat.tokens)} tokens"
 
     def place(self, heat: HeatMap) -> str:
         """Where it was read, for a label: "OUT04 · t = 1", "5 sites · t = 1"."""
+        return f"{self.where(heat)} · t = {self.maps.provenance.timestep}"
+
+    def where(self, heat: HeatMap) -> str:
+        """The sites and heads it was read at, for a label: "OUT04 · heads 0", "5 sites"."""
         labels = list(dict.fromkeys(heat.sites))
-        where = ", ".join(labels) if len(labels) <= _NAMED else f"{len(labels)} sites"
-        heads = "" if self.heads in (None, "", "mean") else f" · heads {_listed(self.heads)}"
-        return f"{where}{heads} · t = {self.maps.provenance.timestep}"
+        sites = ", ".join(labels) if len(labels) <= _NAMED else f"{len(labels)} sites"
+        return sites + ("" if self.heads in (None, "", "mean") else f" · heads {_listed(self.heads)}")
 
     def scaled(self, size: tuple[int, int]) -> Image.Image:
         """The image at (height, width), made once for all the cells of a grid."""

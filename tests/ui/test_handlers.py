@@ -5,6 +5,7 @@ import re
 import shlex
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from vxa.ui.asked import Asked
 from vxa.ui.backend import site_labels, site_spec
 from vxa.ui.downloads import file_stem
 from vxa.ui.handlers import Handlers, sentence
-from vxa.ui.pages import PageGone
+from vxa.ui.pages import PageGone, maps_bytes
 from vxa.ui.stopping import Stopped
 
 
@@ -66,10 +67,10 @@ def test_sites_have_names_for_people_that_lead_back_to_the_librarys():
 
 @pytest.mark.parametrize("mode", MODES)
 def test_every_picture_is_the_librarys_own(handlers: Handlers, page: str, image_file: Path, mode: str):
-    asked = Asked("3, 5-6", "all sites together · all", "0", mode, 0.5, 0.3, "viridis")
+    asked = Asked("3, 5-6", "all sites together · all", "0", mode, 0.5, 0.3, "viridis", "minmax", "nearest")
     expected = render(
         saved_maps(PROMPT), image_file, mode, tokens="3, 5-6", sites="all", heads="0", opacity=0.5,
-        threshold=0.3, colormap="viridis",
+        threshold=0.3, colormap="viridis", normalize="minmax", resample="nearest",
     )  # fmt: skip
     assert same(handlers.picture(page, asked), expected)
 
@@ -209,9 +210,157 @@ def test_bad_input_is_refused_in_a_sentence(
     assert message in sentence(caught.value)
 
 
-def test_a_prompt_that_is_no_longer_the_pictures_is_told(handlers: Handlers, page: str):
-    assert handlers.stale(page, PROMPT) == handlers.stale("other", "anything") == ""
-    assert PROMPT in handlers.stale(page, "something else")
+def test_what_the_picture_is_no_longer_of_is_told(handlers: Handlers, page: str, image_file: Path):
+    same_image = image_file.with_name("copy.png")
+    same_image.write_bytes(image_file.read_bytes())
+    other_image = image_file.with_name("other.png")
+    Image.new("RGB", SIZE[::-1]).save(other_image)
+
+    def told(image: Path | None = image_file, prompt: str = PROMPT, timestep: float = 1, noise: str = "none"):
+        return handlers.earlier(page, image and str(image), prompt, timestep, noise)
+
+    assert told() == told(same_image) == told(timestep=1.0) == ""
+    assert handlers.earlier("other", None, "anything", 7, "matched") == ""
+    assert texts.EARLIER_IMAGE in told(other_image)
+    assert texts.EARLIER_IMAGE in told(None)
+    assert PROMPT in told(prompt="something else")
+    assert "timestep 1" in told(timestep=300)
+    assert "noise none" in told(noise="matched")
+    assert "timestep 1 and noise none" in told(timestep=300, noise="matched")
+    handlers.run(page, str(other_image), "something else", 300, "matched")
+    assert told(other_image, "something else", 300, "matched") == ""
+
+
+def test_two_selections_are_compared(handlers: Handlers, page: str, image_file: Path):
+    asked = Asked("3", mode="difference", against="5-6, ")
+    expected = render(saved_maps(PROMPT), image_file, "difference", tokens="3", against_tokens="5-6")
+    assert same(handlers.picture(page, asked), expected)
+    assert not same(handlers.picture(page, Asked("3", mode="difference")), expected)
+    assert "against" not in str(Asked("3", against="5").settings())
+    command, python = handlers.command(page, asked)
+    assert "--mode difference --tokens 3 --against-tokens 5-6" in command
+    assert "'difference', tokens='3', against_tokens='5-6')" in python
+
+
+def test_the_chips_of_the_second_selection_fill_its_own_box(handlers: Handlers):
+    first, second = handlers.chips(PROMPT, "3"), handlers.chips(PROMPT, "2", against=True)
+    assert 'data-box="vxa_indices"' in first
+    assert 'data-box="vxa_against"' in second
+    assert re.findall(r'pressed="true" data-indices="([^"]+)"', first + second) == ["3", "2"]
+
+
+@pytest.fixture
+def passes(handlers: Handlers) -> list[int]:
+    """The timesteps of the passes that are made from now on."""
+    made: list[int] = []
+    run = handlers.backend.run
+
+    def counted(image, prompt, timestep, noise, progress):  # type: ignore[no-untyped-def]
+        made.append(timestep)
+        return run(image, prompt, timestep, noise, progress)
+
+    object.__setattr__(handlers.backend, "run", counted)
+    return made
+
+
+def at_timesteps(handlers: Handlers, image: Path, timesteps: str, prompt: str = PROMPT, **settings: Any):
+    return handlers.run_timesteps("mine", str(image), prompt, 1, "none", timesteps, **settings)
+
+
+def test_a_strip_is_one_pass_a_timestep_and_the_librarys_picture(
+    handlers: Handlers, page: str, passes: list[int], image_file: Path
+):
+    told: list[tuple[float, str]] = []
+    looked = at_timesteps(
+        handlers, image_file, "300, 1, 7", progress=lambda fraction, what: told.append((fraction, what))
+    )
+    assert passes == [300, 7]
+    assert told == [(0.25, "replaying, 1 of 2"), (0.75, "replaying, 2 of 2")]
+    assert "timestep 300, 1, 7" in looked.summary
+    for place in ({}, {"sites": "IN01", "heads": "1"}):
+        asked = Asked("3", mode="timesteps", **place)
+        wanted = render(
+            [saved_maps(PROMPT, t) for t in (300, 1, 7)], image_file, tokens="3", mode="timesteps", **place
+        )
+        assert same(handlers.picture(page, asked), wanted)
+    at_timesteps(handlers, image_file, "7, 8")
+    assert passes == [300, 7, 8]
+    assert [maps.provenance.timestep for maps in handlers.pages.get(page).passes] == [7, 8]
+
+
+def test_a_strip_without_a_pass_or_of_something_else_begins_anew(
+    handlers: Handlers, passes: list[int], image_file: Path
+):
+    at_timesteps(handlers, image_file, "5, 6")
+    assert passes == [1, 5, 6]
+    at_timesteps(handlers, image_file, "5, 6", "other words")
+    assert passes == [1, 5, 6] * 2
+    assert handlers.pages.get("mine").wanted.prompt == "other words"
+
+
+def test_a_stopped_strip_keeps_what_is_made(
+    handlers: Handlers, page: str, passes: list[int], image_file: Path
+):
+    def progress(fraction: float, what: str) -> None:
+        if "2 of 3" in what:
+            handlers.stop(page)
+
+    run = handlers.backend.run
+
+    def twice(image, prompt, timestep, noise, told):  # type: ignore[no-untyped-def]
+        told(0.1, "begun")
+        return run(image, prompt, timestep, noise, told)
+
+    object.__setattr__(handlers.backend, "run", twice)
+    with pytest.raises(Stopped):
+        at_timesteps(handlers, image_file, "5, 6, 7", progress=progress)
+    kept = handlers.pages.get(page)
+    assert [maps.provenance.timestep for maps in kept.passes] == [5]
+    at_timesteps(handlers, image_file, "5, 6, 7")
+    assert [maps.provenance.timestep for maps in handlers.pages.get(page).passes] == [5, 6, 7]
+
+
+def test_a_strip_does_not_replace_a_pass_made_meanwhile(handlers: Handlers, page: str, image_file: Path):
+    run = handlers.backend.run
+
+    def interrupted(image, prompt, timestep, noise, told):  # type: ignore[no-untyped-def]
+        object.__setattr__(handlers.backend, "run", run)
+        handlers.run(page, str(image_file), "newer", 1, "none")
+        return run(image, prompt, timestep, noise, told)
+
+    object.__setattr__(handlers.backend, "run", interrupted)
+    with pytest.raises(Stopped, match="another pass"):
+        at_timesteps(handlers, image_file, "5")
+    assert handlers.pages.get(page).wanted.prompt == "newer"
+
+
+def test_more_timesteps_than_the_server_keeps_are_refused(handlers: Handlers, page: str, image_file: Path):
+    handlers.pages.most_bytes = 3 * maps_bytes(handlers.pages.get(page).maps)
+    at_timesteps(handlers, image_file, "1, 2, 3")
+    with pytest.raises(SettingError, match=r"maps of 4 timesteps take .* give fewer"):
+        at_timesteps(handlers, image_file, "1, 2, 3, 4")
+    with pytest.raises(SettingError, match="'x'"):
+        at_timesteps(handlers, image_file, "1, x")
+
+
+def test_a_strip_is_taken_away_whole(handlers: Handlers, page: str, image_file: Path, monkeypatch: Any):
+    at_timesteps(handlers, image_file, "1, 300")
+    asked = Asked("3", mode="timesteps", normalize="absolute", resample="nearest")
+    command, python = handlers.command(page, asked)
+    assert shlex.split(command)[4:] == [
+        "--model", "replayed", "--timesteps", "1, 300", "--mode", "timesteps", "--tokens", "3",
+        "--normalize", "absolute", "--resample", "nearest", "-o", "my-cat-timesteps.png",
+    ]  # fmt: skip
+    monkeypatch.chdir(image_file.parent)
+    monkeypatch.setattr("vxa.load", lambda name: name)
+    monkeypatch.setattr("vxa.visualize", lambda model, image, prompt, timestep: saved_maps(prompt, timestep))
+    exec(python, {})
+    assert same(Image.open("my-cat-timesteps.png"), handlers.picture(page, asked))
+    names = [Path(path).name for path in handlers.files(page, asked)]
+    assert names == [
+        "my-cat-timesteps.png", "my-cat-mask.png", "my-cat-t1.npz", "my-cat-t1.json", "my-cat-t300.npz",
+        "my-cat-t300.json",
+    ]  # fmt: skip
 
 
 def test_a_defect_is_one_sentence_on_the_page_and_a_traceback_in_the_log(caplog: pytest.LogCaptureFixture):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from conftest import SIZE, saved_maps  # type: ignore[import-not-found]
 from PIL import Image
@@ -23,6 +25,9 @@ def test_bytes_are_those_of_the_image_the_records_and_their_means():
     queries, keys = 4 * 6 * (12 * 8 + 6 * 4), 2 * 4 * 6 * 77
     means = 4 * 77 * (12 * 8 + 6 * 4)
     assert kept().nbytes == image + queries + keys + means
+    once = kept()
+    twice = replace(once, passes=(once.maps, saved_maps("hat", 300)))
+    assert twice.nbytes == image + 2 * (queries + keys + means)
 
 
 def test_a_page_gets_back_its_own_and_nobody_elses():

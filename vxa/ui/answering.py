@@ -28,6 +28,7 @@ def controls(left: Given, right: Shown) -> list[Any]:
     """The components of Asked, in its order."""
     return [
         left.indices, right.sites, right.heads, right.mode, right.opacity, right.threshold, right.colormap,
+        right.normalize, right.resample, right.against,
     ]  # fmt: skip
 
 
@@ -46,11 +47,10 @@ def told(progress: Any) -> Progress:
     return lambda fraction, what: progress(fraction, desc=what)
 
 
-def tried(work: Callable[[], list[Any]], count: int, notice: Callable[[], str] = lambda: "") -> list[Any]:
-    """What the work gives and what is to be said; after an error nothing changes but what is said."""
+def tried(work: Callable[[], list[Any]], count: int) -> list[Any]:
+    """What the work gives, and nothing to be said; after an error nothing changes but what is said."""
     try:
-        done, said = work(), notice()
+        done = work()
     except Exception as error:
-        done, said = [gr.update()] * count, sentence(error)
-        return [*done, f'<p role="alert">{escape(said)}</p>']
-    return [*done, f'<p role="status">{escape(said)}</p>' if said else ""]
+        return [*[gr.update()] * count, f'<p role="alert">{escape(sentence(error))}</p>']
+    return [*done, ""]

@@ -81,15 +81,21 @@ def indices_text(indices: Sequence[int]) -> str:
     return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
 
 
-def chips_html(listed: Sequence[Chip], selection: str = "") -> str:
-    """The chips as buttons, a row for each chunk, those of the selection pressed."""
+def chips_html(
+    listed: Sequence[Chip], selection: str = "", box: str = "vxa_indices", label: str = texts.CHIPS
+) -> str:
+    """The chips as buttons, a row for each chunk, those of the selection pressed.
+
+    `box` is the id of the box that they fill, `label` what they are called by those who hear it.
+    """
     count = 1 + max((chip.indices[-1] for chip in listed), default=-1)
     chosen = chosen_indices(selection, count)
     chunks = [list(group) for _, group in groupby(listed, key=lambda chip: chip.chunk)]
     rows = (
         _row(chunk, number if len(chunks) > 1 else None, chosen) for number, chunk in enumerate(chunks, 1)
     )
-    return f'<div class="vxa-chips" role="group" aria-label="{escape(texts.CHIPS)}">{"".join(rows)}</div>'
+    group = f'class="vxa-chips" role="group" aria-label="{escape(label)}" data-box="{escape(box)}"'
+    return f"<div {group}>{''.join(rows)}</div>"
 
 
 def _row(chunk: Sequence[Chip], number: int | None, chosen: frozenset[int]) -> str:

@@ -31,15 +31,18 @@ class Downloads:
     def write(
         self, kept: Kept, mode: str, picture: Image.Image, heat: HeatMap, threshold: float
     ) -> list[Path]:
-        """The picture and the mask as PNG, and the maps as npz with its JSON."""
+        """The picture and the mask as PNG, and the maps as npz with its JSON; in mode timesteps of each."""
         folder, stem = self._new_folder(), file_stem(kept.name)
-        maps = write_maps(kept.maps, folder / f"{stem}.npz")
-        return [
+        written = [
             save_image(picture, folder / f"{stem}-{mode}.png"),
             save_image(Image.fromarray(heat.mask(threshold=threshold)), folder / f"{stem}-mask.png"),
-            maps,
-            sidecar_path(maps),
         ]
+        passes = kept.passes if mode == "timesteps" else ()
+        named = {f"{stem}-t{maps.provenance.timestep}": maps for maps in passes} or {stem: kept.maps}
+        for name, maps in named.items():
+            path = write_maps(maps, folder / f"{name}.npz")
+            written += [path, sidecar_path(path)]
+        return written
 
     def _new_folder(self) -> Path:
         folder = new_folder(self.folder)

@@ -36,6 +36,9 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
         asked = Asked(*given)
         return tried(lambda: words_at(page, asked, *handlers.spot_in_picture(page, asked, *event.index)), 1)
 
+    def groups(mode: str) -> list[Any]:
+        return [gr.update(visible=mode == "difference"), gr.update(visible=mode == "timesteps")]
+
     def save(page: str, *given: Any) -> list[Any]:
         return tried(lambda: [handlers.files(page, Asked(*given))], 1)
 
@@ -43,6 +46,10 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
     drawn = [right.picture, right.command, right.python, right.message]
     for control in asking:
         listen(control.change, redraw, [state, *asking], drawn, **LIVE)
+    listen(
+        right.mode.change, groups, [right.mode], [right.compared, right.strip],
+        queue=False, show_progress="hidden",
+    )  # fmt: skip
     spot = [right.spot, right.message]
     listen(left.image.select, in_image, [state, *asking], spot, **LIVE)
     listen(right.picture.select, in_picture, [state, *asking], spot, **LIVE)

@@ -5,38 +5,31 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from vxa.errors import ImageError, PromptError, SettingError, VxaError
-from vxa.images import read_image
+from vxa.errors import PromptError, SettingError, VxaError
+from vxa.maps import AttentionMaps
 from vxa.render import pixel_at, render
+from vxa.timesteps import parse_timesteps
 from vxa.tokens import Word
 from vxa.ui import texts
 from vxa.ui.asked import Asked, command_line, python_lines
-from vxa.ui.backend import Backend, Progress, site_labels, site_spec
+from vxa.ui.backend import Backend, Progress
 from vxa.ui.chips import chips, chips_html
 from vxa.ui.downloads import Downloads, file_stem
-from vxa.ui.pages import Kept, Pages
+from vxa.ui.pages import Kept, PageGone, Pages
+from vxa.ui.passes import Looked, earlier, looked, one_pass, several_passes, uploaded, whole
 from vxa.ui.pictures import Pictures
-from vxa.ui.stopping import Stoppable
+from vxa.ui.spot import ranked_words
+from vxa.ui.stopping import Stoppable, Stopped
 
-__all__ = ["Handlers", "Looked", "sentence"]
+__all__ = ["Handlers", "sentence"]
 
-_SPOT_SIDE = 512  # pixels on the longer side of the map in which a spot is looked up
 _log = logging.getLogger("vxa.ui")
-
-
-@dataclass(frozen=True)
-class Looked:
-    """What a pass gives the page: what was looked at, and the sites as they are for this image."""
-
-    summary: str
-    sites: tuple[str, ...]
-    site: str
 
 
 def sentence(error: Exception) -> str:
@@ -45,6 +38,10 @@ def sentence(error: Exception) -> str:
         return " ".join(str(error).split())
     _log.error("a handler of the page failed", exc_info=error)
     return texts.DEFECT
+
+
+def _silent(fraction: float, what: str) -> None:
+    """The progress of work that nobody watches."""
 
 
 @dataclass
@@ -59,24 +56,26 @@ class Handlers:
     def __post_init__(self) -> None:
         self.pictures = Pictures(self.downloads.folder, pages=self.pages.most)
 
-    def chips(self, prompt: str, selection: str = "") -> str:
-        """The HTML of the prompt's chips."""
-        if not (prompt or "").strip():
-            return chips_html(())
-        return chips_html(chips(self.backend.tokenize(prompt)), selection or "")
-
     def check_image(self, image: str | None) -> None:
         """Raise ImageError where a file was given that holds no image that can be read whole."""
         if image:
-            _read(image)
+            uploaded(image)
 
-    def stale(self, page: str | None, prompt: str) -> str:
-        """What to say when the page's picture is of another prompt; blank when it is not."""
+    def chips(self, prompt: str, selection: str = "", against: bool = False) -> str:
+        """The HTML of the prompt's chips, those of the second selection where it is `against`."""
+        blank = not (prompt or "").strip()
+        listed = () if blank else chips(self.backend.tokenize(prompt))
+        if against:
+            return chips_html(listed, selection or "", "vxa_against", texts.AGAINST_CHIPS)
+        return chips_html(listed, selection or "")
+
+    def earlier(self, page: str | None, image: str | None, prompt: str, timestep: Any, noise: str) -> str:
+        """What to say when the page's picture is no longer of what is set; blank when it is."""
         try:
-            shown = self.pages.get(page).maps.provenance.prompt
-        except VxaError:
+            of = earlier(self.pages.get(page), image, prompt, timestep, noise)
+        except PageGone:
             return ""
-        return "" if shown == (prompt or "") else texts.other_prompt(shown)
+        return texts.earlier(of) if of else ""
 
     def run(
         self,
@@ -86,41 +85,67 @@ class Handlers:
         timestep: Any,
         noise: str,
         site: str | None = None,
-        progress: Progress = lambda fraction, what: None,
+        progress: Progress = _silent,
     ) -> Looked:
         """One pass over the image file, kept for the page."""
-        if not image:
-            raise ImageError(texts.NO_IMAGE)
-        picture = _read(image)
         started = time.perf_counter()
         with Stoppable(self._stops, page, progress) as told:
-            maps = self.backend.run(picture, prompt or "", _whole("timestep", timestep), noise, told)
-        self.pages.put(page, Kept(picture, Path(image).name, maps))
-        labels = site_labels(maps.sites, maps.default_sites, maps.latent_size)
-        made = maps.provenance
-        said = texts.summary(
-            made.prompt, made.model, made.timestep, made.noise, len(maps.sites), time.perf_counter() - started
-        )
-        return Looked(said, labels, _same_site(site, labels))
+            kept = one_pass(self.backend, image, prompt, timestep, noise, told)
+        self.pages.put(page, kept)
+        return looked(kept, site, time.perf_counter() - started)
+
+    def run_timesteps(
+        self,
+        page: str,
+        image: str | None,
+        prompt: str,
+        timestep: Any,
+        noise: str,
+        timesteps: str,
+        site: str | None = None,
+        progress: Progress = _silent,
+    ) -> Looked:
+        """A pass at each of the timesteps that the page does not have yet, kept as soon as it is made.
+
+        Where the page has maps of another image, prompt or noise, or none, it gets those of what is set.
+        """
+        started = time.perf_counter()
+        wanted = parse_timesteps(timesteps or "", self.backend.timesteps)
+        with Stoppable(self._stops, page, progress) as told:
+            kept = self._current(page, image, prompt, noise)
+            if kept is None:
+                kept = one_pass(self.backend, image, prompt, timestep, noise, told)
+                self.pages.put(page, kept)
+            for more in several_passes(self.backend, kept, wanted, self.pages.most_bytes, told):
+                if not self.pages.exchange(page, kept, more):
+                    raise Stopped(texts.REPLACED)
+                kept = more
+        return looked(kept, site, time.perf_counter() - started)
+
+    def _current(self, page: str, image: str | None, prompt: str, noise: str) -> Kept | None:
+        """What the page keeps, where that is of the same image, prompt and noise."""
+        try:
+            kept = self.pages.get(page)
+        except PageGone:
+            return None
+        return None if earlier(kept, image, prompt, kept.wanted.timestep, noise) else kept
 
     def stop(self, page: str | None) -> None:
         """Stop what the page has asked for, where it can be stopped."""
         if stopping := self._stops.get(page or ""):
             stopping.set()
 
-    def generate(
-        self, page: str, prompt: str, seed: Any, progress: Progress = lambda fraction, what: None
-    ) -> Image.Image:
+    def generate(self, page: str, prompt: str, seed: Any, progress: Progress = _silent) -> Image.Image:
         """A picture of the prompt, made by the model."""
         if self.backend.generate is None:
             raise PromptError(texts.NO_GENERATE)
         with Stoppable(self._stops, page, progress) as told:
-            return self.backend.generate(prompt or "", _whole("seed", seed), told)
+            return self.backend.generate(prompt or "", whole("seed", seed), told)
 
     def picture(self, page: str | None, asked: Asked) -> Image.Image:
         """The picture that is asked for, without the model."""
         kept = self.pages.get(page)
-        return render(kept.maps, kept.image, **asked.settings())
+        return render(_shown(kept, asked), kept.image, **asked.settings())
 
     def picture_file(self, page: str, asked: Asked) -> str:
         """The path of that picture as a PNG, for the page to show."""
@@ -138,25 +163,14 @@ class Handlers:
 
     def words_at(self, page: str | None, asked: Asked, x: int, y: int) -> list[tuple[Word, float]]:
         """The words of the prompt at a pixel of the image, with their values, the highest first."""
-        maps = self.pages.get(page).maps
-        height, width = maps.image_size
-        if not (0 <= y < height and 0 <= x < width):
-            raise SettingError(texts.NO_SPOT)
-        scale = min(1.0, _SPOT_SIDE / max(height, width))
-        size = (max(1, round(height * scale)), max(1, round(width * scale)))
-        row, column = y * size[0] // height, x * size[1] // width
-        spoken = [word for word in maps.words if any(map(str.isalnum, word.text))] or list(maps.words)
-        place = asked.place()
-        values = [
-            float(maps.heat_map(tokens=word.tokens, **place).upsampled(*size)[row, column]) for word in spoken
-        ]
-        return sorted(zip(spoken, values, strict=True), key=lambda pair: -pair[1])
+        return ranked_words(self.pages.get(page).maps, x, y, **asked.place())
 
     def command(self, page: str | None, asked: Asked) -> tuple[str, str]:
         """The `vxa show` line, and the Python lines, that make the page's picture."""
         kept = self.pages.get(page)
+        made = [maps.provenance for maps in _shown(kept, asked)]
         output = f"{file_stem(kept.name)}-{asked.mode}.png"
-        given = (self.backend.source, kept.name, kept.maps.provenance, asked, output)
+        given = (self.backend.source, kept.name, made, asked, output)
         return command_line(*given), python_lines(*given)
 
     def files(self, page: str | None, asked: Asked) -> list[str]:
@@ -167,26 +181,6 @@ class Handlers:
         return [str(path) for path in written]
 
 
-def _read(path: str) -> Image.Image:
-    """The image in an uploaded file, of which nobody but us knows the folder."""
-    try:
-        return read_image(path)
-    except ImageError as error:
-        raise ImageError(str(error).replace(repr(path), repr(Path(path).name))) from error
-
-
-def _same_site(label: str | None, labels: tuple[str, ...]) -> str:
-    """The label among these that means what `label` means: a grid's numbers differ with the image's size."""
-    wanted = site_spec(label)
-    return next((known for known in labels if site_spec(known) == wanted), label or labels[0])
-
-
-def _whole(name: str, value: Any) -> int:
-    """A number box's value, which may be a float, as a whole number."""
-    try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError):
-        number = None
-    if number is None or number != value:
-        raise SettingError(texts.strange_number(name, value))
-    return number
+def _shown(kept: Kept, asked: Asked) -> Sequence[AttentionMaps]:
+    """The maps that the picture is made of."""
+    return kept.passes if asked.mode == "timesteps" and kept.passes else (kept.maps,)

@@ -1,7 +1,8 @@
-"""The left side of the page at work: the prompt's chips, an image that is made, and the pass of the model."""
+"""The left side of the page at work: the prompt's chips, making an image, and the passes of the model."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -12,16 +13,17 @@ from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
 from vxa.ui.given import Given
 from vxa.ui.handlers import Handlers
+from vxa.ui.passes import Looked
 from vxa.ui.shown import Shown
 
-__all__ = ["wire_given", "wire_pass"]
+__all__ = ["wire_given", "wire_passes"]
 
 
 def wire_given(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:
     """The image that is given, the prompt's chips, and making an image."""
 
-    def typed(page: str, prompt: str, selection: str) -> list[Any]:
-        return tried(lambda: [handlers.chips(prompt, selection)], 1, lambda: handlers.stale(page, prompt))
+    def typed(prompt: str, selection: str, against: str) -> list[Any]:
+        return tried(lambda: [handlers.chips(prompt, selection), handlers.chips(prompt, against, True)], 2)
 
     def make(page: str, prompt: str, seed: float, progress: Any = gr.Progress()) -> list[Any]:  # noqa: B008
         return tried(lambda: [handlers.generate(page, prompt, seed, told(progress))], 1)
@@ -31,42 +33,59 @@ def wire_given(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
 
     for done in (left.image.upload, left.image.clear):
         listen(done, put, [left.image], [right.message], queue=False, show_progress="hidden")
-    listen(left.prompt.change, typed, [state, left.prompt, left.indices], [left.chips, right.message], **LIVE)
+    listen(
+        left.prompt.change, typed, [left.prompt, left.indices, right.against],
+        [left.chips, right.against_chips, right.message], **LIVE,
+    )  # fmt: skip
     begun = listen(left.make.click, opened, [state], [state], queue=False, show_progress="hidden")
     listen(begun.then, make, [state, left.prompt, left.seed], [left.image, right.message])
 
 
-def wire_pass(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:
-    """The pass, by the button, by Shift+Enter in the prompt, and by choosing an example; and stopping it."""
+def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:
+    """One pass, or one at each of several timesteps; stopping; and what is said when the picture is earlier.
 
-    def press(
-        page: str, image: str, prompt: str, timestep: float, noise: str,
-        selection: str, sites: str, heads: str, mode: str, opacity: float, threshold: float, colormap: str,
-        progress: Any = gr.Progress(),  # noqa: B008
-    ) -> list[Any]:  # fmt: skip
-        def work() -> list[Any]:
-            looked = handlers.run(page, image, prompt, timestep, noise, sites, told(progress))
-            asked = Asked(selection, looked.site, heads, mode, opacity, threshold, colormap)
+    A pass is begun by the button, by Shift+Enter in the prompt, and by choosing an example.
+    """
+
+    def work(run: Callable[..., Looked], progress: Any, wanted: Any, given: Any) -> list[Any]:
+        def done() -> list[Any]:
+            looked = run(*wanted, site=given[1], progress=told(progress))
+            asked = Asked(given[0], looked.site, *given[2:])
             summary = f'<p class="vxa-hint">{escape(looked.summary)}</p>'
             offered = gr.update(choices=list(looked.sites), value=looked.site)
-            return [summary, offered, *answer(handlers, page, asked)]
+            return [summary, offered, *answer(handlers, wanted[0], asked)]
 
-        return tried(work, 5)
+        return tried(done, 5)
+
+    # The progress comes first, so that gradio puts it before whatever number of controls there are.
+    def press(progress: Any = gr.Progress(), *values: Any) -> list[Any]:  # noqa: B008
+        return work(handlers.run, progress, values[:5], values[6:])
+
+    def press_timesteps(progress: Any = gr.Progress(), *values: Any) -> list[Any]:  # noqa: B008
+        return work(handlers.run_timesteps, progress, values[:6], values[6:])
 
     def example(event: gr.SelectData) -> list[Any]:
         chosen = handlers.backend.examples[event.index]
         return [str(chosen.path), chosen.prompt, "", handlers.chips(chosen.prompt)]
 
-    asking = [left.image, left.prompt, left.timestep, left.noise, *controls(left, right)]
+    def flag(*values: Any) -> str:
+        said = handlers.earlier(*values)
+        return f'<p role="status">{escape(said)}</p>' if said else ""
+
+    wanted = [left.image, left.prompt, left.timestep, left.noise]
+    asking = [state, *wanted, right.timesteps, *controls(left, right)]
     outputs = [right.summary, right.sites, right.picture, right.command, right.python, right.message]
     picked = listen(
         left.examples.select, example, None, [left.image, left.prompt, left.indices, left.chips],
         show_progress="hidden",
     )  # fmt: skip
-    for begun in (left.press.click, left.prompt.submit, picked.then):
+    begins = [(event, press) for event in (left.press.click, left.prompt.submit, picked.then)]
+    for begun, run in (*begins, (right.look_at_timesteps.click, press_timesteps)):
         ready = listen(begun, opened, [state], [state], queue=False, show_progress="hidden")
-        listen(
-            ready.then, press, [state, *asking], outputs, concurrency_limit=None,
-            show_progress_on=[right.picture],
-        )  # fmt: skip
+        done = listen(
+            ready.then, run, asking, outputs, concurrency_limit=None, show_progress_on=[right.picture]
+        )
+        listen(done.then, flag, [state, *wanted], [right.earlier], queue=False, show_progress="hidden")
+    for control in wanted:
+        listen(control.change, flag, [state, *wanted], [right.earlier], **LIVE)
     listen(left.stop.click, handlers.stop, [state], None, queue=False, show_progress="hidden")

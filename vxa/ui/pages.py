@@ -20,26 +20,56 @@ from vxa.errors import VxaError
 from vxa.maps import AttentionMaps
 from vxa.ui import texts
 
-__all__ = ["Kept", "PageGone", "Pages", "new_page_id"]
+__all__ = ["Kept", "PageGone", "Pages", "Wanted", "maps_bytes", "new_page_id"]
 
 
 class PageGone(VxaError):
     """The page has no maps on the server, not yet or no longer."""
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a pass was asked to look at, and how.
+
+    Attributes:
+        digest: tells the image's file from others.
+        prompt, timestep, noise: as they were set.
+    """
+
+    digest: str = ""
+    prompt: str = ""
+    timestep: int = 1
+    noise: str = "none"
+
+
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """What one page explores: an image, the name it came with, and its maps."""
+    """What one page explores.
+
+    Attributes:
+        image: what was looked at.
+        name: the name of the file it came in.
+        maps: those of the pass.
+        wanted: what the pass was asked for.
+        passes: the maps at several timesteps, where they were asked for; `maps` may be among them.
+    """
 
     image: Image.Image
     name: str
     maps: AttentionMaps
+    wanted: Wanted = Wanted()
+    passes: tuple[AttentionMaps, ...] = ()
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory, with the mean maps that the records compute once and keep."""
+        """Bytes of memory, each of the maps counted once."""
         pixels = self.image.width * self.image.height * len(self.image.getbands())
-        return pixels + sum(map(_record_bytes, self.maps.records.values()))
+        return pixels + sum(map(maps_bytes, {id(maps): maps for maps in (self.maps, *self.passes)}.values()))
+
+
+def maps_bytes(maps: AttentionMaps) -> int:
+    """Bytes of memory, with the mean maps that the records compute once and keep."""
+    return sum(map(_record_bytes, maps.records.values()))
 
 
 def _record_bytes(record: object) -> int:
@@ -81,6 +111,14 @@ class Pages:
             self._pages.pop(page, None)
             self._pages[page] = (self.clock(), kept)
             self._drop()
+
+    def exchange(self, page: str, old: Kept, new: Kept) -> bool:
+        """Keep the new in place of the old; False where the page has another by now, or none."""
+        with self._lock:
+            if self._pages.get(page, (0.0, None))[1] is not old:
+                return False
+        self.put(page, new)
+        return True
 
     def get(self, page: str | None) -> Kept:
         """What the page has. Raises PageGone where that is nothing."""

@@ -15,7 +15,7 @@ from vxa.ui.downloads import Downloads
 from vxa.ui.exploring import wire_shown
 from vxa.ui.given import given
 from vxa.ui.handlers import Handlers
-from vxa.ui.looking import wire_given, wire_pass
+from vxa.ui.looking import wire_given, wire_passes
 from vxa.ui.piece import html
 from vxa.ui.shown import shown
 
@@ -37,8 +37,8 @@ def panel(backend: Backend, folder: Path, **page: Any) -> gr.Blocks:
             with component(gr.Column, scale=2, min_width=340, elem_classes=["vxa-given"]):
                 left = given(backend, handlers.chips(first))
             with component(gr.Column, scale=3, min_width=340, elem_classes=["vxa-shown"]):
-                right = shown(backend)
+                right = shown(backend, handlers.chips(first, against=True))
         wire_given(handlers, state, left, right)
-        wire_pass(handlers, state, left, right)
+        wire_passes(handlers, state, left, right)
         wire_shown(handlers, state, left, right)
     return blocks

@@ -10,11 +10,13 @@ import gradio as gr
 
 from vxa.colormaps import COLORMAPS
 from vxa.render import MODES
+from vxa.timesteps import DEFAULT_TIMESTEPS
 from vxa.ui import texts
 from vxa.ui.asked import Asked
 from vxa.ui.backend import Backend
 from vxa.ui.compat import component
 from vxa.ui.piece import html
+from vxa.view import RESAMPLES, VIEW_NORMALIZATIONS
 
 __all__ = ["Shown", "shown"]
 
@@ -24,6 +26,7 @@ class Shown:
     """The components that show what was found, and ask for more of it without the model."""
 
     message: Any
+    earlier: Any
     picture: Any
     summary: Any
     mode: Any
@@ -32,6 +35,14 @@ class Shown:
     opacity: Any
     threshold: Any
     colormap: Any
+    normalize: Any
+    resample: Any
+    compared: Any
+    against_chips: Any
+    against: Any
+    strip: Any
+    timesteps: Any
+    look_at_timesteps: Any
     spot: Any
     command: Any
     python: Any
@@ -39,14 +50,17 @@ class Shown:
     files: Any
 
 
-def shown(backend: Backend) -> Shown:
-    """What shows the answers, and asks for others."""
+def shown(backend: Backend, chips: str) -> Shown:
+    """What shows the answers, and asks for others; `chips` are the first prompt's, to compare with."""
     asked = Asked()
     return Shown(
         message=html("", "message"),
         mode=component(
             gr.Radio, label=texts.MODE, choices=list(MODES), value=asked.mode, elem_id="vxa_mode"
         ),
+        **_comparing(chips),
+        **_several(backend),
+        earlier=html("", "earlier"),
         picture=component(
             gr.Image, label=texts.PICTURE, show_label=False, type="pil", format="png", interactive=False,
             alt_text=texts.PICTURE_ALT, show_share_button=False, buttons=["download", "fullscreen"],
@@ -58,6 +72,38 @@ def shown(backend: Backend) -> Shown:
         spot=html(f'<p class="vxa-hint">{escape(texts.SPOT_HINT)}</p>', "spot"),
         **_taking(),
     )  # fmt: skip
+
+
+def _comparing(chips: str) -> dict[str, Any]:
+    """The second selection, which mode "difference" shows."""
+    group = component(gr.Column, visible=False, elem_id="vxa_compared", elem_classes=["vxa-group"])
+    with group:
+        html(f'<p class="vxa-hint">{escape(texts.AGAINST_LEAD)}</p>', "lead")
+        return {
+            "compared": group,
+            "against_chips": html(chips, "tokens_against"),
+            "against": component(
+                gr.Textbox, label=texts.AGAINST, placeholder=texts.INDICES_HINT, max_lines=1,
+                elem_id="vxa_against",
+            ),
+        }  # fmt: skip
+
+
+def _several(backend: Backend) -> dict[str, Any]:
+    """The passes at several timesteps, which mode "timesteps" shows."""
+    group = component(gr.Column, visible=False, elem_id="vxa_strip", elem_classes=["vxa-group"])
+    first = ", ".join(str(timestep) for timestep in DEFAULT_TIMESTEPS if timestep < backend.timesteps)
+    with group:
+        return {
+            "strip": group,
+            "timesteps": component(
+                gr.Textbox, label=texts.TIMESTEPS, info=texts.TIMESTEPS_INFO, value=first, max_lines=1,
+                elem_id="vxa_timesteps",
+            ),
+            "look_at_timesteps": component(
+                gr.Button, value=texts.LOOK_AT_TIMESTEPS, elem_id="vxa_look_at_timesteps"
+            ),
+        }  # fmt: skip
 
 
 def _places(backend: Backend, asked: Asked) -> dict[str, Any]:
@@ -95,7 +141,21 @@ def _look(asked: Asked) -> dict[str, Any]:
                 gr.Dropdown, label=texts.COLORMAP, choices=list(COLORMAPS), value=asked.colormap,
                 min_width=140, elem_id="vxa_colormap",
             ),
+            **_drawing(asked),
         }  # fmt: skip
+
+
+def _drawing(asked: Asked) -> dict[str, Any]:
+    return {
+        "normalize": component(
+            gr.Dropdown, label=texts.NORMALIZE, info=texts.NORMALIZE_INFO, choices=list(VIEW_NORMALIZATIONS),
+            value=asked.normalize, min_width=140, elem_id="vxa_normalize",
+        ),
+        "resample": component(
+            gr.Dropdown, label=texts.RESAMPLE, info=texts.RESAMPLE_INFO, choices=list(RESAMPLES),
+            value=asked.resample, min_width=140, elem_id="vxa_resample",
+        ),
+    }  # fmt: skip
 
 
 def _taking() -> dict[str, Any]:

@@ -1,16 +1,39 @@
-"""The words at a spot of the image, as HTML: a name, a bar, a number, and a button that chooses the word."""
+"""The words at a spot of the image: ranked, and as HTML: a button that chooses the word, a bar, a number."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
+from vxa.errors import SettingError
+from vxa.maps import AttentionMaps
 from vxa.tokens import Word
 from vxa.ui import texts
 from vxa.ui.chips import chosen_indices, indices_text
 from vxa.view import number
 
-__all__ = ["spot_html"]
+__all__ = ["ranked_words", "spot_html"]
+
+_SIDE = 512  # pixels on the longer side of the map in which a spot is looked up
+
+
+def ranked_words(maps: AttentionMaps, x: int, y: int, **place: Any) -> list[tuple[Word, float]]:
+    """The prompt's words and the value of each one's map at the image's pixel, the highest first.
+
+    `place` is the sites and heads, as `heat_map` takes them. Raises SettingError beside the image.
+    """
+    height, width = maps.image_size
+    if not (0 <= y < height and 0 <= x < width):
+        raise SettingError(texts.NO_SPOT)
+    scale = min(1.0, _SIDE / max(height, width))
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    row, column = y * size[0] // height, x * size[1] // width
+    spoken = [word for word in maps.words if any(map(str.isalnum, word.text))] or list(maps.words)
+    values = [
+        float(maps.heat_map(tokens=word.tokens, **place).upsampled(*size)[row, column]) for word in spoken
+    ]
+    return sorted(zip(spoken, values, strict=True), key=lambda pair: -pair[1])
 
 
 def spot_html(ranked: Sequence[tuple[Word, float]], x: int, y: int, selection: str = "") -> str:
@@ -19,7 +42,8 @@ def spot_html(ranked: Sequence[tuple[Word, float]], x: int, y: int, selection: s
     last = max((index for word, _ in ranked for index in word.tokens), default=0)
     chosen = chosen_indices(selection, last + 1)
     rows = "".join(_row(word, value, value / highest, chosen) for word, value in ranked)
-    return f'<p class="vxa-hint">{escape(texts.spot(y, x))}</p><ol class="vxa-ranking">{rows}</ol>'
+    ranking = f'<ol class="vxa-ranking" data-box="vxa_indices">{rows}</ol>'
+    return f'<p class="vxa-hint">{escape(texts.spot(y, x))}</p>{ranking}'
 
 
 def _row(word: Word, value: float, share: float, chosen: frozenset[int]) -> str:

@@ -16,6 +16,9 @@ PROMPT_HINT = "What the image shows, in words: a boy wearing a red hat"
 CHIPS = "Tokens of the prompt: choose some to look at"
 INDICES = "Token indices"
 INDICES_HINT = "every word; or indices such as 1, 3-5"
+AGAINST = "Compared with, as token indices"
+AGAINST_CHIPS = "Tokens to compare with"
+AGAINST_LEAD = "The words chosen at the prompt, minus these:"
 NO_PROMPT = "The words of the prompt appear here as you type."
 SETTINGS = "How the model looks"
 TIMESTEP = "Timestep"
@@ -40,6 +43,13 @@ MODE = "Picture"
 OPACITY = "Opacity"
 THRESHOLD = "Threshold"
 COLORMAP = "Colour map"
+NORMALIZE = "Scale"
+NORMALIZE_INFO = "What the brightest colour stands for."
+RESAMPLE = "Drawn"
+RESAMPLE_INFO = "bicubic is smooth; nearest shows the grid."
+TIMESTEPS = "Timesteps"
+TIMESTEPS_INFO = "Each is a pass of the model; afterwards words, sites and heads need none."
+LOOK_AT_TIMESTEPS = "Look at these timesteps"
 SPOT = "Words at a spot"
 SPOT_HINT = "Click on the image, or on the picture, to rank the words at that spot."
 NO_SPOT = "That is beside the image: click inside it, or on the image you gave."
@@ -59,7 +69,8 @@ NO_ADDRESS = "an image by its address is not fetched; drop the file itself"
 NO_IMAGE = "no image was given; drop one, or choose an example"
 PAGE_GONE = "the server has no maps for this page (never made, or dropped to make room); press Visualize"
 DEFECT = "Something went wrong that should not have; the server's log has the details."
-STOPPED = "stopped; press Visualize to start again"
+STOPPED = "stopped; press again to start anew"
+REPLACED = "another pass of this page came first; press again"
 LOOKING = "one denoising pass"
 DONE = "done"
 NO_GENERATE = "this model cannot make images; drop one, or choose an example"
@@ -88,16 +99,42 @@ def denoising(step: int, steps: int) -> str:
     return f"step {step} of {steps}"
 
 
-def summary(prompt: str, model: str, timestep: int, noise: str, sites: int, seconds: float) -> str:
+def summary(prompt: str, model: str, timesteps: str, noise: str, sites: int, seconds: float) -> str:
     """What the picture is of."""
     return (
-        f"“{prompt}” · {model} · timestep {timestep} · noise {noise} · {sites} sites · {seconds:.1f}\u00a0s"
+        f"“{prompt}” · {model} · timestep {timesteps} · noise {noise} · {sites} sites · {seconds:.1f}\u00a0s"
     )
 
 
-def other_prompt(prompt: str) -> str:
-    """What is said when the prompt is no longer that of the picture."""
-    return f"The picture is of “{prompt}”; press Visualize to look for these words."
+def earlier(of: Sequence[str]) -> str:
+    """What is said when the picture is no longer of what is set."""
+    return f"The picture is still of {' and '.join(of)}; press Visualize to look again."
+
+
+EARLIER_IMAGE = "the image before"
+
+
+def earlier_prompt(prompt: str) -> str:
+    """What the picture's prompt is called."""
+    return f"“{prompt}”"
+
+
+def earlier_setting(name: str, value: object) -> str:
+    """What the setting of the picture's pass is called."""
+    return f"{name} {value}"
+
+
+def one_of(what: str, number: int, count: int) -> str:
+    """How far several passes are."""
+    return f"{what}, {number} of {count}"
+
+
+def too_much(count: int, needed: int, kept: int) -> str:
+    """Why so many passes are not made."""
+    return (
+        f"the maps of {count} timesteps take {needed / 2**20:.0f} MB, and this server keeps "
+        f"{kept / 2**20:.0f} MB; give fewer"
+    )
 
 
 def spot(row: int, column: int) -> str:

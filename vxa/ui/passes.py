@@ -1,0 +1,124 @@
+"""The passes that a page asks for: one over what is set, or several at other timesteps of the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from vxa.errors import ImageError, SettingError
+from vxa.images import read_image
+from vxa.ui import texts
+from vxa.ui.backend import Backend, Progress, site_labels, site_spec
+from vxa.ui.pages import Kept, Wanted, maps_bytes
+
+__all__ = ["Looked", "earlier", "looked", "one_pass", "several_passes", "uploaded", "whole"]
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a pass gives the page: what was looked at, and the sites as they are for this image."""
+
+    summary: str
+    sites: tuple[str, ...]
+    site: str
+
+
+def one_pass(
+    backend: Backend, image: str | None, prompt: str | None, timestep: Any, noise: str, told: Progress
+) -> Kept:
+    """What a page keeps of one pass over the image file."""
+    if not image:
+        raise ImageError(texts.NO_IMAGE)
+    picture = uploaded(image)
+    wanted = Wanted(_digest(image), prompt or "", whole("timestep", timestep), noise)
+    maps = backend.run(picture, wanted.prompt, wanted.timestep, wanted.noise, told)
+    return Kept(picture, Path(image).name, maps, wanted)
+
+
+def uploaded(path: str) -> Image.Image:
+    """The image in an uploaded file. Raises ImageError, which says its name and not our folder's."""
+    try:
+        return read_image(path)
+    except ImageError as error:
+        raise ImageError(str(error).replace(repr(path), repr(Path(path).name))) from error
+
+
+def several_passes(
+    backend: Backend, kept: Kept, timesteps: Sequence[int], room: int, told: Progress
+) -> Iterator[Kept]:
+    """What the page keeps after each further pass; those that it has already are not made again.
+
+    Raises SettingError where the maps of all would take more than `room` bytes.
+    """
+    needed = len(timesteps) * maps_bytes(kept.maps)
+    if needed > room:
+        raise SettingError(texts.too_much(len(timesteps), needed, room))
+    known = {maps.provenance.timestep: maps for maps in (kept.maps, *kept.passes)}
+    missing = [timestep for timestep in timesteps if timestep not in known]
+    yield _with_passes(kept, known, timesteps)
+    for done, timestep in enumerate(missing):
+        part = _part(told, done, len(missing))
+        known[timestep] = backend.run(kept.image, kept.wanted.prompt, timestep, kept.wanted.noise, part)
+        yield _with_passes(kept, known, timesteps)
+
+
+def _with_passes(kept: Kept, known: dict[int, Any], timesteps: Sequence[int]) -> Kept:
+    return replace(kept, passes=tuple(known[timestep] for timestep in timesteps if timestep in known))
+
+
+def _part(told: Progress, done: int, count: int) -> Progress:
+    """The progress of one pass as that of all."""
+    return lambda fraction, what: told((done + fraction) / count, texts.one_of(what, done + 1, count))
+
+
+def earlier(kept: Kept, image: str | None, prompt: str | None, timestep: Any, noise: str) -> list[str]:
+    """What the page's maps are of that is set otherwise now, in words."""
+    was = kept.wanted
+    changed = {
+        texts.EARLIER_IMAGE: was.digest != _digest(image),
+        texts.earlier_prompt(was.prompt): was.prompt != (prompt or ""),
+        texts.earlier_setting("timestep", was.timestep): was.timestep != timestep,
+        texts.earlier_setting("noise", was.noise): was.noise != noise,
+    }
+    return [what for what, other in changed.items() if other]
+
+
+def looked(kept: Kept, site: str | None, seconds: float) -> Looked:
+    """What the page is told of its maps; `site` is the label it had chosen."""
+    maps, made = kept.maps, kept.maps.provenance
+    labels = site_labels(maps.sites, maps.default_sites, maps.latent_size)
+    timesteps = ", ".join(str(one.provenance.timestep) for one in kept.passes)
+    said = texts.summary(
+        made.prompt, made.model, timesteps or str(made.timestep), made.noise, len(maps.sites), seconds
+    )
+    return Looked(said, labels, _same_site(site, labels))
+
+
+def whole(name: str, value: Any) -> int:
+    """A number box's value, which may be a float, as a whole number."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None or number != value:
+        raise SettingError(texts.strange_number(name, value))
+    return number
+
+
+def _same_site(label: str | None, labels: tuple[str, ...]) -> str:
+    """The label among these that means what `label` means: a grid's numbers differ with the image's size."""
+    wanted = site_spec(label)
+    return next((known for known in labels if site_spec(known) == wanted), label or labels[0])
+
+
+def _digest(image: str | None) -> str:
+    """What tells the image's file from others; blank for none, and for one that is gone by now."""
+    try:
+        return hashlib.sha256(Path(image).read_bytes()).hexdigest() if image else ""
+    except OSError:
+        return ""

@@ -15,9 +15,11 @@ A test module asks for the fixtures `page` and `browser` of conftest.py and give
 from __future__ import annotations
 
 import base64
+import gc
 import io
 import shutil
 import socket
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,8 +119,17 @@ def served(make_backend: Callable[[Path], Backend]) -> Iterator[str]:
     from vxa.ui.app import start
 
     app = start(make_backend, port=free_port())
+    _collected()
     yield app.local_url
     app.close(verbose=False)
+    _collected()
+
+
+def _collected() -> None:
+    """Let go of the event loops that gradio leaves open, lest a later test is blamed for them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def chip(page: Any, text: str) -> Any:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import ldm_code
 import numpy as np
 import pytest
 import torch
@@ -162,6 +163,19 @@ def sdxl_model(sdxl_pipeline: Any) -> Any:
     from vxa.models.diffusers import DiffusersModel
 
     return DiffusersModel(sdxl_pipeline, name="tiny-xl")
+
+
+@pytest.fixture(scope="session")
+def ldm() -> ldm_code.Modules:
+    return ldm_code.load()
+
+
+@pytest.fixture(scope="session")
+def papercut_ldm(ldm: ldm_code.Modules, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Papercut as exported for the webui, in ldm's own networks."""
+    from vxa.export_webui import write_checkpoint
+
+    return ldm_code.load_papercut(ldm, write_checkpoint(tmp_path_factory.mktemp("webui")))
 
 
 @pytest.fixture

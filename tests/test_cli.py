@@ -201,6 +201,12 @@ def test_scene_writes_all_its_parts(folder: Path) -> None:
     assert "not empty" in refused(folder, "scene", "--seed", 7, "-o", written)
 
 
+def test_export_webui_writes_a_checkpoint(folder: Path) -> None:
+    said = succeeded("export-webui", folder / "models")
+    assert str(folder / "models" / "papercut.safetensors") in said
+    assert len(list((folder / "models").iterdir())) == 3
+
+
 SHOW = ("show", "PHOTO", "red hat, neck", "-o", "OUT/out.png", "--model", "MODEL")
 
 
@@ -263,7 +269,10 @@ SHOW = ("show", "PHOTO", "red hat, neck", "-o", "OUT/out.png", "--model", "MODEL
         (("scene", "-o", "OUT/s", "--seed", "x"), "--seed.*'x'"),
         (("scene", "-o", "PHOTO"), "is a file"),
         (("scene", "-o", "OUT/a/s"), "no folder"),
-        (("shwo",), "'shwo'.* commands are app, show, tokens, sites, generate, scene"),
+        (("export-webui", "PHOTO"), "is a file"),
+        (("export-webui", "OUT/a/s"), "no folder"),
+        (("export-webui",), "Missing argument"),
+        (("shwo",), "'shwo'.* commands are app, show, tokens, sites, generate, scene, export-webui"),
         (("--frobnicate",), "--frobnicate"),
     ],
 )

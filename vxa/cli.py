@@ -1,4 +1,4 @@
-"""The command line: `vxa app`, `show`, `tokens`, `sites`, `generate`, `scene`.
+"""The command line: `vxa app`, `show`, `tokens`, `sites`, `generate`, `scene`, `export-webui`.
 
 Nothing heavy is imported before a command needs it. Every user error, usage errors included, ends with exit
 status 2 and one line on stderr, and leaves no file.
@@ -14,7 +14,7 @@ import typer
 from vxa import cli_options as options
 from vxa.cli_model import check_prompt, load_quietly, native_latent, watch_pass
 from vxa.cli_show import check_outputs, saved_maps, summary, write_outputs
-from vxa.console import OneLineErrors, columns, progress, quiet
+from vxa.console import OneLineErrors, columns, progress, quiet, status
 from vxa.errors import SettingError
 from vxa.generate import Generation
 from vxa.generate import generate as make_picture
@@ -201,6 +201,16 @@ def scene(
     made = make(seed, split)
     write_scene(made, output)
     typer.echo(columns(("folder", output), ("caption", made.caption), ("masks", ", ".join(made.masks))))
+
+
+@app.command("export-webui")
+def export_webui(folder: options.WebuiFolder) -> None:
+    """Write papercut as a checkpoint for AUTOMATIC1111's webui, with its YAML and CLIP folder."""
+    with status("writing papercut"), quiet():
+        from vxa.export_webui import write_checkpoint
+
+        checkpoint = write_checkpoint(folder)
+    typer.echo(columns(("checkpoint", checkpoint), ("beside it", "papercut.yaml, papercut-clip")))
 
 
 if __name__ == "__main__":

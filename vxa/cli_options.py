@@ -21,6 +21,9 @@ Prompt = Annotated[str, Argument(help="What the image shows, in words.", show_de
 OptionalPrompt = Annotated[str | None, Argument(help="Its prompt; not with --maps.", show_default=False)]
 Output = Annotated[Path, Option("--output", "-o", help="The picture to write: .png, .jpg, .webp …")]
 OutputFolder = Annotated[Path, Option("--output", "-o", help="The folder to write; new or empty.")]
+WebuiFolder = Annotated[
+    Path, Argument(help="The webui's models/Stable-diffusion, or any folder.", show_default=False)
+]
 ModelName = Annotated[
     str, Option("--model", help="papercut, a diffusers folder, a .safetensors checkpoint, or a hub id.")
 ]

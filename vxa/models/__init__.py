@@ -14,7 +14,7 @@ __all__ = ["Conditioning", "Model", "load"]
 _PICKLES = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
 _ALLOWED = (
     '"papercut", a diffusers folder, a .safetensors checkpoint, a hub id like "owner/name", '
-    "or a diffusers pipeline"
+    "a diffusers pipeline, or a model object of ldm's kind"
 )
 
 
@@ -23,7 +23,8 @@ def load(source: object = "papercut") -> Model:
 
     Args:
         source: "papercut" (the model that ships with the package), the path of a diffusers folder or of a
-            single .safetensors checkpoint, a hub id, a diffusers pipeline, or a Model, returned as it is.
+            single .safetensors checkpoint, a hub id, a diffusers pipeline, a model object of ldm's kind, or
+            a Model, returned as it is.
 
     Raises:
         ModelError: the source is missing, not a model VXA understands, or a pickle checkpoint.
@@ -36,6 +37,10 @@ def load(source: object = "papercut") -> Model:
         from vxa.models.diffusers import DiffusersModel
 
         return DiffusersModel(source)
+    if hasattr(source, "first_stage_model"):
+        from vxa.models.ldm import LdmModel
+
+        return LdmModel(source)
     raise ModelError(f"a {type(source).__name__} is not a model; give {_ALLOWED}")
 
 

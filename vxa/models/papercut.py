@@ -14,13 +14,18 @@ DEFAULT_SITES = "f2,OUT04"
 """Chosen on `dev` by benchmarks/papercut.py, with the threshold in vxa.heat_map."""
 
 
-def load() -> DiffusersModel:
-    """The embedded model in float32 on the CPU.
+def weights_folder() -> Path:
+    """The diffusers folder in the package.
 
     Raises:
         ModelError: the package was installed without its weights.
     """
     if not (FOLDER / "model_index.json").is_file():
         raise ModelError(f"papercut's weights are not at {FOLDER}; install vxa again, from a whole copy")
-    loaded = from_pretrained(str(FOLDER))
+    return FOLDER
+
+
+def load() -> DiffusersModel:
+    """The embedded model in float32 on the CPU. Raises ModelError as `weights_folder` does."""
+    loaded = from_pretrained(str(weights_folder()))
     return DiffusersModel(loaded.pipeline, name="papercut", default_sites=DEFAULT_SITES)

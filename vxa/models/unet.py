@@ -6,7 +6,7 @@ for each downsampling; M00 is the middle; OUT00 … one for each residual layer 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,12 +17,29 @@ _KINDS: tuple[tuple[str, Kind], ...] = (("attn1", "self"), ("attn2", "cross"))
 
 def unet_sites(unet: Any) -> tuple[Site, ...]:
     """Every self- and cross-attention site; `index` counts each kind by itself."""
+    return numbered(_walk(unet))
+
+
+def numbered(walked: Iterable[Site]) -> tuple[Site, ...]:
+    """The sites in run order, each with its place among those of its kind."""
     counts: dict[Kind, int] = {"self": 0, "cross": 0}
     sites = []
-    for site in _walk(unet):
+    for site in walked:
         sites.append(replace(site, index=counts[site.kind]))
         counts[site.kind] += 1
     return tuple(sites)
+
+
+def transformer_sites(attention: Any, name: str, part: Part, factor: int, label: str) -> Iterator[Site]:
+    """The sites of one spatial transformer, whose module is called `name`; not yet numbered."""
+    depth = getattr(attention, "transformer_blocks", ())
+    for place, transformer in enumerate(depth):
+        suffix = f".{place}" if len(depth) > 1 else ""
+        for attribute, kind in _KINDS:
+            module = getattr(transformer, attribute, None)
+            if module is not None:
+                path = f"{name}.transformer_blocks.{place}.{attribute}"
+                yield Site(path, kind, part, 0, module.heads, factor, label + suffix)
 
 
 def _walk(unet: Any) -> Iterator[Site]:
@@ -45,12 +62,5 @@ def _walk(unet: Any) -> Iterator[Site]:
 
 def _block_sites(block: Any, name: str, part: Part, factor: int, prefix: str, number: int) -> Iterator[Site]:
     for layer, attention in enumerate(getattr(block, "attentions", None) or ()):
-        depth = getattr(attention, "transformer_blocks", ())
         label = f"{prefix}{number + layer:02d}"
-        for place, transformer in enumerate(depth):
-            suffix = f".{place}" if len(depth) > 1 else ""
-            for attribute, kind in _KINDS:
-                module = getattr(transformer, attribute, None)
-                if module is not None:
-                    path = f"{name}.attentions.{layer}.transformer_blocks.{place}.{attribute}"
-                    yield Site(path, kind, part, 0, module.heads, factor, label + suffix)
+        yield from transformer_sites(attention, f"{name}.attentions.{layer}", part, factor, label)

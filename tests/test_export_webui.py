@@ -1,0 +1,98 @@
+"""Papercut for the webui, as files; tests/models/test_ldm.py loads them into ldm's own networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vxa.errors import ModelError, SettingError
+from vxa.export_webui import write_checkpoint
+
+PARTS = {"papercut.safetensors", "papercut.yaml", "papercut-clip"}
+
+
+def clip_folder(checkpoint: Path) -> Path:
+    from omegaconf import OmegaConf
+
+    settings: Any = OmegaConf.load(checkpoint.with_suffix(".yaml"))
+    return Path(settings.model.params.cond_stage_config.params.version)
+
+
+def listed(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_one_checkpoint_its_yaml_and_its_clip_folder(tmp_path: Path) -> None:
+    from safetensors import safe_open
+    from transformers import CLIPTokenizer
+
+    checkpoint = write_checkpoint(tmp_path / "models")
+    assert listed(tmp_path / "models") == PARTS
+    assert list(tmp_path.rglob("*.safetensors")) == [checkpoint], "the webui lists each as a model"
+    with safe_open(checkpoint, framework="pt") as file:
+        names = set(file.keys())
+    # By this one name the webui knows that it need not download a text encoder.
+    assert "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight" in names
+    clip = clip_folder(checkpoint)
+    assert clip == tmp_path / "models" / "papercut-clip"
+    assert len(CLIPTokenizer.from_pretrained(clip)("hat, neck")["input_ids"]) == 5
+    assert checkpoint.stat().st_size < 24e6
+
+
+def test_it_is_written_anew_beside_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "v1-5.safetensors").write_bytes(b"another model")
+    (tmp_path / "papercut.yaml").write_text("of an older place")
+    monkeypatch.chdir(tmp_path)
+    checkpoint = write_checkpoint(".")
+    assert listed(tmp_path) == {"v1-5.safetensors", *PARTS}
+    assert checkpoint.is_absolute()
+    assert clip_folder(checkpoint) == tmp_path / "papercut-clip"
+
+
+@pytest.mark.parametrize("name", ["with spaces", "日本 #1: 'x' \"y\"", "back\\slash"])
+def test_any_folders_name_is_read_back(tmp_path: Path, name: str) -> None:
+    assert clip_folder(write_checkpoint(tmp_path / name)) == tmp_path / name / "papercut-clip"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("file", "is a file; choose a folder"),
+        ("no/folder", "there is no folder .*no' to make"),
+        ("file/folder", "there is no folder"),
+        ("taken", "papercut-clip' is a file"),
+        ("a${b}", "as a variable"),
+        ("\udcff", "not UTF-8"),
+        ("x" * 300, "cannot write into the folder .*too long"),
+    ],
+)
+def test_a_folder_that_cannot_be_used(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "papercut-clip").write_text("")
+    with pytest.raises(SettingError, match=said):
+        write_checkpoint(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "papercut-clip", "taken"]
+
+
+def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    (tmp_path / "there").mkdir()
+    for folder in (tmp_path / "new", tmp_path / "there"):
+        with pytest.raises(SettingError, match=r"cannot write into .*No space left.*choose another"):
+            write_checkpoint(folder)
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
+def test_without_weights_there_is_nothing_to_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vxa.models import papercut
+
+    monkeypatch.setattr(papercut, "FOLDER", tmp_path / "nowhere")
+    with pytest.raises(ModelError, match="install vxa again"):
+        write_checkpoint(tmp_path / "models")
+    assert not (tmp_path / "models").exists()

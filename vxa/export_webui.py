@@ -1,0 +1,124 @@
+"""Papercut as a checkpoint for AUTOMATIC1111's webui: the weights, their configuration, and CLIP's files.
+
+    write_checkpoint("stable-diffusion-webui/models/Stable-diffusion")
+
+    papercut.safetensors     the one checkpoint, in ldm's layout and half precision
+    papercut.yaml            what the webui reads beside a checkpoint of that name
+    papercut-clip/           configuration and tokenizer; the YAML names this folder by its absolute path
+
+The weights are the shipped ones, only named as ldm names them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from vxa.errors import SettingError
+from vxa.models import papercut
+from vxa.models.ldm_config import as_yaml, ldm_config
+from vxa.models.ldm_layout import renamed, unet_names, vae_names, vae_weights
+
+__all__ = ["write_checkpoint"]
+
+_NAME = "papercut"
+_CLIP = f"{_NAME}-clip"
+_CLIP_FILES = ("text_encoder/config.json", *(f"tokenizer/{name}" for name in (
+    "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"
+)))  # fmt: skip
+
+
+def write_checkpoint(folder: str | Path) -> Path:
+    """The path of the checkpoint, written into `folder`, which is made where it is not there.
+
+    An older export in the folder is replaced; nothing else in it is touched. The checkpoint is moved into its
+    place last, so that it is never there without its YAML.
+
+    Raises:
+        SettingError: the folder cannot be written, is a file, or has a name that a YAML cannot hold.
+        ModelError: the package was installed without papercut's weights.
+    """
+    folder = Path(folder).absolute()
+    try:
+        _check_folder(folder)
+        _export(papercut.weights_folder(), folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SettingError(
+            f"cannot write into the folder {str(folder)!r}: {reason}; choose another"
+        ) from error
+    return folder / f"{_NAME}.safetensors"
+
+
+def _export(source: Path, folder: Path) -> None:
+    new = not folder.exists()
+    work = folder / f".vxa-{secrets.token_hex(8)}.tmp"  # the webui passes over hidden folders
+    try:
+        (work / _CLIP).mkdir(parents=True)
+        _write(source, work, folder / _CLIP)
+        _move(work, folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        if new and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _check_folder(folder: Path) -> None:
+    name = repr(str(folder))
+    if folder.exists() and not folder.is_dir():
+        raise SettingError(f"{name} is a file; choose a folder")
+    if not folder.parent.is_dir():
+        raise SettingError(f"there is no folder {str(folder.parent)!r} to make {name} in; create it")
+    if (folder / _CLIP).exists() and not (folder / _CLIP).is_dir():
+        raise SettingError(f"{str(folder / _CLIP)!r} is a file; choose another folder, or move it away")
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise SettingError(f"the name of the folder {name} is not UTF-8 text; choose another") from None
+    if "${" in str(folder):
+        raise SettingError(f"the webui would read ${{ in {name} as a variable; choose another folder")
+
+
+def _write(source: Path, work: Path, clip: Path) -> None:
+    """Everything, in the hidden folder; `clip` is where CLIP's files will be."""
+    from safetensors.torch import save
+
+    for name in _CLIP_FILES:
+        shutil.copyfile(source / name, work / _CLIP / Path(name).name)
+    unet, vae, schedule = (_config(source, part) for part in ("unet", "vae", "scheduler"))
+    settings = {"model": ldm_config(unet, vae, schedule, str(clip))}
+    (work / f"{_NAME}.yaml").write_text(as_yaml(settings), "utf-8")
+    (work / f"{_NAME}.safetensors").write_bytes(save(_weights(source), {"format": "pt"}))
+
+
+def _move(work: Path, folder: Path) -> None:
+    (folder / _CLIP).mkdir(exist_ok=True)
+    names = [f"{_CLIP}/{Path(name).name}" for name in _CLIP_FILES]
+    for name in (*names, f"{_NAME}.yaml", f"{_NAME}.safetensors"):
+        os.replace(work / name, folder / name)
+
+
+def _weights(source: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    unet = load_file(source / "unet" / "diffusion_pytorch_model.safetensors")
+    vae = load_file(source / "vae" / "diffusion_pytorch_model.safetensors")
+    text = load_file(source / "text_encoder" / "model.safetensors")
+    named = {
+        **renamed(unet, unet_names(_config(source, "unet")), "model.diffusion_model."),
+        **renamed(vae_weights(vae), vae_names(_config(source, "vae")), "first_stage_model."),
+        **renamed(text, {}, "cond_stage_model.transformer.text_model."),
+    }
+    return {name: weight.contiguous() for name, weight in named.items()}
+
+
+def _config(source: Path, part: str) -> dict[str, Any]:
+    name = "scheduler_config.json" if part == "scheduler" else "config.json"
+    config: dict[str, Any] = json.loads((source / part / name).read_text("utf-8"))
+    return config

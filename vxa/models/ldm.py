@@ -1,0 +1,259 @@
+"""A Stable Diffusion model object of ldm or sgm, as webuis hold it, as a Model; neither is imported.
+
+    maps = vxa.visualize(LdmModel(sd_model), "photo.png", "a cat on a sofa")
+
+The object is known by its shape: LatentDiffusion's `encode_first_stage`, `apply_model` and
+`alphas_cumprod`, and below `model.diffusion_model` a UNet of input, middle and output blocks. It is neither
+moved nor changed, and is always called by these, never by its parts: hosts with little memory move weights
+in and out around them. What the host alone knows (how a prompt is read, the precision it computes in, the
+device) is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import get_ident
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from vxa.errors import ModelError
+from vxa.models.base import Conditioning
+from vxa.models.ldm_sites import ldm_sites, level_factors
+from vxa.models.text import TextEncoder
+from vxa.tokens import Token
+
+__all__ = ["LdmModel", "PromptReader"]
+
+_SUPPORTED = "VXA reads UNet models: SD1, SD2 and SDXL"
+_PARTS = ("encode_first_stage", "apply_model", "alphas_cumprod", "first_stage_model", "scale_factor", "model")
+_BLOCKS = ("input_blocks", "middle_block", "output_blocks")
+_INPAINTING = "an inpainting model: it is told that the whole image is masked"
+_COMPUTED_IN = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+class PromptReader(Protocol):
+    """How a host reads a prompt: both must speak of the same positions."""
+
+    def tokens(self, prompt: str) -> tuple[Token, ...]:
+        """One Token for each position of the prompt's context."""
+
+    def condition(self, prompt: str, image_size: tuple[int, int]) -> Tensor | Mapping[str, Any]:
+        """What `get_learned_conditioning` gives for one image of (height, width): a context
+        [1, 77·chunks, channels], or sgm's dict of `crossattn`, `vector` and more."""
+
+
+class LdmModel:
+    """A LatentDiffusion, or a DiffusionEngine that its host gave `apply_model` and `alphas_cumprod`.
+
+    Args:
+        model: the object.
+        prompts: how prompts are read; by default by the CLIP that a plain ldm model of SD1's kind holds.
+        name: what provenance calls it.
+        notes: what a reader of its maps must know: networks and embeddings in use.
+        default_sites: the sites read when none are named; by default as for diffusers' models those at a
+            quarter of the latent's sides, and every site where there are none.
+        device: where the model computes; by default where its UNet is.
+        within: entered around each call of the model: a host's autocast.
+
+    Raises:
+        ModelError: the object is not of this family.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        prompts: PromptReader | None = None,
+        *,
+        name: str | None = None,
+        notes: tuple[str, ...] = (),
+        default_sites: str | None = None,
+        device: torch.device | str | None = None,
+        within: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
+        _check_model(model)
+        self.model = model
+        self.name = name or type(model).__name__
+        self.sites = ldm_sites(self.network)
+        if not any(site.kind == "cross" for site in self.sites):
+            raise ModelError(f"the UNet of {self.name} has no cross-attention layers; {_SUPPORTED}")
+        self._prompts = prompts or _clip_prompts(model)
+        self._inpaints = _extra_channels(self.network) > 0
+        self.notes = (*notes, _INPAINTING) if self._inpaints else notes
+        self.default_sites = default_sites or ("f4" if any(s.factor == 4 for s in self.sites) else "all")
+        self.multiple = level_factors(self.network)[-1] * _shrinking(model.first_stage_model)
+        self._device = torch.device(device or _first_parameter(self.network).device)
+        self._within = within
+
+    @property
+    def network(self) -> nn.Module:
+        """The UNet that the object holds now."""
+        network: nn.Module = self.model.model.diffusion_model
+        return network
+
+    @property
+    def alphas_cumprod(self) -> Tensor:
+        """ᾱ [num_timesteps] in float32 on the CPU, as the host has it now (it may rescale it)."""
+        alphas: Tensor = self.model.alphas_cumprod
+        return alphas.detach().float().cpu()
+
+    @property
+    def num_timesteps(self) -> int:
+        """Length of the noise schedule."""
+        return len(self.model.alphas_cumprod)
+
+    def rows(self, batch: int, guided: bool) -> tuple[int, ...]:
+        """The conditional rows: AUTOMATIC1111's webui puts the unconditional ones last."""
+        return tuple(range(batch // 2 if guided else batch))
+
+    def tokenize(self, prompt: str) -> tuple[Token, ...]:
+        """One Token for each position of the prompt's context."""
+        return self._prompts.tokens(prompt)
+
+    @torch.no_grad()
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        """The scaled mode of the posterior [n, c, h, w], float32 on the CPU.
+
+        Raises:
+            ModelError: the first stage gives no posterior.
+        """
+        first_stage = self.model.first_stage_model
+        given = pixels.to(self._device, _precision(first_stage))
+        with _moments(first_stage) as seen, self._within():
+            encoded = self.model.encode_first_stage(given)
+        mean = encoded.mode() if hasattr(encoded, "mode") and not torch.is_tensor(encoded) else _mean(seen)
+        return mean.float().cpu() * float(self.model.scale_factor)
+
+    @torch.no_grad()
+    def encode_prompt(self, prompt: str, image_size: tuple[int, int]) -> Conditioning:
+        """The prompt as its reader encodes it; for an inpainting model also the mask and what it leaves."""
+        with self._within():
+            given = self._prompts.condition(prompt, image_size)
+        parts: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {"crossattn": given}
+        context: Tensor = parts.pop("crossattn")
+        if self._inpaints:
+            parts["c_concat"] = [self._all_masked(image_size)]
+        return Conditioning(self.tokenize(prompt), context, parts)
+
+    @torch.no_grad()
+    def denoise(self, latent: Tensor, timestep: int, conditioning: Conditioning) -> Tensor:
+        """The UNet's raw prediction for latents [1, c, h, w] on the variance-preserving schedule."""
+        noised = latent.to(self._device, _precision(self.network))
+        context = conditioning.context.to(self._device)
+        # sgm takes tensors by its own names, ldm lists. Hosts write into what they are given: a new dict.
+        text = {"crossattn": context} if hasattr(self.model, "conditioner") else {"c_crossattn": [context]}
+        rest = {name: _moved(part, self._device) for name, part in conditioning.extra.items()}
+        with self._within():
+            prediction: Tensor = self.model.apply_model(
+                noised, torch.tensor([timestep], device=self._device), {**text, **rest}
+            )
+        return prediction
+
+    def _all_masked(self, image_size: tuple[int, int]) -> Tensor:
+        """What a text-to-image pass tells an inpainting UNet [1, 1 + c, h, w]: a mask of ones, and grey."""
+        grey = self.encode_image(torch.zeros(1, 3, *image_size))
+        return torch.cat([torch.ones_like(grey[:, :1]), grey], 1)
+
+
+class _ClipPrompts:
+    """Prompts through ldm's own CLIP embedder, chunk by chunk as the webui's."""
+
+    def __init__(self, embedder: Any) -> None:
+        self._text = TextEncoder(embedder.tokenizer, embedder.transformer, False, lambda prompt, _: prompt)
+
+    def tokens(self, prompt: str) -> tuple[Token, ...]:
+        return self._text.tokens(prompt)
+
+    def condition(self, prompt: str, image_size: tuple[int, int]) -> Tensor:
+        return self._text.encode(prompt, _first_parameter(self._text.encoder).device)[0]
+
+
+def _clip_prompts(model: Any) -> PromptReader:
+    embedder = getattr(model, "cond_stage_model", None)
+    parts = all(hasattr(embedder, part) for part in ("tokenizer", "transformer"))
+    if not parts or getattr(embedder, "layer", "last") != "last":
+        raise ModelError(
+            f"{type(model).__name__} holds no CLIP text encoder of SD1's kind; give a reader of its prompts"
+        )
+    return _ClipPrompts(embedder)
+
+
+@contextmanager
+def _moments(first_stage: nn.Module) -> Iterator[list[Tensor]]:
+    """What the autoencoder's last layer gives in this block, in this thread: means and variances.
+
+    sgm's encoder returns a sample of them, another one each time.
+    """
+    seen: list[Tensor] = []
+    thread = get_ident()
+
+    def see(module: nn.Module, given: Any, output: Tensor) -> None:
+        if get_ident() == thread:
+            seen.append(output.detach())
+
+    layer = getattr(first_stage, "quant_conv", None)
+    handle = layer.register_forward_hook(see) if isinstance(layer, nn.Module) else None
+    try:
+        yield seen
+    finally:
+        if handle is not None:
+            handle.remove()
+
+
+def _mean(moments: list[Tensor]) -> Tensor:
+    if not moments:
+        raise ModelError(f"the model's VAE gives no mean and variance (no quant_conv ran); {_SUPPORTED}")
+    return torch.cat(moments).chunk(2, dim=1)[0]
+
+
+def _check_model(model: Any) -> None:
+    """Raise ModelError unless the object is a UNet model that VXA can run."""
+    kind = type(model).__name__
+    missing = [part for part in _PARTS if getattr(model, part, None) is None]
+    if missing:
+        raise ModelError(f"{kind} is no model of ldm's or sgm's kind: it has no {', '.join(missing)}")
+    network = getattr(model.model, "diffusion_model", None)
+    if not all(hasattr(network, part) for part in _BLOCKS):
+        raise ModelError(
+            f"the network of {kind} is no UNet of input, middle and output blocks (SD3 and Flux have none); "
+            f"{_SUPPORTED}"
+        )
+    key, channels = str(getattr(model.model, "conditioning_key", None)), _extra_channels(network)
+    if "adm" in key or channels not in (0, _latent_channels(network) + 1):
+        raise ModelError(
+            f"{kind} (conditioned by {key}, {channels} channels beside the latent's) is an edit, depth or "
+            "image-variation model, which VXA cannot read yet; use the plain or the inpainting model"
+        )
+
+
+def _shrinking(first_stage: Any) -> int:
+    """Pixels to a side of the latent's."""
+    levels = getattr(getattr(first_stage, "encoder", None), "down", None)
+    if levels is None:
+        raise ModelError(f"the VAE is a {type(first_stage).__name__}, not ldm's AutoencoderKL; {_SUPPORTED}")
+    return int(2 ** sum(hasattr(level, "downsample") for level in levels))
+
+
+def _extra_channels(network: Any) -> int:
+    """Channels that the UNet takes beside the latent's own: 0, or an inpainting model's 5."""
+    return int(network.input_blocks[0][0].weight.shape[1]) - _latent_channels(network)
+
+
+def _latent_channels(network: Any) -> int:
+    return int(network.out[-1].weight.shape[0])
+
+
+def _first_parameter(module: nn.Module) -> Tensor:
+    return next(module.parameters())
+
+
+def _precision(module: nn.Module) -> torch.dtype:
+    """What the module computes in; weights stored in 8 bits are computed with in more."""
+    dtype = _first_parameter(module).dtype
+    return dtype if dtype in _COMPUTED_IN else torch.float32
+
+
+def _moved(part: Any, device: torch.device) -> Any:
+    return [item.to(device) for item in part] if isinstance(part, list) else part.to(device)

@@ -1,15 +1,34 @@
-"""A fake webui in sys.modules for the tests that ask for `host`, and the packages of VXA that it holds."""
+"""A fake webui in sys.modules for the tests that ask for `host`; the real one that `--webui` names."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import ldm_code
 import pytest
 from fake_host import FakeHost, as_the_webui_has_it
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--webui", help="the folder of an AUTOMATIC1111 webui that runs, to be driven")
+    parser.addoption("--webui-python", help="its Python; by default the one of its venv")
+
+
+@pytest.fixture(scope="session")
+def installation(pytestconfig: pytest.Config) -> tuple[Path, Path]:
+    """The webui's folder and its Python."""
+    given = pytestconfig.getoption("--webui", default=None)
+    if not given:
+        pytest.skip("no webui was given: pytest tests/webui --webui PATH")
+    folder = Path(given).expanduser().resolve()
+    python = pytestconfig.getoption("--webui-python") or folder / "venv" / "bin" / "python"
+    if not (folder / "launch.py").is_file() or not Path(python).is_file():
+        pytest.fail(f"{folder} holds no webui, or {python} is no Python")
+    return folder, Path(python)
 
 
 @pytest.fixture

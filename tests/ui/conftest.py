@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,10 +58,10 @@ def saved_maps(prompt: str, timestep: int = 1, noise: str = "none") -> Attention
     )
 
 
-@pytest.fixture
-def image_file(tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def image_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pixels = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
-    path = tmp_path / "my cat.png"
+    path = tmp_path_factory.mktemp("image") / "my cat.png"
     Image.fromarray(pixels).save(path)
     return path
 
@@ -89,3 +91,20 @@ def handlers(backend: Backend, tmp_path: Path) -> Handlers:
     folder = tmp_path / "downloads"
     folder.mkdir()
     return Handlers(backend, Downloads(folder))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from browser import chromium  # type: ignore[import-not-found]
+
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    """The page at the module's `address`, just opened."""
+    from browser import opened
+
+    with opened(browser, address) as page:
+        yield page

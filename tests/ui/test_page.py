@@ -5,9 +5,6 @@ Skipped, with the reason, where gradio, Playwright or Chromium is missing.
 
 from __future__ import annotations
 
-import io
-import shutil
-import socket
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,117 +12,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from conftest import PROMPT, SIZE, make_backend, saved_maps  # type: ignore[import-not-found]
+from browser import (  # type: ignore[import-not-found]
+    MARKS,
+    box,
+    chip,
+    look,
+    pressed,
+    served,
+    upload,
+    wait_for_picture,
+)
+from conftest import PROMPT, SIZE, make_backend  # type: ignore[import-not-found]
 from PIL import Image
 
 from vxa import read_maps
-from vxa.render import render
 
-pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
-playwright = pytest.importorskip("playwright.sync_api", reason='Playwright is missing: pip install ".[test]"')
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-             "--disable-background-networking", "--disable-component-update"]  # fmt: skip
-# gradio 6.31 opens an image to look at its mode and leaves it open; it counts its events with an old option
-# of pandas 3. Both happen in its own threads.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
-]
-PATIENCE = 60_000  # milliseconds: nothing here is timed, and machines may be busy
-
-
-@pytest.fixture(scope="module")
-def image_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pixels = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
-    path = tmp_path_factory.mktemp("page") / "my cat.png"
-    Image.fromarray(pixels).save(path)
-    return path
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
 def address(image_file: Path) -> Iterator[str]:
-    from vxa.ui.app import start
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    app = start(lambda folder: make_backend(image_file), port=port)
-    yield app.local_url
-    app.close(verbose=False)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: Any, address: str) -> Iterator[Any]:
-    """The page, just opened, in a browser that reaches nothing else; there are no errors in its console."""
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    elsewhere: list[str] = []
-    errors: list[str] = []
-
-    def guard(route: Any) -> None:
-        if route.request.url.startswith((address, "data:", "blob:")):
-            return route.continue_()
-        elsewhere.append(route.request.url)
-        return route.abort()
-
-    context.route("**/*", guard)
-    opened = context.new_page()
-    opened.on("pageerror", lambda error: errors.append(str(error)))
-    opened.set_default_timeout(PATIENCE)
-    opened.goto(address)
-    opened.wait_for_selector(".vxa-chip")
-    yield opened
-    context.close()
-    assert (elsewhere, errors) == ([], [])
-
-
-def chip(page: Any, text: str) -> Any:
-    return page.locator(f"#vxa_tokens .vxa-chip-word:has-text('{text}')")
-
-
-def box(page: Any) -> Any:
-    return page.locator("#vxa_indices textarea, #vxa_indices input")
-
-
-def pressed(page: Any) -> list[str]:
-    chips = page.locator("#vxa_tokens .vxa-chip[aria-pressed=true]")
-    return [chips.nth(number).get_attribute("data-indices") for number in range(chips.count())]
-
-
-def look(page: Any) -> None:
-    page.click("#vxa_press")
-    page.wait_for_selector("#vxa_picture img")
-
-
-def wait_for_picture(page: Any, image_file: Path, mode: str, **asked: Any) -> None:
-    """Wait until the page's picture is, bit for bit, the library's own."""
-    wanted = render(saved_maps(PROMPT), image_file, mode, **asked)
-    for _ in range(600):
-        body = page.request.get(page.locator("#vxa_picture img").get_attribute("src")).body()
-        shown = Image.open(io.BytesIO(body))
-        if shown.size == wanted.size and shown.convert("RGB").tobytes() == wanted.tobytes():
-            return
-        page.wait_for_timeout(200)
-    raise AssertionError(f"the page does not show {mode} {asked}")
-
-
-def upload(page: Any, path: Path) -> None:
-    page.click("#vxa_image button[aria-label='Remove Image']")
-    page.set_input_files("#vxa_image input[type=file]", path)
-    page.wait_for_selector("#vxa_image img")
+    with served(lambda folder: make_backend(image_file)) as address:
+        yield address
 
 
 def test_chips_follow_what_is_typed_and_what_is_typed_stays_text(page: Any):

@@ -99,6 +99,7 @@ class FakeHost:
         self.state = State(self.events)
         self.opts = SimpleNamespace(use_old_emphasis_implementation=False, tiling=False)
         self.comments: list[str] = []
+        self.flags = SimpleNamespace(embeddings_dir="/nonexistent", api=True, nowebui=False, api_auth=None)
 
     def reload_model_weights(self) -> Any:
         assert self.lock.held, "a model was loaded without the queue's lock"
@@ -137,7 +138,10 @@ class FakeHost:
                 "SdConditioning": conditioning_list, "get_multicond_prompt_list": split_and,
                 "get_learned_conditioning_prompt_schedules": schedules,
             },
-            "script_callbacks": {"on_ui_tabs": lambda build: self.events.append("on_ui_tabs")},
+            "script_callbacks": {
+                name: lambda build, name=name: self.events.append(name)
+                for name in ("on_ui_tabs", "on_app_started")
+            },
             "sd_hijack": {"model_hijack": SimpleNamespace(
                 comments=self.comments, clear_comments=self.comments.clear, apply_circular=lambda on: None,
             )},
@@ -146,7 +150,7 @@ class FakeHost:
             },
             "shared": {
                 "state": self.state, "opts": self.opts,
-                "cmd_opts": SimpleNamespace(embeddings_dir="/nonexistent"),
+                "cmd_opts": self.flags,
             },
         }  # fmt: skip
         made = {"modules": ModuleType("modules")}

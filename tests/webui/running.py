@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -26,8 +27,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from vxa import AttentionMaps, read_maps
+
 PROJECT = Path(__file__).parents[2]
-PATIENCE = 600  # seconds: nothing here is timed, and machines may be busy
+PATIENCE = 1800  # seconds: nothing here is timed, and machines may be busy
 FLAGS = (
     "--skip-prepare-environment", "--skip-install", "--skip-python-version-check", "--skip-version-check",
     "--skip-torch-cuda-test", "--no-half", "--use-cpu", "all", "--no-download-sd-model", "--api",
@@ -36,12 +39,13 @@ FLAGS = (
 
 @dataclass(frozen=True)
 class Webui:
-    """A running one: its address, and the folder that holds its data."""
+    """A running one: its address, the folder that holds its data, and who may ask it."""
 
     address: str
     data: Path
+    user: str = "tester:secret"
 
-    def ask(self, path: str, body: Any = None, user: str | None = None) -> Any:
+    def ask(self, path: str, body: Any = None, user: str | None = user) -> Any:
         """The JSON that it answers. Raises urllib.error.HTTPError for what is refused."""
         request = urllib.request.Request(
             f"{self.address}{path}",
@@ -57,6 +61,16 @@ class Webui:
         """Choose a checkpoint, as the list at the top of the page does."""
         self.ask("sdapi/v1/options", {"sd_model_checkpoint": checkpoint})
 
+    def look(self, image: Path, prompt: str, **settings: Any) -> AttentionMaps:
+        """The maps that VXA's own API gives."""
+        given = base64.b64encode(image.read_bytes()).decode()
+        answer = self.ask("vxa/v1/visualize", {"image": given, "prompt": prompt, "npz": True, **settings})
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "maps.npz")
+            path.write_bytes(base64.b64decode(answer["npz"]))
+            path.with_suffix(".json").write_text(answer["json"], "utf-8")
+            return read_maps(path)
+
     def txt2img(self, **settings: Any) -> Image.Image:
         """A small image."""
         wanted = {"prompt": "a red hat", "seed": 1, "steps": 4, "width": 192, "height": 192, **settings}
@@ -68,7 +82,8 @@ class Webui:
 def started(folder: Path, python: Path, data: Path, flags: Sequence[str] = ()) -> Iterator[Webui]:
     """The webui of `folder`, until the block ends; its log is in the data folder."""
     port = _free_port()
-    command = [str(python), "launch.py", *FLAGS, "--data-dir", str(data), "--port", str(port), *flags]
+    place = ["--data-dir", str(data), "--port", str(port), "--api-auth", Webui.user]
+    command = [str(python), "launch.py", *FLAGS, *place, *flags]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
     log = data / "log.txt"
     with log.open("w") as output:
@@ -98,10 +113,6 @@ def _wait_until_answering(webui: Webui, process: subprocess.Popen[bytes], log: P
             pytest.fail(f"the webui ended with {process.returncode}: {log.read_text('utf-8')[-2000:]}")
         try:
             webui.ask("sdapi/v1/sd-models")
-        except urllib.error.HTTPError as refused:
-            refused.close()
-            if refused.code == 401:  # it wants a name and password, so it is there
-                return
         except (urllib.error.URLError, ConnectionError):
             pass
         else:

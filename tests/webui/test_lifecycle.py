@@ -186,10 +186,10 @@ def test_what_is_no_single_prompt_is_refused(
         run(backend, picture, prompt)
 
 
-def test_the_script_registers_one_tab_each_time_it_runs(host: FakeHost) -> None:
+def test_the_script_registers_the_same_each_time_it_runs(host: FakeHost) -> None:
     runpy.run_path(str(SCRIPT))
     runpy.run_path(str(SCRIPT))  # Reload UI
-    assert host.events == ["on_ui_tabs"] * 2
+    assert host.events == ["on_ui_tabs", "on_app_started"] * 2
 
 
 def test_a_script_defines_nothing_that_the_webui_would_register(host: FakeHost) -> None:

@@ -1,11 +1,14 @@
 """The tab in a real webui: `pytest tests/webui --webui PATH`; skipped without it.
 
-The page is driven in Chromium, the rest of the webui over HTTP beside it.
+What the tab does is asked of VXA's own HTTP API where a page is not needed; the page is driven in Chromium.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import shutil
+import urllib.error
 import urllib.parse
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -123,93 +126,126 @@ def standalone() -> vxa.AttentionMaps:
     return vxa.visualize(vxa.load("papercut"), FIGURE, PROMPT)
 
 
-def test_the_map_is_that_of_the_standalone_model(
-    tab: Any, standalone: vxa.AttentionMaps, tmp_path: Path
+def assert_the_same(found: vxa.AttentionMaps, wanted: vxa.AttentionMaps) -> None:
+    """The same sites, and at each of them the same map of the hat."""
+    expected = values(wanted)
+    assert [site.label for site in found.sites] == list(expected)
+    for label, one in values(found).items():
+        np.testing.assert_allclose(one, expected[label], err_msg=label, **CLOSE)
+    assert max(float(np.ptp(one)) for one in expected.values()) > 0.01  # a flat map would be no test
+
+
+@pytest.fixture
+def papercut(webui: Webui) -> Webui:
+    """The webui, papercut chosen."""
+    webui.choose("papercut.safetensors")
+    return webui
+
+
+# Over HTTP
+
+
+def test_the_map_is_that_of_the_standalone_model(papercut: Webui, standalone: vxa.AttentionMaps) -> None:
+    assert_the_same(papercut.look(FIGURE, PROMPT), standalone)
+
+
+@pytest.mark.parametrize("name", ["sdp-no-mem", "sdp", "sub-quadratic", "V1", "Doggettx", "None", "InvokeAI"])
+def test_every_optimisation_gives_the_same_map(
+    papercut: Webui, standalone: vxa.AttentionMaps, name: str
 ) -> None:
-    assert "papercut" in look(tab)
-    tab.click("#vxa_tokens .vxa-chip-word:has-text('hat')")
-    tab.wait_for_selector("#vxa_picture img")
-    assert tab.input_value("#vxa_indices textarea, #vxa_indices input") == "6"
-    wanted, found = values(standalone), values(maps_of(tab, tmp_path))
-    assert list(found) == list(wanted)
-    for label, one in wanted.items():
-        np.testing.assert_allclose(found[label], one, err_msg=label, **CLOSE)
-    assert max(float(np.ptp(one)) for one in wanted.values()) > 0.01  # a flat map would be no test
+    papercut.ask("sdapi/v1/options", {"cross_attention_optimization": name})
+    assert_the_same(papercut.look(FIGURE, PROMPT), standalone)
 
 
-def test_it_follows_the_checkpoint(tab: Any, webui: Webui, tmp_path: Path) -> None:
-    look(tab)
-    webui.choose("blind.safetensors")
-    assert "blind" in press(tab)
-    for label, one in values(maps_of(tab, tmp_path)).items():
+def test_it_follows_the_checkpoint(papercut: Webui) -> None:
+    papercut.choose("blind.safetensors")
+    maps = papercut.look(FIGURE, PROMPT)
+    assert maps.provenance.model == "blind"
+    for label, one in values(maps).items():
         np.testing.assert_allclose(one, 1 / 77, err_msg=label, atol=1e-6)
 
 
-def test_beside_a_generation_both_are_as_when_alone(
-    tab: Any, webui: Webui, standalone: vxa.AttentionMaps, tmp_path: Path
-) -> None:
-    alone = webui.txt2img(steps=20)
+def test_beside_a_generation_both_are_as_when_alone(papercut: Webui, standalone: vxa.AttentionMaps) -> None:
+    alone = papercut.txt2img(steps=10)
     with ThreadPoolExecutor(1) as pool:
-        beside = pool.submit(webui.txt2img, steps=20)
-        look(tab)
+        beside = pool.submit(papercut.txt2img, steps=10)
+        assert_the_same(papercut.look(FIGURE, PROMPT), standalone)
         assert beside.result().tobytes() == alone.tobytes()
-    for label, one in values(maps_of(tab, tmp_path)).items():
-        np.testing.assert_allclose(one, values(standalone)[label], err_msg=label, **CLOSE)
 
 
 @pytest.mark.parametrize(
-    ("prompt", "word"),
+    ("asked", "said"),
     [
-        ("a hat AND a cat", "AND"),
-        ("a [cat:dog:0.5]", "changes during a generation"),
-        ("   ", "no words"),
+        ({"prompt": "a hat AND a cat"}, "AND"),
+        ({"prompt": "a [cat:dog:0.5]"}, "changes during a generation, from 'a cat' to 'a dog'"),
+        ({"prompt": "  "}, "no words"),
+        ({"tokens": "99"}, "out of range"),
+        ({"tokens": "hat"}, "not an index"),
+        ({"image": ""}, "empty"),
+        ({"image": "http://127.0.0.1/"}, "never fetched"),
     ],
 )
-def test_a_prompt_that_cannot_be_looked_at_is_one_sentence(tab: Any, prompt: str, word: str) -> None:
-    give(tab, FIGURE)
-    tab.fill("#vxa_prompt textarea", prompt)
-    tab.click("#vxa_press")
-    assert word in said(tab)
-
-
-def test_without_an_image_it_says_so(tab: Any) -> None:
-    tab.fill("#vxa_prompt textarea", PROMPT)
-    tab.click("#vxa_press")
-    assert "no image" in said(tab)
+def test_what_cannot_be_answered_is_one_sentence(papercut: Webui, asked: dict[str, str], said: str) -> None:
+    given = {"image": base64.b64encode(FIGURE.read_bytes()).decode(), "prompt": PROMPT, **asked}
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        papercut.ask("vxa/v1/visualize", given)
+    with refused.value as answer:
+        assert (answer.code, said in json.load(answer)["detail"]) == (422, True)
 
 
 @pytest.mark.parametrize("size", [(320, 200), (250, 250), (33, 500)])
-def test_an_image_of_any_size(tab: Any, tmp_path: Path, size: tuple[int, int]) -> None:
+def test_an_image_of_any_size(papercut: Webui, tmp_path: Path, size: tuple[int, int]) -> None:
     path = tmp_path / "image.png"
     Image.open(FIGURE).convert("RGB").resize(size).save(path)
-    look(tab, path)
-    maps = maps_of(tab, tmp_path)
+    maps = papercut.look(path, PROMPT)
     assert maps.heat_map("hat").upsampled().shape == (size[1], size[0])
 
 
-def test_emphasis_and_breaks_are_the_webuis(tab: Any, tmp_path: Path) -> None:
-    look(tab, prompt="a (red:1.5) hat BREAK a cat <lora:absent:1>")
-    maps = maps_of(tab, tmp_path)
+def test_emphasis_and_breaks_are_the_webuis(papercut: Webui) -> None:
+    maps = papercut.look(FIGURE, "a (red:1.5) hat BREAK a cat <lora:absent:1>")
     assert [(word.text, word.tokens) for word in maps.words] == [
         ("a", (1,)), ("red", (2,)), ("hat", (3,)), ("a", (78,)), ("cat", (79,)),
     ]  # fmt: skip
-    assert maps.tokens[2].weight == 1.5
-    assert len(maps.tokens) == 2 * 77
+    assert (maps.tokens[2].weight, len(maps.tokens)) == (1.5, 2 * 77)
 
 
-def test_it_is_there_again_after_reload_ui(tab: Any, tmp_path: Path) -> None:
-    look(tab)
+@pytest.mark.parametrize("user", [None, "tester:wrong", "nobody:secret"])
+def test_nobody_else_is_answered(webui: Webui, user: str | None) -> None:
+    for path, body in [("sites", None), ("tokens", {"prompt": "a hat"}), ("visualize", {})]:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            webui.ask(f"vxa/v1/{path}", body, user=user)
+        refused.value.close()
+        assert refused.value.code == 401
+
+
+# In Chromium
+
+
+def test_the_tab_as_a_person_uses_it(
+    tab: Any, webui: Webui, standalone: vxa.AttentionMaps, tmp_path: Path
+) -> None:
+    tab.screenshot(path=tmp_path / "empty.png")
+    assert "papercut" in look(tab)
+    tab.wait_for_selector("#vxa_picture img")
+    before = tab.get_attribute("#vxa_picture img", "src")
+    tab.click("#vxa_tokens .vxa-chip-word:has-text('hat')")
+    assert tab.input_value("#vxa_indices textarea, #vxa_indices input") == "6"
+    tab.wait_for_function("src => document.querySelector('#vxa_picture img').src !== src", arg=before)
+    tab.screenshot(path=tmp_path / "light.png", full_page=True)
+    tab.evaluate("document.body.classList.add('dark')")
+    tab.screenshot(path=tmp_path / "dark.png", full_page=True)
+    assert_the_same(maps_of(tab, tmp_path), standalone)
+    webui.choose("blind.safetensors")
+    assert "blind" in press(tab)
+
+
+def test_it_is_there_again_after_reload_ui(tab: Any) -> None:
     with tab.expect_navigation(wait_until="domcontentloaded"):
         tab.click("#footer a:has-text('Reload UI')")
     open_tab(tab)
     assert "papercut" in look(tab)
 
 
-@pytest.mark.parametrize("name", ["sdp-no-mem", "sdp", "sub-quadratic", "V1", "InvokeAI", "Doggettx", "None"])
-def test_every_optimisation_gives_the_same_map(
-    tab: Any, webui: Webui, standalone: vxa.AttentionMaps, tmp_path: Path, name: str
-) -> None:
-    webui.ask("sdapi/v1/options", {"cross_attention_optimization": name})
-    look(tab)
-    for label, one in values(maps_of(tab, tmp_path)).items():
-        np.testing.assert_allclose(one, values(standalone)[label], err_msg=label, **CLOSE)
+def test_a_mistake_is_one_sentence_in_the_page(tab: Any) -> None:
+    tab.fill("#vxa_prompt textarea", "a hat AND a cat")
+    assert "AND" in said(tab)

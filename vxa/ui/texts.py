@@ -135,6 +135,9 @@ BEING_LOADED = (
 )
 OLD_EMPHASIS = "the webui's old emphasis implementation is on, which VXA cannot read: switch that off"
 SEVERAL_PROMPTS = "the prompt is several prompts joined by AND; look at one of them at a time"
+WRONG_PASSWORD = "the webui was started with --api-auth; give one of its names and passwords"
+NO_JSON = 'the body is not a JSON object; send one such as {"prompt": "hat, neck"}'
+NOT_BASE64 = "the image is not base64; send the bytes of an image file in it (an address is never fetched)"
 RESTART = "VXA was updated on disk; restart the webui (Reload UI is not enough)"
 
 
@@ -153,3 +156,23 @@ def changing_prompt(first: str, last: str) -> str:
 def second_copy(loaded: str, other: str) -> str:
     """What is said when the extension is there twice."""
     return f"VXA is installed twice, in {loaded} and {other}; remove one of them and restart the webui"
+
+
+def too_long(most: int) -> str:
+    """A body that is not read to its end."""
+    return f"the body is longer than {most // 2**20} MB; send a smaller image"
+
+
+def unknown_name(name: str, known: Sequence[str]) -> str:
+    """A setting that a request does not have."""
+    return f"there is no {name[:40]!r} here; the names are: {', '.join(known)}"
+
+
+def missing_names(names: Sequence[str]) -> str:
+    """What a request must have."""
+    return f"the request lacks: {', '.join(names)}"
+
+
+def wrong_type(name: str, value: object, wanted: str) -> str:
+    """A value of another type than JSON's `wanted`."""
+    return f"{name} is {str(value)[:40]!r}; give a JSON {wanted}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 from PIL import Image
 
 from vxa.errors import ModelError
@@ -14,7 +17,7 @@ from vxa.visualize import visualize
 from vxa.webui import host
 from vxa.webui.prompts import WebuiPrompts
 
-__all__ = ["webui_backend"]
+__all__ = ["model_sites", "webui_backend"]
 
 _JOB = "vxa"
 _USUAL_SITES = "f4"  # what LdmModel reads when none are named, on every model that has them
@@ -31,11 +34,22 @@ def webui_backend() -> Backend:
     )
 
 
+def model_sites() -> dict[str, Any]:
+    """The checkpoint that is loaded now, and its sites, as plain values. Raises ModelError where none is."""
+    model = _model(_loaded())
+    sites = [asdict(site) for site in model.sites]
+    return {"model": model.name, "default_sites": model.default_sites, "sites": sites}
+
+
 def _tokenize(prompt: str) -> tuple[Token, ...]:
+    return WebuiPrompts(_loaded()).tokens(prompt)
+
+
+def _loaded() -> Any:
     model = host.loaded_model()
     if model is None:
         raise ModelError(texts.NO_CHECKPOINT)
-    return WebuiPrompts(model).tokens(prompt)
+    return model
 
 
 def _run(image: Image.Image, prompt: str, timestep: int, noise: str, progress: Progress) -> AttentionMaps:
@@ -48,7 +62,7 @@ def _run(image: Image.Image, prompt: str, timestep: int, noise: str, progress: P
     return maps
 
 
-def _model(model: object, notes: tuple[str, ...]) -> LdmModel:
+def _model(model: Any, notes: tuple[str, ...] = ()) -> LdmModel:
     return LdmModel(
         model,
         WebuiPrompts(model),

@@ -34,10 +34,12 @@ from vxa.ui import texts
 from vxa.ui.handlers import Stopped
 
 __all__ = [
+    "api_users",
     "checkpoint_name",
     "computing",
     "condition",
     "device",
+    "has_api",
     "job",
     "loaded_model",
     "networks",
@@ -74,6 +76,17 @@ def job(name: str) -> Iterator[Any]:
             if getattr(loaded_model(), "lowvram", False):
                 lowvram.send_everything_to_cpu()
             shared.state.end()  # which frees what the device's cache holds
+
+
+def has_api() -> bool:
+    """Whether the webui was started with its HTTP API."""
+    return bool(shared.cmd_opts.api or shared.cmd_opts.nowebui)
+
+
+def api_users() -> dict[str, str] | None:
+    """The names and passwords of --api-auth; None where everybody may ask."""
+    given = shared.cmd_opts.api_auth
+    return dict(one.split(":", 1) for one in given.split(",")) if given else None
 
 
 def _chosen_model() -> Any:

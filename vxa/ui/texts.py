@@ -74,6 +74,7 @@ REPLACED = "another pass of this page came first; press again"
 LOOKING = "one denoising pass"
 DONE = "done"
 NO_GENERATE = "this model cannot make images; drop one, or choose an example"
+QUEUED = "waiting for the webui's queue"
 NO_GRADIO = 'the app needs gradio, which is not installed; run pip install "vxa[app]"'
 
 
@@ -160,3 +161,56 @@ def port_taken(host: str, port: int) -> str:
 def strange_number(name: str, value: object) -> str:
     """A number box that holds none."""
     return f"{name} {value!r} is not a whole number; give one such as 1"
+
+
+# In the webui
+TAB = "VXA"
+WEBUI_MODEL = "the webui's checkpoint"
+WEBUI_SOURCE = "CHECKPOINT.safetensors"
+NO_CHECKPOINT = "the webui has no checkpoint loaded; choose one at the top of the page, or wait until it is"
+BEING_LOADED = (
+    "the webui is loading a checkpoint, or has one whose prompts VXA cannot read; try again in a moment"
+)
+OLD_EMPHASIS = "the webui's old emphasis implementation is on, which VXA cannot read: switch that off"
+SEVERAL_PROMPTS = "the prompt is several prompts joined by AND; look at one of them at a time"
+WRONG_PASSWORD = "the webui was started with --api-auth; give one of its names and passwords"
+NO_JSON = 'the body is not a JSON object; send one such as {"prompt": "hat, neck"}'
+NOT_BASE64 = "the image is not base64; send the bytes of an image file in it (an address is never fetched)"
+RESTART = "VXA was updated on disk; restart the webui (Reload UI is not enough)"
+
+
+def not_loaded(reason: str) -> str:
+    """Why the chosen checkpoint is not there."""
+    return f"the webui could not load its checkpoint ({reason}); choose another at the top of the page"
+
+
+def changing_prompt(first: str, last: str) -> str:
+    """What is said of a prompt that is not the same at every step."""
+    return (
+        f"the prompt changes during a generation, from {first!r} to {last!r}; look at one of them at a time"
+    )
+
+
+def second_copy(loaded: str, other: str) -> str:
+    """What is said when the extension is there twice."""
+    return f"VXA is installed twice, in {loaded} and {other}; remove one of them and restart the webui"
+
+
+def too_long(most: int) -> str:
+    """A body that is not read to its end."""
+    return f"the body is longer than {most // 2**20} MB; send a smaller image"
+
+
+def unknown_name(name: str, known: Sequence[str]) -> str:
+    """A setting that a request does not have."""
+    return f"there is no {name[:40]!r} here; the names are: {', '.join(known)}"
+
+
+def missing_names(names: Sequence[str]) -> str:
+    """What a request must have."""
+    return f"the request lacks: {', '.join(names)}"
+
+
+def wrong_type(name: str, value: object, wanted: str) -> str:
+    """A value of another type than JSON's `wanted`."""
+    return f"{name} is {str(value)[:40]!r}; give a JSON {wanted}"

@@ -1,0 +1,216 @@
+"""The webui's modules, as far as VXA asks them, over tiny models of real ldm code: for lifecycle tests alone.
+
+Each stand-in does what AUTOMATIC1111's 1.10.1 does for one person at a time; `events` says in which order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import torch
+
+WORDS = ("<start>", "<end>", "a</w>", "hat</w>", "neck</w>", "red</w>", ",</w>", "neck", "erchief</w>")
+
+
+class TextModel:
+    """A text encoder with the webui's chunks over a vocabulary of whole words."""
+
+    id_start, id_end, id_pad = 0, 1, 1
+
+    def __init__(self) -> None:
+        self.tokenizer = SimpleNamespace(convert_ids_to_tokens=lambda token: WORDS[token])
+
+    def process_texts(self, texts: list[str]) -> tuple[list[list[Any]], int]:
+        return [self._chunks(text) for text in texts], 75
+
+    def _chunks(self, text: str) -> list[Any]:
+        ids, weights = [], []
+        for word in re.findall(r"[^\s,]+|,", text):
+            weighted = re.fullmatch(r"\((\w+):([\d.]+)\)", word)
+            ids.append(WORDS.index(f"{weighted[1] if weighted else word}</w>"))
+            weights.append(float(weighted[2]) if weighted else 1.0)
+        starts = range(0, max(1, len(ids)), 75)
+        return [_chunk(ids[start : start + 75], weights[start : start + 75]) for start in starts]
+
+
+def _chunk(ids: list[int], weights: list[float]) -> Any:
+    rest = 76 - len(ids)
+    return SimpleNamespace(
+        tokens=[0, *ids, *[1] * rest], multipliers=[1.0, *weights, *[1.0] * rest], fixes=[]
+    )
+
+
+class Lock:
+    """The queue's lock: not re-entrant, and it knows whether somebody holds it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.taken = 0
+
+    @property
+    def held(self) -> bool:
+        return self._lock.locked()
+
+    def __enter__(self) -> None:
+        assert self._lock.acquire(timeout=60), "the queue's lock was never released"
+        self.taken += 1
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
+@dataclass
+class State:
+    """modules.shared.state: what a person sees of a job, and their Interrupt."""
+
+    events: list[str]
+    interrupted: bool = False
+    job_count: int = 0
+    job: str = ""
+
+    def begin(self, job: str) -> None:
+        self.interrupted = False
+        self.job = job
+        self.events.append(f"begin {job}")
+
+    def end(self) -> None:
+        self.job = ""
+        self.events.append("end")
+
+
+@dataclass
+class FakeHost:
+    """One webui. `model` is what is loaded; `chosen` what the dropdown says, loaded when a job asks."""
+
+    model: Any = None
+    chosen: Callable[[], Any] | None = None
+    events: list[str] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def __post_init__(self) -> None:
+        self.state = State(self.events)
+        self.opts = SimpleNamespace(use_old_emphasis_implementation=False, tiling=False)
+        self.comments: list[str] = []
+        self.flags = SimpleNamespace(embeddings_dir="/nonexistent", api=True, nowebui=False, api_auth=None)
+
+    def reload_model_weights(self) -> Any:
+        assert self.lock.held, "a model was loaded without the queue's lock"
+        if self.chosen is not None:
+            self.events.append("load")
+            chosen, self.chosen = self.chosen, None
+            self.model = None
+            self.model = chosen()
+        return self.model
+
+    @contextlib.contextmanager
+    def autocast(self) -> Iterator[None]:
+        self.events.append("autocast")
+        yield
+
+    def activate(self, generation: Any, named: dict[str, Any]) -> None:
+        assert self.lock.held
+        self.events.append(f"networks {','.join(named) or 'none'}")
+
+    def modules(self) -> dict[str, ModuleType]:
+        """What sys.modules must hold."""
+        host = self
+        parts: dict[str, dict[str, Any]] = {
+            "call_queue": {"queue_lock": self.lock},
+            "devices": {
+                "device": self.device, "unet_needs_upcast": False, "autocast": self.autocast,
+                "without_autocast": contextlib.nullcontext,
+            },
+            "extra_networks": {
+                "parse_prompt": parse_prompt, "activate": self.activate,
+                "deactivate": lambda generation, named: self.events.append("no networks"),
+            },
+            "lowvram": {"send_everything_to_cpu": lambda: self.events.append("to cpu")},
+            "processing": {"StableDiffusionProcessingTxt2Img": SimpleNamespace},
+            "prompt_parser": {
+                "SdConditioning": conditioning_list, "get_multicond_prompt_list": split_and,
+                "get_learned_conditioning_prompt_schedules": schedules,
+            },
+            "script_callbacks": {
+                name: lambda build, name=name: self.events.append(name)
+                for name in ("on_ui_tabs", "on_app_started")
+            },
+            "sd_hijack": {"model_hijack": SimpleNamespace(
+                comments=self.comments, clear_comments=self.comments.clear, apply_circular=lambda on: None,
+            )},
+            "sd_models": {
+                "reload_model_weights": self.reload_model_weights, "model_data": Peek(self),
+            },
+            "shared": {
+                "state": self.state, "opts": self.opts,
+                "cmd_opts": self.flags,
+            },
+        }  # fmt: skip
+        made = {"modules": ModuleType("modules")}
+        for name, content in parts.items():
+            made[f"modules.{name}"] = ModuleType(f"modules.{name}")
+            vars(made[f"modules.{name}"]).update(content)
+            setattr(made["modules"], name, made[f"modules.{name}"])
+        # shared.sd_model is looked up when it is asked for, as the webui's is.
+        made["modules.shared"].__class__ = type(
+            "Shared", (ModuleType,), {"sd_model": property(lambda module: host.model)}
+        )
+        return made
+
+
+@dataclass
+class Peek:
+    """modules.sd_models.model_data."""
+
+    host: FakeHost
+
+    @property
+    def sd_model(self) -> Any:
+        return self.host.model
+
+
+def parse_prompt(prompt: str) -> tuple[str, dict[str, list[Any]]]:
+    named: dict[str, list[Any]] = defaultdict(list)
+    for kind, given in re.findall(r"<(\w+):([^>]+)>", prompt):
+        named[kind].append(SimpleNamespace(items=given.split(":")))
+    return re.sub(r"<(\w+):([^>]+)>", "", prompt), named
+
+
+def split_and(prompts: list[str]) -> tuple[list[list[tuple[int, float]]], list[str], None]:
+    parts = prompts[0].split(" AND ")
+    return [[(number, 1.0) for number in range(len(parts))]], parts, None
+
+
+def schedules(prompts: list[str], steps: int) -> list[list[tuple[int, str]]]:
+    prompt = prompts[0]
+    edit = re.search(r"\[(\w+):(\w+):[\d.]+\]", prompt)
+    if edit is None:
+        return [[(steps, prompt)]]
+    return [[(steps // 2, prompt.replace(edit[0], edit[1])), (steps, prompt.replace(edit[0], edit[2]))]]
+
+
+def conditioning_list(prompts: list[str], width: int, height: int) -> Any:
+    return SimpleNamespace(prompts=prompts, width=width, height=height)
+
+
+def as_the_webui_has_it(model: Any, name: str, channels: int = 16) -> Any:
+    """A model of ldm code with what the webui gives it: its text encoder, checkpoint, conditioning."""
+
+    def learned(asked: Any) -> torch.Tensor:
+        (text,) = asked.prompts
+        generator = torch.Generator().manual_seed(sum(map(ord, text)))
+        chunks = len(model.cond_stage_model.process_texts([text])[0][0])
+        return torch.randn(1, 77 * chunks, channels, generator=generator)
+
+    model.__dict__["cond_stage_model"] = TextModel()
+    model.__dict__["get_learned_conditioning"] = learned
+    model.sd_checkpoint_info = SimpleNamespace(name_for_extra=name)
+    model.lowvram = False
+    return model

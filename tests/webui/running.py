@@ -1,0 +1,146 @@
+"""An existing webui, started from its own folder and Python with a data folder of the tests beside it.
+
+    pytest tests/webui --webui ~/stable-diffusion-webui
+
+Nothing is written into the installation: checkpoints, settings, outputs and the extension (a link to this
+checkout) are in the data folder.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from vxa import AttentionMaps, read_maps
+
+PROJECT = Path(__file__).parents[2]
+PATIENCE = 1800  # seconds: nothing here is timed, and machines may be busy
+FLAGS = (
+    "--skip-prepare-environment", "--skip-install", "--skip-python-version-check", "--skip-version-check",
+    "--skip-torch-cuda-test", "--no-half", "--use-cpu", "all", "--no-download-sd-model", "--api",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Webui:
+    """A running one: its address, the folder that holds its data, and who may ask it."""
+
+    address: str
+    data: Path
+    user: str = "tester:secret"
+
+    def ask(self, path: str, body: Any = None, user: str | None = user) -> Any:
+        """The JSON that it answers. Raises urllib.error.HTTPError for what is refused."""
+        request = urllib.request.Request(
+            f"{self.address}{path}",
+            None if body is None else json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        if user is not None:
+            request.add_header("Authorization", "Basic " + base64.b64encode(user.encode()).decode())
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            return json.load(answer)
+
+    def choose(self, checkpoint: str) -> None:
+        """Choose a checkpoint, as the list at the top of the page does."""
+        self.ask("sdapi/v1/options", {"sd_model_checkpoint": checkpoint})
+
+    def look(self, image: Path, prompt: str, **settings: Any) -> AttentionMaps:
+        """The maps that VXA's own API gives."""
+        given = base64.b64encode(image.read_bytes()).decode()
+        answer = self.ask("vxa/v1/visualize", {"image": given, "prompt": prompt, "npz": True, **settings})
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "maps.npz")
+            path.write_bytes(base64.b64decode(answer["npz"]))
+            path.with_suffix(".json").write_text(answer["json"], "utf-8")
+            return read_maps(path)
+
+    def txt2img(self, **settings: Any) -> Image.Image:
+        """A small image."""
+        wanted = {"prompt": "a red hat", "seed": 1, "steps": 4, "width": 192, "height": 192, **settings}
+        made = self.ask("sdapi/v1/txt2img", wanted)
+        return Image.open(io.BytesIO(base64.b64decode(made["images"][0])))
+
+
+@contextmanager
+def started(folder: Path, python: Path, data: Path, flags: Sequence[str] = ()) -> Iterator[Webui]:
+    """The webui of `folder`, until the block ends; its log is in the data folder."""
+    port = _free_port()
+    place = ["--data-dir", str(data), "--port", str(port), "--api-auth", Webui.user]
+    command = [str(python), "launch.py", *FLAGS, *place, *flags]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
+    log = data / "log.txt"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            webui = Webui(f"http://127.0.0.1:{port}/", data)
+            _wait_until_answering(webui, process, log)
+            yield webui
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_answering(webui: Webui, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until it has built its page, which it starts to serve before its API is there."""
+    give_up = time.monotonic() + PATIENCE
+    while time.monotonic() < give_up:
+        if process.poll() is not None:
+            pytest.fail(f"the webui ended with {process.returncode}: {log.read_text('utf-8')[-2000:]}")
+        try:
+            webui.ask("sdapi/v1/sd-models")
+        except (urllib.error.URLError, ConnectionError):
+            pass
+        else:
+            return
+        time.sleep(1)
+    pytest.fail(f"the webui does not answer: {log.read_text('utf-8')[-2000:]}")
+
+
+def data_folder(folder: Path) -> Path:
+    """The folder with papercut, a second checkpoint that looks everywhere alike, and the extension."""
+    from vxa.export_webui import write_checkpoint
+
+    models = folder / "models" / "Stable-diffusion"
+    models.mkdir(parents=True)
+    checkpoint = write_checkpoint(models)
+    _write_blind(checkpoint)
+    (folder / "extensions").mkdir()
+    (folder / "extensions" / "vxa").symlink_to(PROJECT, target_is_directory=True)
+    return folder
+
+
+def _write_blind(checkpoint: Path) -> None:
+    """Papercut with keys of zero: every place attends to each of the 77 tokens alike."""
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(checkpoint)
+    for name, weight in weights.items():
+        if name.endswith("attn2.to_k.weight"):
+            weight.zero_()
+    save_file(weights, checkpoint.with_name("blind.safetensors"))
+    checkpoint.with_name("blind.yaml").write_text(checkpoint.with_suffix(".yaml").read_text("utf-8"), "utf-8")

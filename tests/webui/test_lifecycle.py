@@ -1,0 +1,242 @@
+"""The tab's backend through a webui's life: before the model, after a failure, switched, interrupted."""
+
+from __future__ import annotations
+
+import importlib
+import runpy
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_host import FakeHost
+from PIL import Image
+
+from vxa.errors import ModelError, PromptError
+from vxa.ui.handlers import Stopped
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "vxa_tab.py"
+PROMPT = "a red hat"
+
+
+def run(
+    backend: Any, picture: Image.Image, prompt: str = PROMPT, told: Any = lambda fraction, what: None
+) -> Any:
+    return backend.run(picture, prompt, 1, "none", told)
+
+
+def hooks(model: Any) -> int:
+    return sum(len(module._forward_hooks) for module in model.modules())
+
+
+def test_the_backend_is_there_before_the_model_and_says_what_is_missing(
+    host: FakeHost, backend: Any, picture: Image.Image
+) -> None:
+    with pytest.raises(ModelError, match="no checkpoint"):
+        backend.tokenize(PROMPT)
+    with pytest.raises(ModelError, match="no checkpoint"):
+        run(backend, picture)
+    assert backend.sites[0].startswith("the model's choice")
+    assert host.events == ["begin vxa", "end"]
+
+
+def test_it_looks_at_the_model_as_soon_as_there_is_one(
+    host: FakeHost, backend: Any, picture: Image.Image, checkpoint: Any
+) -> None:
+    host.model = checkpoint
+    maps = run(backend, picture)
+    assert maps.provenance.model == "one"
+    assert [word.text for word in maps.words] == ["a", "red", "hat"]
+    assert maps.heat_map("hat").values.shape[0] > 0
+
+
+def test_it_follows_a_switch_to_a_model_of_other_sites(
+    host: FakeHost, backend: Any, picture: Image.Image, checkpoint: Any, another: Any
+) -> None:
+    host.model = checkpoint
+    first = run(backend, picture)
+    host.chosen = lambda: another
+    second = run(backend, picture)
+    assert (first.provenance.model, second.provenance.model) == ("one", "another")
+    assert len(second.sites) > len(first.sites)
+    assert hooks(checkpoint) == hooks(another) == 0
+
+
+def test_a_checkpoint_that_cannot_be_loaded_is_one_sentence_and_the_next_one_works(
+    host: FakeHost, backend: Any, picture: Image.Image, checkpoint: Any, another: Any
+) -> None:
+    def broken() -> Any:
+        raise OSError("the header\nis too large")
+
+    host.model, host.chosen = checkpoint, broken
+    with pytest.raises(ModelError, match=r"could not load its checkpoint \(the header is too large\)"):
+        run(backend, picture)
+    with pytest.raises(ModelError, match="no checkpoint"):
+        backend.tokenize(PROMPT)
+    host.chosen = lambda: another
+    assert run(backend, picture).provenance.model == "another"
+
+
+def test_while_a_model_is_being_exchanged_tokens_are_refused(
+    host: FakeHost, backend: Any, checkpoint: Any
+) -> None:
+    host.model = checkpoint
+    del checkpoint.__dict__["cond_stage_model"]  # the webui takes its own reader away meanwhile
+    with pytest.raises(ModelError, match="loading a checkpoint"):
+        backend.tokenize(PROMPT)
+
+
+def test_the_lock_is_held_for_model_work_alone(
+    host: FakeHost, backend: Any, picture: Image.Image, checkpoint: Any
+) -> None:
+    host.model = checkpoint
+    asked = checkpoint.apply_model
+    held: list[bool] = []
+
+    def apply_model(*given: Any) -> Any:
+        held.append(host.lock.held)
+        return asked(*given)
+
+    checkpoint.__dict__["apply_model"] = apply_model
+    backend.tokenize(PROMPT)
+    assert host.lock.taken == 0
+    told: list[tuple[str, bool]] = []
+    maps = run(backend, picture, told=lambda fraction, what: told.append((what, host.lock.held)))
+    assert held == [True]
+    assert [now for _, now in told] == [False, True, False]
+    maps.heat_map("red").mask()
+    assert host.lock.taken == 1
+
+
+def test_a_second_request_waits_for_its_turn(
+    host: FakeHost, backend: Any, picture: Image.Image, checkpoint: Any
+) -> None:
+    host.model = checkpoint
+    answers: list[Any] = []
+    told = threading.Event()
+    with host.lock:  # a generation is going on
+        other = threading.Thread(
+            target=lambda: answers.append(run(backend, picture, told=lambda fraction, what: told.set()))
+        )
+        other.start()
+        assert told.wait(60)
+        assert (answers, host.events) == ([], [])
+    other.join(60)
+    assert len(answers) == 1
+
+
+def test_after_an_exception_the_lock_is_free_and_nothing_is_left_behind(
+    host: FakeHost, backend: Any, picture: Image.Image, checkpoint: Any
+) -> None:
+    def broken(*given: Any) -> Any:
+        raise RuntimeError("CUDA out of memory")
+
+    host.model = checkpoint
+    checkpoint.lowvram = True
+    checkpoint.__dict__["apply_model"] = broken
+    with pytest.raises(RuntimeError, match="out of memory"):
+        run(backend, picture)
+    assert not host.lock.held
+    assert host.events[-3:] == ["no networks", "to cpu", "end"]
+    assert hooks(checkpoint) == 0
+    del checkpoint.__dict__["apply_model"]
+    assert run(backend, picture).provenance.model == "one"
+
+
+def test_interrupt_stops_it_and_the_next_job_is_not_interrupted(
+    host: FakeHost, backend: Any, picture: Image.Image, checkpoint: Any
+) -> None:
+    host.model = checkpoint
+
+    def pressed(fraction: float, what: str) -> None:
+        host.state.interrupted = host.lock.held
+
+    with pytest.raises(Stopped):
+        run(backend, picture, told=pressed)
+    assert (host.lock.held, host.state.job) == (False, "")
+    assert run(backend, picture).provenance.prompt == PROMPT
+
+
+def test_extra_networks_work_during_the_pass_and_are_no_words(
+    host: FakeHost, backend: Any, picture: Image.Image, checkpoint: Any
+) -> None:
+    host.model = checkpoint
+    maps = run(backend, picture, "a (red:1.5) hat<lora:ink:0.7>")
+    assert [word.text for word in maps.words] == ["a", "red", "hat"]
+    assert [token.weight for token in maps.tokens[:4]] == [1.0, 1.0, 1.5, 1.0]
+    assert "lora: ink:0.7" in maps.provenance.notes
+    order = [event for event in host.events if "networks" in event]
+    assert order == ["networks lora", "no networks"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [("a hat AND a neck", "AND"), ("a [red:hat:0.5] neck", "from 'a red neck' to 'a hat neck'")],
+)
+def test_what_is_no_single_prompt_is_refused(
+    host: FakeHost, backend: Any, picture: Image.Image, checkpoint: Any, prompt: str, said: str
+) -> None:
+    host.model = checkpoint
+    with pytest.raises(PromptError, match=said):
+        backend.tokenize(prompt)
+    with pytest.raises(PromptError, match=said):
+        run(backend, picture, prompt)
+
+
+def test_the_script_registers_the_same_each_time_it_runs(host: FakeHost) -> None:
+    runpy.run_path(str(SCRIPT))
+    runpy.run_path(str(SCRIPT))  # Reload UI
+    assert host.events == ["on_ui_tabs", "on_app_started"] * 2
+
+
+def test_a_script_defines_nothing_that_the_webui_would_register(host: FakeHost) -> None:
+    defined = runpy.run_path(str(SCRIPT))
+    assert not [name for name, value in defined.items() if isinstance(value, type)]
+
+
+BUILD = """
+import sys
+sys.path.insert(0, {tests!r})
+from fake_host import FakeHost
+host = FakeHost()
+sys.modules.update(host.modules())
+from vxa.webui.tab import tabs
+build = tabs({script!r})
+for _ in range(2):  # and after Reload UI
+    ((blocks, title, name),) = build()
+    components = list(blocks.blocks.values())
+    print(title, name, len(components) > 20, all(one.do_not_save_to_config for one in components))
+print(host.lock.taken, host.events)
+"""
+
+
+def test_the_tab_is_the_panel_before_there_is_a_model() -> None:
+    pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
+    # By itself, for gradio leaves open what belongs to a server.
+    code = BUILD.format(tests=str(Path(__file__).parent), script=str(SCRIPT))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["VXA vxa True True"] * 2 + ["0 []"], done.stderr
+
+
+def test_a_second_copy_and_an_update_are_one_sentence(host: FakeHost, tmp_path: Path) -> None:
+    installed = importlib.import_module("vxa.webui.installed")
+    copy = tmp_path / "vxa-copy" / "scripts" / SCRIPT.name
+    copy.parent.mkdir(parents=True)
+    shutil.copy(SCRIPT, copy)
+    assert installed.problem(SCRIPT) == ""
+    assert "installed twice" in installed.problem(copy)
+    assert str(tmp_path / "vxa-copy") in installed.problem(copy)
+
+
+def test_an_update_on_disk_asks_for_a_restart(tmp_path: Path) -> None:
+    root = Path(sys.modules["vxa"].__file__ or "").parents[1]
+    extension = tmp_path / "vxa"
+    (extension / "vxa" / "webui").mkdir(parents=True)
+    module = shutil.copy(root / "vxa/webui/installed.py", extension / "vxa/webui/installed.py")
+    loaded = runpy.run_path(str(module))
+    assert loaded["problem"](extension / "scripts" / SCRIPT.name) == ""
+    (extension / "vxa" / "new.py").write_text("", "utf-8")
+    assert "restart the webui" in loaded["problem"](extension / "scripts" / SCRIPT.name)

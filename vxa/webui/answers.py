@@ -1,0 +1,146 @@
+"""What the HTTP API answers: plain JSON values in, plain JSON values out, without a server."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import tempfile
+from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from PIL import Image
+
+from vxa.errors import ImageError, SettingError
+from vxa.export import sidecar_path, write_maps
+from vxa.images import read_image
+from vxa.maps import AttentionMaps
+from vxa.render import render
+from vxa.ui import texts
+from vxa.ui.asked import Asked
+from vxa.ui.backend import Backend
+
+__all__ = ["Look", "OfPrompt", "filled", "look", "schema", "tokens"]
+
+Request = TypeVar("Request")
+_JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+
+
+@dataclass(frozen=True)
+class OfPrompt:
+    """What is asked of a prompt alone."""
+
+    prompt: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is asked of an image and a prompt.
+
+    Attributes:
+        image: the bytes of an image file in base64, plain or as a data URL.
+        prompt, timestep, noise: as in vxa.visualize.
+        words, tokens, sites, heads, mode, opacity, threshold, colormap: as in `vxa show`.
+        npz: whether the maps are wanted too, as files in base64.
+    """
+
+    image: str
+    prompt: str
+    timestep: int = 1
+    noise: str = "none"
+    words: str = ""
+    tokens: str = ""
+    sites: str = ""
+    heads: str = Asked.heads
+    mode: str = Asked.mode
+    opacity: float = Asked.opacity
+    threshold: float = Asked.threshold
+    colormap: str = Asked.colormap
+    npz: bool = False
+
+
+def filled(kind: type[Request], given: dict[str, Any]) -> Request:
+    """The request of this kind that the JSON object means.
+
+    Raises:
+        SettingError: a name is unknown or missing, or a value of another type.
+    """
+    known = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]
+    for name, value in given.items():
+        if name not in known:
+            raise SettingError(texts.unknown_name(name, tuple(known)))
+        if not _is(str(known[name].type), value):
+            raise SettingError(texts.wrong_type(name, value, _JSON_TYPES[str(known[name].type)]))
+    missing = [name for name, one in known.items() if one.default is MISSING and name not in given]
+    if missing:
+        raise SettingError(texts.missing_names(missing))
+    return kind(**given)
+
+
+def _is(wanted: str, value: Any) -> bool:
+    if wanted == "float":
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return type(value).__name__ == wanted
+
+
+def schema(kind: type[Any]) -> dict[str, Any]:
+    """The JSON schema of a request of this kind."""
+    properties: dict[str, dict[str, Any]] = {}
+    for one in fields(kind):
+        properties[one.name] = {"type": _JSON_TYPES[str(one.type)]}
+        if one.default is not MISSING:
+            properties[one.name]["default"] = one.default
+    required = [one.name for one in fields(kind) if one.default is MISSING]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def tokens(backend: Backend, asked: OfPrompt) -> dict[str, Any]:
+    """The tokens of a prompt, as the loaded checkpoint reads it."""
+    return {"tokens": [asdict(token) for token in backend.tokenize(asked.prompt)]}
+
+
+def look(backend: Backend, asked: Look) -> dict[str, Any]:
+    """One denoising pass over an image: a picture as PNG, and the maps where they are wanted."""
+    image = _image(asked.image)
+    settings = Asked(
+        asked.tokens, asked.sites, asked.heads, asked.mode, asked.opacity, asked.threshold, asked.colormap
+    ).settings()
+    if asked.words:
+        settings["words"] = asked.words
+    maps = backend.run(image, asked.prompt, asked.timestep, asked.noise, lambda fraction, what: None)
+    answer = {"model": maps.provenance.model, "notes": list(maps.provenance.notes)}
+    answer["png"] = _text(_png(render(maps, image, **settings)))
+    return {**answer, **(_files(maps) if asked.npz else {})}
+
+
+def _image(text: str) -> Image.Image:
+    head, comma, rest = text.partition(",")
+    try:
+        data = base64.b64decode(rest if comma and head.startswith("data:") else text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ImageError(texts.NOT_BASE64) from None
+    with tempfile.TemporaryDirectory(prefix="vxa-") as folder:
+        path = Path(folder) / "image"
+        path.write_bytes(data)
+        try:
+            return read_image(path)
+        except ImageError as error:
+            raise ImageError(str(error).replace(str(path), "image")) from None
+
+
+def _files(maps: AttentionMaps) -> dict[str, str]:
+    """The npz and the JSON that belongs beside it."""
+    with tempfile.TemporaryDirectory(prefix="vxa-") as folder:
+        path = write_maps(maps, Path(folder) / "maps.npz")
+        return {"npz": _text(path.read_bytes()), "json": sidecar_path(path).read_text("utf-8")}
+
+
+def _png(picture: Image.Image) -> bytes:
+    written = io.BytesIO()
+    picture.save(written, "PNG")
+    return written.getvalue()
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

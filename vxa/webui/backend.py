@@ -1,0 +1,73 @@
+"""The panel's backend over whatever checkpoint the webui has loaded when a person asks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from PIL import Image
+
+from vxa.errors import ModelError
+from vxa.maps import AttentionMaps
+from vxa.models.ldm import LdmModel
+from vxa.tokens import Token
+from vxa.ui import texts
+from vxa.ui.backend import Backend, Progress, site_labels
+from vxa.visualize import visualize
+from vxa.webui import host
+from vxa.webui.prompts import WebuiPrompts
+
+__all__ = ["model_sites", "webui_backend"]
+
+_JOB = "vxa"
+_USUAL_SITES = "f4"  # what LdmModel reads when none are named, on every model that has them
+
+
+def webui_backend() -> Backend:
+    """The backend; it needs no model to be there yet."""
+    return Backend(
+        model=texts.WEBUI_MODEL,
+        source=texts.WEBUI_SOURCE,
+        tokenize=_tokenize,
+        run=_run,
+        sites=site_labels((), _USUAL_SITES, None),
+    )
+
+
+def model_sites() -> dict[str, Any]:
+    """The checkpoint that is loaded now, and its sites, as plain values. Raises ModelError where none is."""
+    model = _model(_loaded())
+    sites = [asdict(site) for site in model.sites]
+    return {"model": model.name, "default_sites": model.default_sites, "sites": sites}
+
+
+def _tokenize(prompt: str) -> tuple[Token, ...]:
+    return WebuiPrompts(_loaded()).tokens(prompt)
+
+
+def _loaded() -> Any:
+    model = host.loaded_model()
+    if model is None:
+        raise ModelError(texts.NO_CHECKPOINT)
+    return model
+
+
+def _run(image: Image.Image, prompt: str, timestep: int, noise: str, progress: Progress) -> AttentionMaps:
+    progress(0.0, texts.QUEUED)
+    with host.job(_JOB) as model:
+        progress(0.1, texts.LOOKING)
+        with host.networks(prompt) as notes:
+            maps = visualize(_model(model, notes), image, prompt, timestep, noise)  # type: ignore[arg-type]
+    progress(1.0, texts.DONE)
+    return maps
+
+
+def _model(model: Any, notes: tuple[str, ...] = ()) -> LdmModel:
+    return LdmModel(
+        model,
+        WebuiPrompts(model),
+        name=host.checkpoint_name(model),
+        notes=notes,
+        device=host.device(),
+        within=host.computing,
+    )

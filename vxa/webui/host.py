@@ -1,0 +1,203 @@
+"""The webui as VXA sees it, and the only file that knows its modules; checked with AUTOMATIC1111's 1.10.1.
+
+    with job("vxa") as model:                 # the queue's lock, and the checkpoint that is chosen now
+        with networks("a <lora:ink:1>"):      # LoRAs and hypernetworks as in a generation
+            …
+
+Nothing is kept between calls: the model, the device and the options are those of the moment, for a person
+may choose another checkpoint at any time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from textwrap import shorten
+from typing import Any
+
+import torch
+from modules import (
+    call_queue,
+    devices,
+    extra_networks,
+    lowvram,
+    processing,
+    prompt_parser,
+    sd_hijack,
+    sd_models,
+    shared,
+)
+
+from vxa.errors import ModelError, PromptError
+from vxa.ui import texts
+from vxa.ui.handlers import Stopped
+
+__all__ = [
+    "api_users",
+    "checkpoint_name",
+    "computing",
+    "condition",
+    "device",
+    "has_api",
+    "job",
+    "loaded_model",
+    "networks",
+    "piece_reader",
+    "prompt_text",
+    "text_chunks",
+]
+
+_MOST_STEPS = 150  # of the webui's own slider: a prompt may change at any of them
+
+
+def loaded_model() -> Any | None:
+    """The model that is loaded now, without waiting for one; None before the first and after a failure."""
+    return sd_models.model_data.sd_model
+
+
+@contextmanager
+def job(name: str) -> Iterator[Any]:
+    """The model of the chosen checkpoint, for a block that has the webui's queue to itself.
+
+    As a generation does, it loads what was chosen but is not loaded yet, or was exchanged for a refiner.
+
+    Raises:
+        ModelError: no checkpoint can be loaded.
+    """
+    with call_queue.queue_lock:
+        shared.state.begin(job=name)
+        shared.state.job_count = 1
+        try:
+            model = _chosen_model()
+            sd_hijack.model_hijack.apply_circular(shared.opts.tiling)  # the last generation's is still on
+            yield model
+        finally:
+            if getattr(loaded_model(), "lowvram", False):
+                lowvram.send_everything_to_cpu()
+            shared.state.end()  # which frees what the device's cache holds
+
+
+def has_api() -> bool:
+    """Whether the webui was started with its HTTP API."""
+    return bool(shared.cmd_opts.api or shared.cmd_opts.nowebui)
+
+
+def api_users() -> dict[str, str] | None:
+    """The names and passwords of --api-auth; None where everybody may ask."""
+    given = shared.cmd_opts.api_auth
+    return dict(one.split(":", 1) for one in given.split(",")) if given else None
+
+
+def _chosen_model() -> Any:
+    try:
+        # The first waits for a load that is on its way, the second may only come after it.
+        model = shared.sd_model
+        model = sd_models.reload_model_weights() or model
+    except Exception as error:
+        reason = shorten(" ".join(str(error).split()), 200, placeholder=" …")
+        raise ModelError(texts.not_loaded(reason)) from error
+    if model is None:
+        raise ModelError(texts.NO_CHECKPOINT)
+    return model
+
+
+def checkpoint_name(model: Any) -> str:
+    """The checkpoint's name, without its folder and ending."""
+    info = getattr(model, "sd_checkpoint_info", None)
+    return str(getattr(info, "name_for_extra", None) or type(model).__name__)
+
+
+def device() -> torch.device:
+    """Where the webui computes."""
+    found: torch.device = devices.device
+    return found
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """The precision that the webui computes in, unless a person pressed its Interrupt.
+
+    Raises:
+        Stopped: they did.
+    """
+    if shared.state.interrupted:
+        raise Stopped(texts.STOPPED)
+    with devices.without_autocast() if devices.unet_needs_upcast else devices.autocast():
+        yield
+
+
+@contextmanager
+def networks(prompt: str) -> Iterator[tuple[str, ...]]:
+    """The prompt's extra networks at work in this block, and a note of each."""
+    _, named = extra_networks.parse_prompt(prompt)
+    generation = processing.StableDiffusionProcessingTxt2Img()
+    generation.all_prompts = [prompt]  # a network chosen in the settings adds itself here
+    hijack = sd_hijack.model_hijack
+    hijack.clear_comments()
+    if os.path.exists(shared.cmd_opts.embeddings_dir):
+        hijack.embedding_db.load_textual_inversion_embeddings()
+    with devices.autocast():
+        extra_networks.activate(generation, named)
+    given = tuple(f"{kind}: {':'.join(one.items)}" for kind, some in named.items() for one in some)
+    try:
+        yield (*given, *map(str, hijack.comments))
+    finally:
+        extra_networks.deactivate(generation, named)
+
+
+def prompt_text(prompt: str) -> str:
+    """What of the prompt goes to the text encoder: without the names of extra networks.
+
+    Raises:
+        PromptError: the prompt is several (AND), or changes while a generation goes on ([a:b:0.5], [a|b]).
+    """
+    text, _ = extra_networks.parse_prompt(prompt)
+    parts, texts_of_parts, _ = prompt_parser.get_multicond_prompt_list([text])
+    if len(parts[0]) > 1:
+        raise PromptError(texts.SEVERAL_PROMPTS)
+    schedule = prompt_parser.get_learned_conditioning_prompt_schedules(texts_of_parts, _MOST_STEPS)[0]
+    if len(schedule) > 1:
+        raise PromptError(texts.changing_prompt(schedule[0][1], schedule[-1][1]))
+    found: str = schedule[0][1]
+    return found
+
+
+def text_chunks(model: Any, text: str) -> tuple[Sequence[Any], tuple[int, int, int]]:
+    """The webui's own chunks of the text, and the ids of begin, end and padding.
+
+    Raises:
+        ModelError: the model is being exchanged at this moment, or reads prompts in another way.
+    """
+    if getattr(shared.opts, "use_old_emphasis_implementation", False):
+        raise ModelError(texts.OLD_EMPHASIS)
+    reader = _text_model(model)
+    chunks, _ = reader.process_texts([text])
+    return chunks[0], (reader.id_start, reader.id_end, reader.id_pad)
+
+
+def _text_model(model: Any) -> Any:
+    """SD1's and SD2's text encoder, the first one of SDXL."""
+    whole = getattr(model, "cond_stage_model", None)
+    for part in (whole, *(getattr(whole, "embedders", None) or ())):
+        if hasattr(part, "process_texts") and hasattr(part, "id_start"):
+            return part
+    raise ModelError(texts.BEING_LOADED)
+
+
+def piece_reader(model: Any) -> Callable[[int], str]:
+    """What turns a token's id into its piece, in CLIP's form ("hat</w>")."""
+    tokenizer = getattr(_text_model(model), "tokenizer", None)
+    if tokenizer is not None:
+        convert: Callable[[int], str] = tokenizer.convert_ids_to_tokens
+        return convert
+    from modules import sd_hijack_open_clip
+
+    pieces = sd_hijack_open_clip.tokenizer.decoder
+    return lambda token: pieces.get(token, "")
+
+
+def condition(model: Any, text: str, image_size: tuple[int, int]) -> Any:
+    """What the webui tells the network of the text, for one image of (height, width)."""
+    height, width = image_size
+    return model.get_learned_conditioning(prompt_parser.SdConditioning([text], width=width, height=height))

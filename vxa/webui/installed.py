@@ -1,0 +1,31 @@
+"""Whether the modules in memory are those of the extension that asks: one copy of it, as it is on disk.
+
+"Reload UI" runs an extension's scripts anew, but its package stays in memory as it was first imported.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vxa.ui import texts
+
+__all__ = ["problem"]
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def problem(script: str | Path) -> str:
+    """What a person must do before the script's extension can be used, in one sentence; blank if nothing."""
+    extension = Path(script).resolve().parents[1]
+    if extension != _PACKAGE.parent:
+        return texts.second_copy(str(_PACKAGE.parent), str(extension))
+    return "" if _state(_PACKAGE) == _LOADED else texts.RESTART
+
+
+def _state(package: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of change of every module on disk."""
+    found = ((path, path.stat()) for path in package.rglob("*.py"))
+    return {str(path): (status.st_size, status.st_mtime_ns) for path, status in found}
+
+
+_LOADED = _state(_PACKAGE)

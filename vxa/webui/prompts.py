@@ -1,0 +1,93 @@
+"""Prompts as the webui reads them: its chunks as tokens, with emphasis and textual inversion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from vxa.models.chunks import CHUNK, name_tokens
+from vxa.tokens import Token
+from vxa.webui import host
+
+__all__ = ["WebuiPrompts", "chunk_tokens"]
+
+
+class WebuiPrompts:
+    """How the webui reads a prompt for a model: a `PromptReader` of `vxa.models.ldm`."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def tokens(self, prompt: str) -> tuple[Token, ...]:
+        """One Token for each position of the prompt's context."""
+        chunks, specials = host.text_chunks(self._model, host.prompt_text(prompt))
+        return chunk_tokens(chunks, specials, host.piece_reader(self._model))
+
+    def condition(self, prompt: str, image_size: tuple[int, int]) -> Tensor | Mapping[str, Any]:
+        """What the webui tells the network of the prompt, for one image of (height, width)."""
+        given: Tensor | Mapping[str, Any] = host.condition(self._model, host.prompt_text(prompt), image_size)
+        return given
+
+
+def chunk_tokens(
+    chunks: Sequence[Any], specials: tuple[int, int, int], piece_of: Callable[[int], str]
+) -> tuple[Token, ...]:
+    """One Token for each of the 77 positions of each of the webui's chunks.
+
+    Args:
+        chunks: each with `tokens` (77 ids), `multipliers` (77 weights) and `fixes` (embeddings of textual
+            inversion, each at an `offset` behind the begin-of-text token).
+        specials: the ids of begin, end and padding.
+        piece_of: the vocabulary's piece of an id, in CLIP's form.
+    """
+    names = _embedding_names(chunks)
+    # An embedding's vectors have the id 0 in common; here each place has an id of its own, below zero.
+    own = [
+        [-index if (index := CHUNK * number + place) in names else token for place, token in content]
+        for number, content in enumerate(_contents(chunks, specials[1]))
+    ]
+    named = name_tokens(
+        own, specials, lambda token: names[-token] if token < 0 else piece_of(token), {-i for i in names}
+    )
+    weights = [weight for chunk in chunks for weight in chunk.multipliers]
+    first = {index: start for start, count in _embeddings(chunks) for index in range(start, start + count)}
+    return tuple(
+        replace(
+            token,
+            weight=float(weight),
+            id=max(token.id, 0),
+            word=named[first.get(token.index, token.index)].word,
+        )
+        for token, weight in zip(named, weights, strict=True)
+    )
+
+
+def _contents(chunks: Sequence[Any], end: int) -> list[list[tuple[int, int]]]:
+    """The (position, id) of each chunk's own tokens: behind the begin-of-text, up to the first end."""
+    contents = []
+    for chunk in chunks:
+        filled = max((place for place, token in enumerate(chunk.tokens) if token != end), default=0)
+        contents.append([(place, chunk.tokens[place]) for place in range(1, filled + 1)])
+    return contents
+
+
+def _embeddings(chunks: Sequence[Any]) -> list[tuple[int, int]]:
+    """The index of the first vector of each embedding of textual inversion, and how many it has."""
+    return [
+        (CHUNK * number + 1 + fix.offset, int(fix.embedding.vectors))
+        for number, chunk in enumerate(chunks)
+        for fix in chunk.fixes
+    ]
+
+
+def _embedding_names(chunks: Sequence[Any]) -> dict[int, str]:
+    """What stands at each index that an embedding fills: its name, then nothing."""
+    fixes = [fix for chunk in chunks for fix in chunk.fixes]
+    return {
+        index: fix.embedding.name if index == start else ""
+        for fix, (start, count) in zip(fixes, _embeddings(chunks), strict=True)
+        for index in range(start, start + count)
+    }

@@ -1,0 +1,57 @@
+"""The VXA tab: the panel over the webui's model, or one sentence where it cannot be used yet."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from vxa.ui import texts
+from vxa.ui.panel import panel
+from vxa.webui.backend import webui_backend
+from vxa.webui.installed import problem
+
+__all__ = ["tabs"]
+
+Tabs = list[tuple[gr.Blocks, str, str]]
+
+
+def tabs(script: str) -> Callable[[], Tabs]:
+    """What gives the webui the tab of the extension that `script` is of, each time it builds its page."""
+
+    def build() -> Tabs:
+        said = problem(script)
+        if said:
+            return [(_notice(said), texts.TAB, f"vxa_{abs(hash(script)):x}")]
+        return [(_unsaved(panel(webui_backend(), _folder())), texts.TAB, "vxa")]
+
+    return build
+
+
+def _notice(said: str) -> gr.Blocks:
+    with gr.Blocks(analytics_enabled=False) as blocks:
+        gr.HTML(f'<div class="vxa-message"><p role="alert">{escape(said)}</p></div>')
+    return blocks
+
+
+def _unsaved(blocks: gr.Blocks) -> gr.Blocks:
+    """The blocks, of which the webui keeps nothing in its ui-config.json: a prompt is no default."""
+    made: dict[int, Any] = blocks.blocks
+    for component in made.values():
+        component.do_not_save_to_config = True
+    return blocks
+
+
+@cache
+def _folder() -> Path:
+    """A folder for what the tab gives away; it goes when the webui ends."""
+    folder = Path(tempfile.mkdtemp(prefix="vxa-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

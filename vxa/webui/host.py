@@ -31,7 +31,7 @@ from modules import (
 
 from vxa.errors import ModelError, PromptError
 from vxa.ui import texts
-from vxa.ui.handlers import Stopped
+from vxa.ui.stopping import Stopped
 
 __all__ = [
     "api_users",

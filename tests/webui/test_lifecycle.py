@@ -16,7 +16,7 @@ from fake_host import FakeHost
 from PIL import Image
 
 from vxa.errors import ModelError, PromptError
-from vxa.ui.handlers import Stopped
+from vxa.ui.stopping import Stopped
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "vxa_tab.py"
 PROMPT = "a red hat"

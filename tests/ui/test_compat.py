@@ -33,3 +33,32 @@ def test_the_settings_of_the_page_go_where_this_gradio_takes_them():
     blocks, launch = page_and_launch(css="a", js="b", theme=None)
     assert {**blocks, **launch} == {"css": "a", "js": "b", "theme": None}
     assert (launch if MAJOR >= 6 else blocks).keys() == {"css", "js", "theme"}
+
+
+def test_a_class_is_given_what_it_hands_on_to_its_bases():
+    class Base:
+        def __init__(self, elem_classes: str = "", visible: bool = True) -> None:
+            self.elem_classes = elem_classes
+
+    class Row(Base):
+        def __init__(self, variant: str = "default", **given: str) -> None:
+            super().__init__(**given)
+
+    assert component(Row, elem_classes="vxa-row", format="png").elem_classes == "vxa-row"
+
+
+def test_an_event_that_cannot_wait_its_turn_presses_a_button_that_can():
+    attached = []
+
+    def older(fn, inputs, outputs, api_name, queue=None, _js=None):  # type: ignore[no-untyped-def]
+        attached.append((fn, inputs, outputs, queue, _js))
+
+    with gradio.Blocks() as blocks:
+        answer = gradio.State()
+        asked = listen(older, len, [answer], [answer], queue=False, trigger_mode="always_last")
+    (button,) = [one for one in blocks.blocks.values() if isinstance(one, gradio.Button)]
+    assert attached == [(None, None, None, None, f"() => vxaAsk('{button.elem_id}')")]
+    assert not button.visible
+    # What is returned is what comes after the answer: gradio's own listener of the button.
+    assert asked.then
+    assert [function.fn for function in blocks.fns.values()] == [len, None]

@@ -163,7 +163,7 @@ def _taking() -> dict[str, Any]:
     with component(gr.Accordion, label=texts.TAKE, open=False, elem_id="vxa_take"):
         copied = {"show_copy_button": True, "buttons": ["copy"], "interactive": False}
         return {
-            "command": component(gr.Textbox, label=texts.COMMAND, elem_id="vxa_command", **copied),
+            "command": component(gr.Textbox, label=texts.COMMAND, lines=2, elem_id="vxa_command", **copied),
             "python": component(gr.Textbox, label=texts.PYTHON, lines=7, elem_id="vxa_python", **copied),
             "save": component(gr.Button, value=texts.SAVE, elem_id="vxa_save"),
             "files": component(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import numpy
 import PIL
+import psutil
 import torch
+from rich.table import Table
 
 import vxa
 
@@ -27,7 +29,7 @@ class Row:
         name: what was measured, on what.
         measured: the figure, in `unit`.
         unit: "×", "ms", "s", "MB".
-        bar: the limit, in the same unit.
+        bar: the limit, in the same unit; None where the figure is only reported.
         at_least: whether the bar is a floor; else it is a ceiling.
         samples: every sample behind the figure, by side, with its unit in its name.
     """
@@ -35,18 +37,22 @@ class Row:
     name: str
     measured: float
     unit: str
-    bar: float
+    bar: float | None
     samples: Samples
     at_least: bool = False
 
     @property
-    def met(self) -> bool:
+    def met(self) -> bool | None:
         """Whether the figure reaches its bar."""
+        if self.bar is None:
+            return None
         return self.measured >= self.bar if self.at_least else self.measured <= self.bar
 
     @property
     def limit(self) -> str:
         """The bar as people write it."""
+        if self.bar is None:
+            return "reported"
         return f"{'≥' if self.at_least else '≤'} {self.bar:g} {self.unit}"
 
     def as_json(self) -> dict[str, object]:
@@ -60,6 +66,20 @@ class Row:
             "met": self.met,
             "samples": samples,
         }
+
+
+def table(rows: Iterable[Row]) -> Table:
+    """The rows for people."""
+    drawn = Table("figure", "measured", "bar", "met", box=None, pad_edge=False)
+    met = {True: "yes", False: "NO", None: ""}
+    for row in rows:
+        drawn.add_row(row.name, f"{row.measured:.3g} {row.unit}", row.limit, met[row.met])
+    return drawn
+
+
+def resident_megabytes() -> float:
+    """The memory of this process that is resident now."""
+    return psutil.Process().memory_info().rss / 1e6
 
 
 def cpu_seconds(task: Callable[[], object]) -> float:
@@ -77,6 +97,19 @@ def in_turns(
     for _ in range(rounds):
         for name, task in tasks.items():
             samples[name].append(scale * cpu_seconds(task))
+    return samples
+
+
+def on_both_clocks(tasks: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of every task, in turns: of this process's CPUs, and on the wall."""
+    samples: dict[str, list[float]] = {
+        f"{name} {clock} ms": [] for name in tasks for clock in ("CPU", "wall")
+    }
+    for _ in range(rounds):
+        for name, task in tasks.items():
+            start = time.perf_counter()
+            samples[f"{name} CPU ms"].append(1e3 * cpu_seconds(task))
+            samples[f"{name} wall ms"].append(1e3 * (time.perf_counter() - start))
     return samples
 
 

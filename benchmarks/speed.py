@@ -23,10 +23,9 @@ os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import numpy as np
 import torch
-from measure import Row, in_turns, machine, ratio
+from measure import Row, in_turns, machine, ratio, table
 from PIL import Image
 from rich.console import Console
-from rich.table import Table
 from sd15 import PROMPT, Sd15
 
 import vxa
@@ -160,14 +159,6 @@ def measured(quick: bool) -> list[Row]:
     model = Sd15()
     rows = [*passes(model, rounds), questions(model, rounds), renderings(model, rounds)]
     return [*rows, added, imports(rounds)]
-
-
-def table(rows: list[Row]) -> Table:
-    """The rows for people."""
-    drawn = Table("figure", "measured", "bar", "met", box=None, pad_edge=False)
-    for row in rows:
-        drawn.add_row(row.name, f"{row.measured:.3g} {row.unit}", row.limit, "yes" if row.met else "NO")
-    return drawn
 
 
 def main() -> None:

@@ -20,6 +20,12 @@ def test_every_picture_of_the_readme_is_there_and_has_its_command():
     assert all((ROOT / "docs" / "pictures" / name).is_file() for name in shown)
 
 
+def test_the_first_command_is_the_page_and_the_second_makes_a_picture():
+    commands = re.findall(r"```console\n(.*?)\n```", README, re.DOTALL)
+    assert commands[0] == 'pip install -c constraints.txt ".[app]" && vxa app'
+    assert commands[1] == 'vxa show examples/figure.png "hat, neck" --words hat -o hat.png'
+
+
 def test_the_model_card_holds_the_measured_figures():
     report = ROOT / "benchmarks" / "papercut.json"
     card = (ROOT / "MODEL_CARD.md").read_text("utf-8")

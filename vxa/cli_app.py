@@ -1,7 +1,8 @@
-"""`vxa app`: the page, until it is interrupted."""
+"""`vxa app`: the page, until it is interrupted or told to end."""
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 
@@ -20,7 +21,9 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(model: str, device: str, host: str, port: int, browser: bool) -> None:
-    """Serve the page over the named model and return when it is interrupted."""
+    """Serve the page over the named model; return when it is interrupted or told to end (SIGTERM)."""
+    # Python would die of SIGTERM at once, and the app's temporary folder would stay behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if host not in _LOCAL:
         typer.echo(texts.open_to_all(host, port), err=True)
     loaded = load_quietly(model, device)

@@ -14,7 +14,8 @@ from vxa.attention.site import SiteSpec
 from vxa.colormaps import COLORMAPS
 from vxa.errors import ImageError, SettingError
 from vxa.heat_map import DEFAULT_THRESHOLD, HeatMap, Resample
-from vxa.maps import AttentionMaps, HeadSpec, TokenSpec, WordSpec
+from vxa.maps import AttentionMaps
+from vxa.selection import HeadSpec, TokenSpec, WordSpec
 from vxa.shading import NORMALIZATIONS, normalized
 
 __all__ = ["RESAMPLES", "VIEW_NORMALIZATIONS", "Question", "View", "number"]
@@ -90,6 +91,7 @@ class Question:
     against: WordSpec = None
     against_tokens: TokenSpec = None
     passes: tuple[AttentionMaps, ...] = ()
+    _scaled: dict[tuple[int, int], Image.Image] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         size = (self.image.height, self.image.width)
@@ -150,10 +152,12 @@ class Question:
         return sites + ("" if self.heads in (None, "", "mean") else f" · heads {_listed(self.heads)}")
 
     def scaled(self, size: tuple[int, int]) -> Image.Image:
-        """The image at (height, width)."""
+        """The image at (height, width), made once for all the cells of a grid."""
         if size == (self.image.height, self.image.width):
             return self.image
-        return self.image.resize((size[1], size[0]), Image.Resampling.LANCZOS)
+        if size not in self._scaled:
+            self._scaled[size] = self.image.resize((size[1], size[0]), Image.Resampling.LANCZOS)
+        return self._scaled[size]
 
 
 def number(value: float) -> str:

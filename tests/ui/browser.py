@@ -15,9 +15,11 @@ A test module asks for the fixtures `page` and `browser` of conftest.py and give
 from __future__ import annotations
 
 import base64
+import gc
 import io
 import shutil
 import socket
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,10 +55,11 @@ PATIENCE = 60_000
 """Milliseconds: nothing here is timed, and machines may be busy."""
 
 MARKS = [
-    # gradio 6.31 opens an image to look at its mode and leaves it open; it counts its events with an old
-    # option of pandas 3. Both happen in its own threads.
+    # gradio 6.31 opens an image to look at its mode and leaves it open; it counts its events with old
+    # options of pandas 3. Both happen in its own threads.
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
     pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
+    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
 ]
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
               "--disable-background-networking", "--disable-component-update"]  # fmt: skip
@@ -117,8 +120,17 @@ def served(make_backend: Callable[[Path], Backend]) -> Iterator[str]:
     from vxa.ui.app import start
 
     app = start(make_backend, port=free_port())
+    _collected()
     yield app.local_url
     app.close(verbose=False)
+    _collected()
+
+
+def _collected() -> None:
+    """Let go of the event loops that gradio leaves open, lest a later test is blamed for them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def chip(page: Any, text: str) -> Any:

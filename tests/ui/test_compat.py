@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from pathlib import Path
+
 import pytest
 
 gradio = pytest.importorskip("gradio", reason="gradio is not installed (the app extra)")
@@ -62,3 +65,12 @@ def test_an_event_that_cannot_wait_its_turn_presses_a_button_that_can():
     # What is returned is what comes after the answer: gradio's own listener of the button.
     assert asked.then
     assert [function.fn for function in blocks.fns.values()] == [len, None]
+
+
+def test_an_uploaded_image_is_drawn_as_gradios_own_and_handed_on_as_its_path():
+    from vxa.ui.upload import UploadedImage
+
+    image = UploadedImage(type="filepath")
+    assert image.get_block_name() == "image"
+    assert image.preprocess(None) is None
+    assert not Path(inspect.getfile(UploadedImage)).with_suffix(".pyi").exists()

@@ -5,9 +5,7 @@ Skipped, with the reason, where gradio, Playwright or Chromium is missing.
 
 from __future__ import annotations
 
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -124,13 +122,38 @@ def test_nothing_is_wider_than_the_window(page: Any, width: int):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_no_file_outside_the_apps_folders_can_be_fetched(address: str, tmp_path: Path):
-    secret = tmp_path / "secret.txt"
-    secret.write_text("secret", "utf-8")
-    project = Path(__file__).parents[2] / "pyproject.toml"
-    for path in (secret, project, Path("/etc/passwd")):
-        for route in ("file=", "gradio_api/file=", "gradio_api/file/"):
-            with pytest.raises(urllib.error.HTTPError) as refused:
-                urllib.request.urlopen(f"{address}{route}{urllib.parse.quote(str(path))}")
-            assert refused.value.code in (403, 404)
-            refused.value.close()
+def test_a_broken_image_is_one_sentence_and_the_page_stays_as_it_was(
+    page: Any, image_file: Path, tmp_path: Path
+):
+    look(page)
+    wait_for_picture(page, image_file, "overlay")
+    broken = tmp_path / "words.png"
+    broken.write_text("words", "utf-8")
+    upload(page, broken)
+    said = page.locator("#vxa_message [role=alert]")
+    said.wait_for()
+    assert said.inner_text().startswith("cannot read image 'words.png': it is not an image file; give a PNG")
+    chip(page, "hat").click()  # the maps are still there
+    wait_for_picture(page, image_file, "overlay", tokens="3")
+    said.wait_for(state="detached")
+    page.click("#vxa_press")
+    said.wait_for()
+    assert "'words.png': it is not an image file" in said.inner_text()
+    upload(page, image_file)
+    said.wait_for(state="detached")
+    look(page)
+    wait_for_picture(page, image_file, "overlay", tokens="3")
+    assert page.locator(".toast-wrap .error, .toast-body.error").count() == 0
+
+
+def test_an_image_too_large_to_upload_is_one_sentence(page: Any, image_file: Path, tmp_path: Path):
+    large = tmp_path / "large.png"
+    with large.open("wb") as file:
+        file.truncate(33 * 2**20)
+    page.click("#vxa_image button[aria-label='Remove Image']")
+    page.set_input_files("#vxa_image input[type=file]", large)
+    page.get_by_text('exceed the maximum allowed size of 32.0 Mb: "large.png"').first.wait_for()
+    page.set_input_files("#vxa_image input[type=file]", image_file)
+    page.wait_for_selector("#vxa_image img")
+    look(page)
+    wait_for_picture(page, image_file, "overlay")

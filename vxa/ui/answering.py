@@ -17,8 +17,11 @@ from vxa.ui.shown import Shown
 
 __all__ = ["LIVE", "answer", "controls", "opened", "told", "tried"]
 
-LIVE = {"show_progress": "hidden", "trigger_mode": "always_last"}
-"""Settings of a control that, moved while its answer is on the way, asks again for where it then stands."""
+LIVE = {"queue": False, "show_progress": "hidden", "trigger_mode": "always_last"}
+"""Settings of a control that, moved while its answer is on the way, asks again for where it then stands.
+
+It needs no model, so it stands in no queue: gradio's answers over a second connection, opened each time.
+"""
 
 
 def controls(left: Given, right: Shown) -> list[Any]:
@@ -30,9 +33,9 @@ def controls(left: Given, right: Shown) -> list[Any]:
 
 
 def answer(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
-    """The picture that is asked for, and the command and the Python that make it."""
+    """The file of the picture that is asked for, and the command and the Python that make it."""
     handlers.latest.ask(page, asked)
-    return [handlers.picture(page, asked), *handlers.command(page, asked)]
+    return [handlers.picture_file(page, asked), *handlers.command(page, asked)]
 
 
 def opened(page: str) -> str:

@@ -22,7 +22,7 @@ from vxa.ui import texts
 __all__ = ["Backend", "Example", "Progress", "Run", "site_labels", "site_spec"]
 
 Progress = Callable[[float, str], None]
-"""Told a fraction done and what is being done; it raises to stop the work."""
+"""Told a fraction done and what is being done, as often as one likes; it raises to stop the work."""
 
 _SEPARATOR = " · "
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-__all__ = ["MAJOR", "component", "listen", "page_and_launch"]
+__all__ = ["MAJOR", "component", "listen", "page_and_launch", "served_folder"]
 
 MAJOR = int(gr.__version__.partition(".")[0])
 _NUMBERS = itertools.count()
@@ -60,6 +61,12 @@ def page_and_launch(**settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     blocks, launch = _parameters(gr.Blocks), _parameters(gr.Blocks.launch)
     first = {name: value for name, value in settings.items() if name in blocks and name not in launch}
     return first, {name: value for name, value in settings.items() if name in launch}
+
+
+def served_folder(otherwise: Path) -> Path:
+    """Where gradio serves files from as they are; of files elsewhere it makes copies, which stay an hour."""
+    known = getattr(gr.utils, "get_upload_folder", None)
+    return Path(known()) if known else otherwise
 
 
 def _known(called: Callable[..., Any], settings: dict[str, Any]) -> dict[str, Any]:

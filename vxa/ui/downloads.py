@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 import threading
 from collections import deque
 from pathlib import Path
@@ -15,6 +14,7 @@ from vxa.export import sidecar_path, write_maps
 from vxa.heat_map import HeatMap
 from vxa.images import save_image
 from vxa.ui.pages import Kept
+from vxa.ui.pictures import new_folder
 
 __all__ = ["Downloads", "file_stem"]
 
@@ -45,7 +45,7 @@ class Downloads:
         return written
 
     def _new_folder(self) -> Path:
-        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        folder = new_folder(self.folder)
         with self._lock:
             self._made.append(folder)
             gone = [self._made.popleft() for _ in range(len(self._made) - self.most)]

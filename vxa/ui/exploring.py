@@ -58,6 +58,6 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
         queue=False, show_progress="hidden",
     )  # fmt: skip
     spot = [right.spot, right.message]
-    listen(left.image.select, in_image, [state, *asking], spot, show_progress="hidden")
-    listen(right.picture.select, in_picture, [state, *asking], spot, show_progress="hidden")
+    listen(left.image.select, in_image, [state, *asking], spot, **LIVE)
+    listen(right.picture.select, in_picture, [state, *asking], spot, **LIVE)
     listen(right.save.click, save, [state, *asking], [right.files, right.message])

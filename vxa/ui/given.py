@@ -12,6 +12,7 @@ from vxa.ui import texts
 from vxa.ui.backend import Backend
 from vxa.ui.compat import component
 from vxa.ui.piece import html
+from vxa.ui.upload import UploadedImage
 
 __all__ = ["Given", "given"]
 
@@ -41,7 +42,7 @@ def given(backend: Backend, chips: str) -> Given:
     prompt = first.prompt if first else ""
     return Given(
         image=component(
-            gr.Image, value=str(first.path) if first else None, label=texts.IMAGE, type="filepath",
+            UploadedImage, value=str(first.path) if first else None, label=texts.IMAGE, type="filepath",
             sources=["upload", "clipboard"], image_mode=None, format="png", height=300,
             alt_text=texts.IMAGE, elem_id="vxa_image",
         ),

@@ -23,7 +23,8 @@ from vxa.ui.chips import chips, chips_html
 from vxa.ui.downloads import Downloads, file_stem
 from vxa.ui.latest import Latest
 from vxa.ui.pages import Kept, PageGone, Pages
-from vxa.ui.passes import Looked, earlier, looked, one_pass, several_passes, whole
+from vxa.ui.passes import Looked, earlier, looked, one_pass, several_passes, uploaded, whole
+from vxa.ui.pictures import Pictures
 from vxa.ui.spot import ranked_words
 from vxa.ui.stopping import Stoppable, Stopped
 
@@ -53,6 +54,14 @@ class Handlers:
     pages: Pages = field(default_factory=Pages)
     latest: Latest = field(default_factory=Latest)
     _stops: dict[str, threading.Event] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.pictures = Pictures(self.downloads.folder, pages=self.pages.most)
+
+    def check_image(self, image: str | None) -> None:
+        """Raise ImageError where a file was given that holds no image that can be read whole."""
+        if image:
+            uploaded(image)
 
     def chips(self, prompt: str, selection: str = "", against: bool = False) -> str:
         """The HTML of the prompt's chips, those of the second selection where it is `against`."""
@@ -139,6 +148,11 @@ class Handlers:
         """The picture that is asked for, without the model."""
         kept = self.pages.get(page)
         return render(_shown(kept, asked), kept.image, **asked.settings())
+
+    def picture_file(self, page: str, asked: Asked) -> str:
+        """The path of that picture as a PNG, for the page to show."""
+        name = f"{file_stem(self.pages.get(page).name)}-{asked.mode}.png"
+        return str(self.pictures.write(page, name, self.picture(page, asked)))
 
     def spot_in_picture(self, page: str | None, asked: Asked, x: int, y: int) -> tuple[int, int]:
         """The image's (x, y) under a pixel of the picture that the page shows."""

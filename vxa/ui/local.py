@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from vxa.attention.interrupt import interruptible
 from vxa.generate import Generation, generate
 from vxa.images import save_image
 from vxa.maps import AttentionMaps
@@ -45,8 +46,8 @@ def local_backend(
 def _run(model: Model, turns: Turns) -> Callable[..., AttentionMaps]:
     def run(image: Image.Image, prompt: str, timestep: int, noise: str, progress: Progress) -> AttentionMaps:
         with turns.turn(lambda ahead: progress(0.0, texts.ahead(ahead))):
-            progress(0.1, texts.LOOKING)
-            maps = visualize(model, image, prompt, timestep, noise)  # type: ignore[arg-type]
+            with interruptible(lambda: progress(0.1, texts.LOOKING)):
+                maps = visualize(model, image, prompt, timestep, noise)  # type: ignore[arg-type]
             progress(1.0, texts.DONE)
             return maps
 
@@ -61,10 +62,11 @@ def _generate(model: Model, turns: Turns) -> Callable[[str, int, Progress], Imag
         def advance() -> None:
             nonlocal done
             done += 1
+
+        def tell() -> None:
             progress(done / wanted.steps, texts.denoising(done, wanted.steps))
 
-        with turns.turn(lambda ahead: progress(0.0, texts.ahead(ahead))):
-            progress(0.0, texts.denoising(0, wanted.steps))
+        with turns.turn(lambda ahead: progress(0.0, texts.ahead(ahead))), interruptible(tell):
             return generate(model, wanted, advance)
 
     return make

@@ -21,7 +21,7 @@ __all__ = ["wire_given", "wire_passes"]
 
 
 def wire_given(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:
-    """The prompt's chips, and making an image."""
+    """The image that is given, the prompt's chips, and making an image."""
 
     def typed(prompt: str, selection: str, against: str) -> list[Any]:
         return tried(lambda: [handlers.chips(prompt, selection), handlers.chips(prompt, against, True)], 2)
@@ -29,9 +29,18 @@ def wire_given(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
     def make(page: str, prompt: str, seed: float, progress: Any = gr.Progress()) -> list[Any]:  # noqa: B008
         return tried(lambda: [handlers.generate(page, prompt, seed, told(progress))], 1)
 
+    def put(image: str | None) -> list[Any]:
+        def check() -> list[Any]:
+            handlers.check_image(image)
+            return []
+
+        return tried(check, 0)
+
+    for done in (left.image.upload, left.image.clear):
+        listen(done, put, [left.image], [right.message], queue=False, show_progress="hidden")
     listen(
         left.prompt.change, typed, [left.prompt, left.indices, right.against],
-        [left.chips, right.against_chips, right.message], queue=False, **LIVE,
+        [left.chips, right.against_chips, right.message], **LIVE,
     )  # fmt: skip
     begun = listen(left.make.click, opened, [state], [state], queue=False, show_progress="hidden")
     listen(begun.then, make, [state, left.prompt, left.seed], [left.image, right.message])
@@ -90,5 +99,5 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
         listen(done.then, flag, [state, *wanted], [right.earlier], queue=False, show_progress="hidden")
         listen(done.then, catch_up, [state, *controls(left, right)], outputs[2:], show_progress="hidden")
     for control in wanted:
-        listen(control.change, flag, [state, *wanted], [right.earlier], queue=False, **LIVE)
+        listen(control.change, flag, [state, *wanted], [right.earlier], **LIVE)
     listen(left.stop.click, handlers.stop, [state], None, queue=False, show_progress="hidden")

@@ -10,7 +10,7 @@ import gradio as gr
 
 from vxa.ui import texts
 from vxa.ui.backend import Backend
-from vxa.ui.compat import component
+from vxa.ui.compat import component, served_folder
 from vxa.ui.downloads import Downloads
 from vxa.ui.exploring import wire_shown
 from vxa.ui.given import given
@@ -23,10 +23,9 @@ __all__ = ["panel"]
 
 
 def panel(backend: Backend, folder: Path, **page: Any) -> gr.Blocks:
-    """The page over the backend; what it gives away is written below `folder`."""
-    downloads = folder / "downloads"
-    downloads.mkdir(parents=True, exist_ok=True)
-    handlers = Handlers(backend, Downloads(downloads))
+    """The page over the backend; what it gives away is written below `folder`, or where gradio
+    serves files from."""
+    handlers = Handlers(backend, Downloads(served_folder(folder) / "vxa"))
     first = backend.examples[0].prompt if backend.examples else ""
     blocks = component(
         gr.Blocks, title=texts.TITLE, analytics_enabled=False, delete_cache=(600, 3600), elem_id="vxa", **page

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from vxa.errors import ImageError, SettingError
 from vxa.images import read_image
 from vxa.ui import texts
 from vxa.ui.backend import Backend, Progress, site_labels, site_spec
 from vxa.ui.pages import Kept, Wanted, maps_bytes
 
-__all__ = ["Looked", "earlier", "looked", "one_pass", "several_passes", "whole"]
+__all__ = ["Looked", "earlier", "looked", "one_pass", "several_passes", "uploaded", "whole"]
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,18 @@ def one_pass(
     """What a page keeps of one pass over the image file."""
     if not image:
         raise ImageError(texts.NO_IMAGE)
-    picture = read_image(image)
+    picture = uploaded(image)
     wanted = Wanted(_digest(image), prompt or "", whole("timestep", timestep), noise)
     maps = backend.run(picture, wanted.prompt, wanted.timestep, wanted.noise, told)
     return Kept(picture, Path(image).name, maps, wanted)
+
+
+def uploaded(path: str) -> Image.Image:
+    """The image in an uploaded file. Raises ImageError, which says its name and not our folder's."""
+    try:
+        return read_image(path)
+    except ImageError as error:
+        raise ImageError(str(error).replace(repr(path), repr(Path(path).name))) from error
 
 
 def several_passes(
@@ -107,5 +117,8 @@ def _same_site(label: str | None, labels: tuple[str, ...]) -> str:
 
 
 def _digest(image: str | None) -> str:
-    """What tells the image's file from others; blank for none."""
-    return hashlib.sha256(Path(image).read_bytes()).hexdigest() if image else ""
+    """What tells the image's file from others; blank for none, and for one that is gone by now."""
+    try:
+        return hashlib.sha256(Path(image).read_bytes()).hexdigest() if image else ""
+    except OSError:
+        return ""

@@ -20,6 +20,8 @@ class Stopped(VxaError):
 class Stoppable:
     """A block that a page is working in: it tells its progress through what the block is given.
 
+    What was told last is not told again, so that work may tell it as often as it can be stopped.
+
     Attributes:
         stops: what stops each page's work, while there is any.
         page: the page's id.
@@ -29,6 +31,7 @@ class Stoppable:
     stops: dict[str, threading.Event]
     page: str
     progress: Progress
+    _last: tuple[float, str] | None = None
 
     def __enter__(self) -> Progress:
         self._stopping = self.stops[self.page] = threading.Event()
@@ -41,4 +44,6 @@ class Stoppable:
     def _tell(self, fraction: float, what: str) -> None:
         if self._stopping.is_set():
             raise Stopped(texts.STOPPED)
-        self.progress(fraction, what)
+        if (fraction, what) != self._last:
+            self._last = (fraction, what)
+            self.progress(fraction, what)

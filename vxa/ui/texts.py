@@ -65,6 +65,7 @@ PARTS = {"down": "the way down", "mid": "the middle", "up": "the way up"}
 SPECIALS = {"bos": "begin", "eos": "end", "pad": "padding"}
 
 # What is said
+NO_ADDRESS = "an image by its address is not fetched; drop the file itself"
 NO_IMAGE = "no image was given; drop one, or choose an example"
 PAGE_GONE = "the server has no maps for this page (never made, or dropped to make room); press Visualize"
 DEFECT = "Something went wrong that should not have; the server's log has the details."

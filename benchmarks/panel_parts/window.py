@@ -1,0 +1,104 @@
+"""The page in Chromium, over the same desk, and a stopwatch in it.
+
+The clock starts with the first event of the person's hand (click, key, input) and stops with the frame after
+what they wait for is there; Playwright's own time is not in it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from panel_parts.desk import Desk
+
+__all__ = ["NEW_CHIPS", "NEW_PICTURE", "another_window", "chip", "choose_site", "give", "stopwatch", "window"]
+
+PATIENCE = 600_000  # milliseconds
+_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+              "--disable-background-networking", "--disable-component-update"]  # fmt: skip
+
+NEW_PICTURE = """() => {
+    const shown = document.querySelector("#vxa_picture img");
+    return shown && shown.complete && shown.naturalWidth ? shown.src : "";
+}"""
+NEW_CHIPS = """() => document.querySelector("#vxa_tokens").textContent"""
+
+_ARM = """(seen) => {
+    const look = eval(seen), before = look(), watch = {};
+    window.vxaWatch = watch;
+    const begin = (event) => { watch.start ??= event.timeStamp; };
+    for (const kind of ["mousedown", "keydown", "click", "input", "change"])
+        document.addEventListener(kind, begin, { capture: true });
+    const frame = () => {
+        const now = look();
+        if (watch.start !== undefined && now && now !== before) watch.end = performance.now();
+        else requestAnimationFrame(frame);
+    };
+    frame();
+}"""
+
+
+@contextmanager
+def window(desk: Desk) -> Iterator[Any]:
+    """The desk's page, open; its picture is not yet there."""
+    from playwright.sync_api import sync_playwright
+
+    from vxa.ui.app import start
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    app = start(lambda folder: desk.backend, port=port)
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=_ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        _open(page, app.local_url)
+        yield page
+        browser.close()
+    app.close(verbose=False)
+
+
+def another_window(page: Any) -> Any:
+    """One more page of the same app."""
+    other = page.context.browser.new_page()
+    _open(other, page.url)
+    return other
+
+
+def _open(page: Any, address: str) -> None:
+    page.set_default_timeout(PATIENCE)
+    page.goto(address)
+    page.wait_for_selector(".vxa-chip")
+
+
+def stopwatch(page: Any, act: Callable[[], object], seen: str = NEW_PICTURE) -> float:
+    """Milliseconds in the page from the hand's first event until `seen` gives something new."""
+    page.evaluate(_ARM, seen)
+    act()
+    page.wait_for_function("() => window.vxaWatch.end !== undefined")
+    return float(page.evaluate("() => window.vxaWatch.end - window.vxaWatch.start"))
+
+
+def give(page: Any, image: Path) -> None:
+    """Drop an image."""
+    page.click("#vxa_image button[aria-label='Remove Image']")
+    page.set_input_files("#vxa_image input[type=file]", image)
+    page.wait_for_selector("#vxa_image img")
+
+
+def chip(page: Any, word: str) -> Any:
+    """The chip of a word."""
+    return page.locator(f"#vxa_tokens .vxa-chip-word:has-text('{word}')").first
+
+
+def choose_site(page: Any, name: str) -> Callable[[], None]:
+    """The list of sites is open; what is given back chooses from it."""
+    page.click("#vxa_sites input")
+    option = page.locator(f"[role=option]:has-text('{name}')").first
+    option.wait_for()
+    return lambda: option.click()

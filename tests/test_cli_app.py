@@ -1,0 +1,55 @@
+"""`vxa app` as a process of its own, with the embedded model: how it begins, and that nothing stays of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start(folder: Path, host: str) -> tuple[subprocess.Popen[str], int]:
+    """The app, when it has said its address; its temporary folder is below `folder`."""
+    port = free_port()
+    command = [sys.executable, "-m", "vxa.cli", "app", "--port", str(port), "--host", host]
+    environment = os.environ | {"TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
+    app = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # Whoever runs the tests in the background has the app ignore Ctrl+C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert app.stdout
+    assert app.stdout.readline().startswith("VXA is at http://")
+    return app, port
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that a process could catch")
+@pytest.mark.parametrize(
+    ("number", "host", "warned"), [(signal.SIGTERM, "127.0.0.1", False), (signal.SIGINT, "0.0.0.0", True)]
+)
+def test_the_app_serves_and_leaves_nothing_behind(tmp_path: Path, number: int, host: str, warned: bool):
+    app, port = start(tmp_path, host)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
+        assert page.status == 200
+    assert len(list(tmp_path.glob("vxa-*"))) == 1
+    app.send_signal(number)
+    _, said = app.communicate(timeout=300)
+    assert app.returncode == 0, said
+    assert not list(tmp_path.glob("vxa-*"))
+    assert (
+        f"--host {host} lets everyone who can reach this machine use the page on port {port}" in said
+    ) == warned

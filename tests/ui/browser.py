@@ -55,10 +55,11 @@ PATIENCE = 60_000
 """Milliseconds: nothing here is timed, and machines may be busy."""
 
 MARKS = [
-    # gradio 6.31 opens an image to look at its mode and leaves it open; it counts its events with an old
-    # option of pandas 3. Both happen in its own threads.
+    # gradio 6.31 opens an image to look at its mode and leaves it open; it counts its events with old
+    # options of pandas 3. Both happen in its own threads.
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
     pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
+    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
 ]
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
               "--disable-background-networking", "--disable-component-update"]  # fmt: skip

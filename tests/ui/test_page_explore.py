@@ -1,4 +1,4 @@
-"""Exploring in the page, in Chromium: comparing, timesteps, spots, pasting, and what is said of earlier passes."""
+"""Exploring in the page, in Chromium: comparing, timesteps, spots, pasting, and what is no longer so."""
 
 from __future__ import annotations
 
@@ -218,7 +218,8 @@ def test_a_click_on_the_picture_ranks_the_words_there_and_they_can_be_chosen(pag
     wait_for_picture(page, image_file, "overlay", tokens="3")
     assert chip(page, "hat").get_attribute("aria-pressed") == "true"
     assert ranked.filter(has_text="hat").get_attribute("aria-pressed") == "true"
-    page.locator("#vxa_image img").click(position={"x": 20, "y": 20})
+    size = page.locator("#vxa_image img").bounding_box()
+    page.locator("#vxa_image img").click(position={"x": size["width"] / 2 + 9, "y": size["height"] / 2 + 9})
     page.wait_for_function(
         "text => document.querySelector('#vxa_spot .vxa-hint').innerText !== text", arg=by_picture
     )

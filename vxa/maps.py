@@ -13,21 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxa.attention.record import SiteRecord
 from vxa.attention.site import Site, SiteSpec, select_sites
-from vxa.errors import HeadError, SettingError, SiteError, TokenIndexError
+from vxa.errors import SettingError, SiteError
 from vxa.heat_map import HeatMap, resized
-from vxa.tokens import Token, Word, find_words, parse_indices, words
+from vxa.selection import HeadSpec, TokenSpec, WordSpec, head_indices, token_groups, union
+from vxa.tokens import Token, Word, find_words, words
 
 Normalize = Literal["original"]
-WordSpec = str | Sequence[str] | None
-TokenSpec = str | int | Sequence[int] | None
-HeadSpec = str | int | Sequence[int] | None
 
 
 @dataclass(frozen=True)
@@ -113,9 +111,9 @@ class AttentionMaps:
         Raises:
             WordError, TokenIndexError, SiteError, HeadError, SettingError: see the message.
         """
-        names, groups = self._groups(words, tokens)
+        names, groups = token_groups(self.tokens, words, tokens)
         chosen = self.select_sites(sites)
-        picked = self._heads(heads, chosen)
+        picked = head_indices(heads, min(self.records[site.name].heads for site in chosen))
         if normalize is None:
             values = _mean_of_sites([self._site_mean(site, groups, picked) for site in chosen])
         elif normalize == "original":
@@ -127,56 +125,15 @@ class AttentionMaps:
             self.image_size,
             self.extent,
             names,
-            _union(groups),
+            union(groups),
             tuple(site.label for site in chosen),
             "probability" if normalize is None else "original",
         )
 
-    def _groups(self, words: WordSpec, tokens: TokenSpec) -> tuple[tuple[str, ...], list[tuple[int, ...]]]:
-        """The selected words' texts, and the groups of token indices to average: words or single tokens."""
-        if _is_blank(words):
-            return (), [(index,) for index in self._indices(tokens)]
-        if not _is_blank(tokens):
-            raise SettingError(
-                f"both words {words!r} and tokens {tokens!r} were given; choose by one of them"
-            )
-        assert words is not None
-        found = self.find_words(words)
-        return tuple(word.text for word in found), [word.tokens for word in found]
-
-    def _indices(self, tokens: TokenSpec) -> tuple[int, ...]:
-        count = len(self.tokens)
-        if tokens is None or _is_blank(tokens):
-            real = tuple(token.index for token in self.tokens if token.special is None)
-            if not real:
-                raise TokenIndexError(
-                    'the prompt has no tokens of its own; choose by index, as in tokens="0-2"'
-                )
-            return real
-        if isinstance(tokens, str):
-            if tokens.strip().lower() == "all":
-                return tuple(token.index for token in self.tokens if token.special != "bos")
-            return parse_indices(tokens, count)
-        return _checked(tokens, count, TokenIndexError, "token index")
-
-    def _heads(self, heads: HeadSpec, chosen: Sequence[Site]) -> tuple[int, ...] | None:
-        if heads is None or (isinstance(heads, str) and heads.strip().lower() in ("", "mean")):
-            return None
-        count = min(self.records[site.name].heads for site in chosen)
-        if isinstance(heads, str):
-            try:
-                return parse_indices(heads, count)
-            except TokenIndexError as error:
-                raise HeadError(
-                    f"heads {heads!r} cannot be read; "
-                    f'give "mean", or numbers from 0 to {count - 1} like "0, 3"'
-                ) from error
-        return _checked(heads, count, HeadError, "head")
-
     def _site_mean(
         self, site: Site, groups: list[tuple[int, ...]], heads: tuple[int, ...] | None
     ) -> NDArray[np.float32]:
-        indices = _union(groups)
+        indices = union(groups)
         weights = dict.fromkeys(indices, 0.0)
         for group in groups:
             for index in group:
@@ -193,29 +150,10 @@ class AttentionMaps:
             raise SiteError(
                 f"normalize='original' reads one site, and {len(chosen)} are chosen; give one of: {labels}"
             )
-        total = self.records[chosen[0].name].tokens(_union(groups), heads).sum(dim=0).numpy()
+        total = self.records[chosen[0].name].tokens(union(groups), heads).sum(dim=0).numpy()
         # Σ over heads is the mean times their number, which the division by the maximum takes out again.
         values: NDArray[np.float32] = total / max(float(total.max()), np.finfo(np.float32).tiny)
         return values
-
-
-def _union(groups: list[tuple[int, ...]]) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(index for group in groups for index in group))
-
-
-def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
-def _checked(numbers: int | Sequence[int], count: int, error: type[Exception], what: str) -> tuple[int, ...]:
-    """The numbers, without repeats, when each is an integer in 0 … count - 1."""
-    listed = list(numbers) if isinstance(numbers, Sequence) else [numbers]
-    for number in listed:
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < count:
-            raise error(f"{what} {number!r} is out of range; give whole numbers from 0 to {count - 1}")
-    if not listed:
-        raise error(f"no {what} was given; give whole numbers from 0 to {count - 1}")
-    return tuple(dict.fromkeys(int(number) for number in listed))
 
 
 def _mean_of_sites(maps: list[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -26,7 +26,8 @@ from vxa.errors import SettingError
 from vxa.grids import matrix, sites_grid, words_grid
 from vxa.heat_map import Resample
 from vxa.images import read_image
-from vxa.maps import AttentionMaps, HeadSpec, TokenSpec, WordSpec
+from vxa.maps import AttentionMaps
+from vxa.selection import HeadSpec, TokenSpec, WordSpec
 from vxa.shading import grey, masked, outlined, overlaid
 from vxa.view import Question, View, number
 

@@ -14,7 +14,8 @@ from vxa.attention.site import SiteSpec
 from vxa.colormaps import colormap
 from vxa.errors import ImageError, SettingError
 from vxa.heat_map import DEFAULT_THRESHOLD, HeatMap, Resample
-from vxa.maps import AttentionMaps, HeadSpec, TokenSpec, WordSpec
+from vxa.maps import AttentionMaps
+from vxa.selection import HeadSpec, TokenSpec, WordSpec
 from vxa.shading import NORMALIZATIONS, normalized
 
 __all__ = ["RESAMPLES", "VIEW_NORMALIZATIONS", "Question", "View", "number"]

@@ -90,11 +90,14 @@ def train(
 
 
 def mixed_precision(device: str = "cpu") -> torch.autocast:
-    """bf16 autocast, where the device computes in it: a CPU without bf16 instructions emulates them, which
-    took two to three times as long as float32."""
-    kind = device.split(":")[0]
-    native = kind != "cpu" or torch.cpu._is_avx512_bf16_supported()
-    return torch.autocast(kind, torch.bfloat16, enabled=native)
+    """bf16 autocast, where the device computes in it."""
+    return torch.autocast(device.split(":")[0], torch.bfloat16, enabled=computes_in_bf16(device))
+
+
+def computes_in_bf16(device: str) -> bool:
+    """Whether bf16 is the device's own. A CPU without its instructions emulates them, which took two to three
+    times as long as float32."""
+    return device.split(":")[0] != "cpu" or torch.cpu._is_avx512_bf16_supported()
 
 
 def _groups(network: nn.Module, plan: Plan) -> list[dict[str, Any]]:

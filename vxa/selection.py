@@ -1,0 +1,85 @@
+"""What a question picks: groups of tokens to average over, and heads.
+
+token_groups(tokens, words="hat, red scarf")    # ("hat", "red scarf"), [(1,), (3, 4)]
+token_groups(tokens, indices="1, 3-5")          # (), [(1,), (3,), (4,), (5,)]
+head_indices("0, 3", 8)                         # (0, 3)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vxa.errors import HeadError, SettingError, TokenIndexError
+from vxa.tokens import Token, find_words, parse_indices
+
+WordSpec = str | Sequence[str] | None
+TokenSpec = str | int | Sequence[int] | None
+HeadSpec = str | int | Sequence[int] | None
+
+
+def token_groups(
+    tokens: Sequence[Token], words: WordSpec = None, indices: TokenSpec = None
+) -> tuple[tuple[str, ...], list[tuple[int, ...]]]:
+    """The selected words' texts (none for indices), and the token indices of each word, or of each index.
+
+    Raises:
+        WordError, TokenIndexError: nothing is there by that name or number.
+        SettingError: both words and indices were given.
+    """
+    if _is_blank(words):
+        return (), [(index,) for index in _token_indices(tokens, indices)]
+    if not _is_blank(indices):
+        raise SettingError(f"both words {words!r} and tokens {indices!r} were given; choose by one of them")
+    assert words is not None
+    found = find_words(tokens, words)
+    return tuple(word.text for word in found), [word.tokens for word in found]
+
+
+def head_indices(heads: HeadSpec, count: int) -> tuple[int, ...] | None:
+    """The chosen heads of `count`; None for all of them. Raises HeadError."""
+    if heads is None or (isinstance(heads, str) and heads.strip().lower() in ("", "mean")):
+        return None
+    if not isinstance(heads, str):
+        return _checked(heads, count, HeadError, "head")
+    try:
+        return parse_indices(heads, count)
+    except TokenIndexError as error:
+        raise HeadError(
+            f'heads {heads!r} cannot be read; give "mean", or numbers from 0 to {count - 1} like "0, 3"'
+        ) from error
+
+
+def union(groups: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The indices of all groups, each once, in order."""
+    return tuple(dict.fromkeys(index for group in groups for index in group))
+
+
+def _token_indices(tokens: Sequence[Token], indices: TokenSpec) -> tuple[int, ...]:
+    if indices is None or _is_blank(indices):
+        real = tuple(token.index for token in tokens if token.special is None)
+        if not real:
+            raise TokenIndexError('the prompt has no tokens of its own; choose by index, as in tokens="0-2"')
+        return real
+    if not isinstance(indices, str):
+        return _checked(indices, len(tokens), TokenIndexError, "token index")
+    if indices.strip().lower() == "all":
+        return tuple(token.index for token in tokens if token.special != "bos")
+    return parse_indices(indices, len(tokens))
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _checked(numbers: int | Sequence[int], count: int, error: type[Exception], what: str) -> tuple[int, ...]:
+    """The numbers, without repeats, when each is an integer in 0 … count - 1."""
+    listed = list(numbers) if isinstance(numbers, Sequence) else [numbers]
+    for number in listed:
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < count:
+            raise error(f"{what} {number!r} is out of range; give whole numbers from 0 to {count - 1}")
+    if not listed:
+        raise error(f"no {what} was given; give whole numbers from 0 to {count - 1}")
+    return tuple(dict.fromkeys(int(number) for number in listed))

@@ -34,6 +34,7 @@ from vxa.ui import texts
 from vxa.ui.handlers import Stopped
 
 __all__ = [
+    "add_option",
     "api_users",
     "checkpoint_name",
     "computing",
@@ -43,6 +44,7 @@ __all__ = [
     "job",
     "loaded_model",
     "networks",
+    "option",
     "piece_reader",
     "prompt_text",
     "text_chunks",
@@ -87,6 +89,18 @@ def api_users() -> dict[str, str] | None:
     """The names and passwords of --api-auth; None where everybody may ask."""
     given = shared.cmd_opts.api_auth
     return dict(one.split(":", 1) for one in given.split(",")) if given else None
+
+
+def add_option(name: str, default: Any, label: str, kind: type[Any], arguments: dict[str, Any]) -> None:
+    """Add an option to VXA's page of the settings."""
+    shared.opts.add_option(
+        name, shared.OptionInfo(default, label, kind, arguments, section=("vxa", texts.TAB))
+    )
+
+
+def option(name: str, default: Any) -> Any:
+    """What an option is set to; the default before the webui has asked for options."""
+    return getattr(shared.opts, name, default)
 
 
 def _chosen_model() -> Any:

@@ -158,7 +158,7 @@ def test_interrupt_stops_it_and_the_next_job_is_not_interrupted(
 
     with pytest.raises(Stopped):
         run(backend, picture, told=pressed)
-    assert (host.lock.held, host.state.job) == (False, "")
+    assert (host.lock.held, host.state.job, host.state.interrupted) == (False, "", False)
     assert run(backend, picture).provenance.prompt == PROMPT
 
 

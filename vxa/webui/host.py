@@ -77,6 +77,7 @@ def job(name: str) -> Iterator[Any]:
         finally:
             if getattr(loaded_model(), "lowvram", False):
                 lowvram.send_everything_to_cpu()
+            shared.state.interrupted = False  # what comes next was not
             shared.state.end()  # which frees what the device's cache holds
 
 

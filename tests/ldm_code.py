@@ -60,7 +60,8 @@ def load() -> Modules:
 
 
 def _installed() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vxa-tests"
+    base = os.environ.get("VXA_TEST_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    cache = Path(base) / "vxa-tests"
     folder = cache / REQUIREMENT.replace("==", "-")
     if folder.is_dir():
         return folder
@@ -80,7 +81,7 @@ def _installed() -> Path:
         ]
         done = subprocess.run([*command, REQUIREMENT], capture_output=True, text=True, check=False)
         if done.returncode:
-            pytest.skip(f"pip cannot install {REQUIREMENT}: {done.stderr.strip().splitlines()[-1:]}")
+            pytest.skip(f"pip cannot install {REQUIREMENT}: {done.stderr.strip().splitlines()[-1]}")
         with contextlib.suppress(OSError):  # another run was first
             target.rename(folder)
     return folder

@@ -205,7 +205,7 @@ def scene(
 
 @app.command("export-webui")
 def export_webui(folder: options.WebuiFolder) -> None:
-    """Write papercut as a checkpoint for AUTOMATIC1111's webui, with its YAML and CLIP folder."""
+    """Write papercut as a checkpoint, with its YAML and CLIP folder, for a webui that has VXA in it."""
     with status("writing papercut"), quiet():
         from vxa.export_webui import write_checkpoint
 

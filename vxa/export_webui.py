@@ -6,7 +6,8 @@
     papercut.yaml            what the webui reads beside a checkpoint of that name
     papercut-clip/           configuration and tokenizer; the YAML names this folder by its absolute path
 
-The weights are the shipped ones, only named as ldm names them.
+The weights are the shipped ones, only named as ldm names them. The YAML names `vxa.models.ldm_widths` too, so
+the webui must have VXA in it.
 """
 
 from __future__ import annotations

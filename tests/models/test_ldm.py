@@ -19,7 +19,8 @@ import vxa
 from vxa.attention.record import record
 from vxa.errors import ModelError
 from vxa.models.base import Conditioning
-from vxa.models.ldm import _PARTS, LdmModel
+from vxa.models.ldm import LdmModel
+from vxa.models.ldm_shape import PARTS
 from vxa.models.ldm_sites import ldm_sites
 from vxa.models.unet import unet_sites
 from vxa.tokens import Token
@@ -201,6 +202,27 @@ def test_checkpointed_blocks(ldm: Modules, picture: Image.Image) -> None:
     assert hook_count(checkpointed) == 0
 
 
+def test_another_kernel_gives_the_same_maps(
+    ldm: Modules, through_ldm: LdmModel, figure: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The webui's optimisations replace what an attention layer does after its projections."""
+    expected = vxa.visualize(through_ldm, figure, PROMPT)
+
+    def fused(layer: Any, x: Tensor, context: Tensor | None = None, mask: None = None) -> Tensor:
+        context = x if context is None else context
+        projected = (layer.to_q(x), layer.to_k(context), layer.to_v(context))
+        query, key, value = (part.unflatten(-1, (layer.heads, -1)).transpose(1, 2) for part in projected)
+        mixed = nn.functional.scaled_dot_product_attention(query, key, value)
+        said: Tensor = layer.to_out(mixed.transpose(1, 2).flatten(2))
+        return said
+
+    layer = through_ldm.network.get_submodule(through_ldm.sites[0].name)
+    monkeypatch.setattr(type(layer), "forward", fused)
+    maps = vxa.visualize(through_ldm, figure, PROMPT)
+    for name, kept in maps.records.items():
+        assert torch.allclose(kept.tokens(range(77)), expected.records[name].tokens(range(77)), **CLOSE)
+
+
 # What a host gives
 
 
@@ -366,6 +388,18 @@ def test_an_engine_is_served_with_its_vector(engine: LdmModel, picture: Image.Im
     assert len(maps.sites) == 7
 
 
+def test_an_engine_that_inpaints(ldm: Modules, picture: Image.Image) -> None:
+    class Inpainting(Engine):
+        def apply_model(self, x: Tensor, t: Tensor, cond: dict[str, Any]) -> Tensor:
+            return super().apply_model(torch.cat([x, *cond["c_concat"]], 1), t, cond)
+
+    raw = Inpainting(tiny_ldm(ldm, num_classes="continuous", in_channels=9))
+    model = LdmModel(raw, Words(vector=torch.ones(1, 1)))
+    maps = vxa.visualize(model, picture, "red hat")
+    assert "inpainting" in maps.provenance.notes[0]
+    assert np.ptp(maps.heat_map("hat", sites="all").values) > 0
+
+
 def test_an_engines_latent_is_the_mode_though_it_samples(engine: LdmModel) -> None:
     pixels = torch.rand(1, 3, 16, 8) * 2 - 1
     sampled = [engine.model.encode_first_stage(pixels) for _ in range(2)]
@@ -462,4 +496,4 @@ def test_a_vae_without_a_posterior(tiny: LdmModel) -> None:
 
 def _altered(raw: Any, **parts: Any) -> Any:
     """What the adapter asks of an object, some of it replaced."""
-    return SimpleNamespace(**{name: getattr(raw, name) for name in _PARTS} | parts)
+    return SimpleNamespace(**{name: getattr(raw, name) for name in PARTS} | parts)

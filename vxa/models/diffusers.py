@@ -21,7 +21,7 @@ from vxa.models.base import Conditioning
 from vxa.models.chunks import CHUNK
 from vxa.models.quiet import quietly
 from vxa.models.text import TextEncoder, text_encoders
-from vxa.models.unet import unet_sites
+from vxa.models.unet import unet_sites, usual_sites
 from vxa.tokens import Token
 
 with quietly("transformers"):
@@ -90,9 +90,7 @@ class DiffusersModel:
     Args:
         pipeline: the pipeline; it is neither moved nor changed.
         name: what provenance calls it; by default where it was loaded from.
-        default_sites: the sites read when none are named. By default those at a quarter of the latent's
-            sides (16×16 for SD1 at 512², 32×32 for SDXL at 1024²), where Prompt-to-Prompt and
-            Attend-and-Excite read their maps; every site where there are none.
+        default_sites: the sites read when none are named, by default `usual_sites`.
 
     Raises:
         ModelError: the pipeline is not of this family.
@@ -105,9 +103,10 @@ class DiffusersModel:
         self.sites = unet_sites(pipeline.unet)
         if not self.sites:
             raise ModelError(f"the UNet of {self.name} has no cross-attention layers; {_SUPPORTED}")
-        factors = {site.factor for site in self.sites}
-        self.default_sites = default_sites or ("f4" if 4 in factors else "all")
-        self.multiple = max(factors) * 2 ** (len(pipeline.vae.config.block_out_channels) - 1)
+        self.default_sites = default_sites or usual_sites(self.sites)
+        self.multiple = max(site.factor for site in self.sites) * 2 ** (
+            len(pipeline.vae.config.block_out_channels) - 1
+        )
         self.alphas_cumprod: Tensor = pipeline.scheduler.alphas_cumprod.detach().float().cpu()
         self.num_timesteps = len(self.alphas_cumprod)
 

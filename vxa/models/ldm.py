@@ -21,15 +21,14 @@ from torch import Tensor, nn
 
 from vxa.errors import ModelError
 from vxa.models.base import Conditioning
+from vxa.models.ldm_shape import SUPPORTED, check_model, extra_channels, pixels_of_a_latent
 from vxa.models.ldm_sites import ldm_sites, level_factors
 from vxa.models.text import TextEncoder
+from vxa.models.unet import usual_sites
 from vxa.tokens import Token
 
 __all__ = ["LdmModel", "PromptReader"]
 
-_SUPPORTED = "VXA reads UNet models: SD1, SD2 and SDXL"
-_PARTS = ("encode_first_stage", "apply_model", "alphas_cumprod", "first_stage_model", "scale_factor", "model")
-_BLOCKS = ("input_blocks", "middle_block", "output_blocks")
 _INPAINTING = "an inpainting model: it is told that the whole image is masked"
 _COMPUTED_IN = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -53,8 +52,7 @@ class LdmModel:
         prompts: how prompts are read; by default by the CLIP that a plain ldm model of SD1's kind holds.
         name: what provenance calls it.
         notes: what a reader of its maps must know: networks and embeddings in use.
-        default_sites: the sites read when none are named; by default as for diffusers' models those at a
-            quarter of the latent's sides, and every site where there are none.
+        default_sites: the sites read when none are named, by default `usual_sites`.
         device: where the model computes; by default where its UNet is.
         within: entered around each call of the model: a host's autocast.
 
@@ -73,17 +71,17 @@ class LdmModel:
         device: torch.device | str | None = None,
         within: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
-        _check_model(model)
+        check_model(model)
         self.model = model
         self.name = name or type(model).__name__
         self.sites = ldm_sites(self.network)
         if not any(site.kind == "cross" for site in self.sites):
-            raise ModelError(f"the UNet of {self.name} has no cross-attention layers; {_SUPPORTED}")
+            raise ModelError(f"the UNet of {self.name} has no cross-attention layers; {SUPPORTED}")
         self._prompts = prompts or _clip_prompts(model)
-        self._inpaints = _extra_channels(self.network) > 0
+        self._inpaints = extra_channels(self.network) > 0
         self.notes = (*notes, _INPAINTING) if self._inpaints else notes
-        self.default_sites = default_sites or ("f4" if any(s.factor == 4 for s in self.sites) else "all")
-        self.multiple = level_factors(self.network)[-1] * _shrinking(model.first_stage_model)
+        self.default_sites = default_sites or usual_sites(self.sites)
+        self.multiple = level_factors(self.network)[-1] * pixels_of_a_latent(model.first_stage_model)
         self._device = torch.device(device or _first_parameter(self.network).device)
         self._within = within
 
@@ -204,45 +202,8 @@ def _moments(first_stage: nn.Module) -> Iterator[list[Tensor]]:
 
 def _mean(moments: list[Tensor]) -> Tensor:
     if not moments:
-        raise ModelError(f"the model's VAE gives no mean and variance (no quant_conv ran); {_SUPPORTED}")
+        raise ModelError(f"the model's VAE gives no mean and variance (no quant_conv ran); {SUPPORTED}")
     return torch.cat(moments).chunk(2, dim=1)[0]
-
-
-def _check_model(model: Any) -> None:
-    """Raise ModelError unless the object is a UNet model that VXA can run."""
-    kind = type(model).__name__
-    missing = [part for part in _PARTS if getattr(model, part, None) is None]
-    if missing:
-        raise ModelError(f"{kind} is no model of ldm's or sgm's kind: it has no {', '.join(missing)}")
-    network = getattr(model.model, "diffusion_model", None)
-    if not all(hasattr(network, part) for part in _BLOCKS):
-        raise ModelError(
-            f"the network of {kind} is no UNet of input, middle and output blocks (SD3 and Flux have none); "
-            f"{_SUPPORTED}"
-        )
-    key, channels = str(getattr(model.model, "conditioning_key", None)), _extra_channels(network)
-    if "adm" in key or channels not in (0, _latent_channels(network) + 1):
-        raise ModelError(
-            f"{kind} (conditioned by {key}, {channels} channels beside the latent's) is an edit, depth or "
-            "image-variation model, which VXA cannot read yet; use the plain or the inpainting model"
-        )
-
-
-def _shrinking(first_stage: Any) -> int:
-    """Pixels to a side of the latent's."""
-    levels = getattr(getattr(first_stage, "encoder", None), "down", None)
-    if levels is None:
-        raise ModelError(f"the VAE is a {type(first_stage).__name__}, not ldm's AutoencoderKL; {_SUPPORTED}")
-    return int(2 ** sum(hasattr(level, "downsample") for level in levels))
-
-
-def _extra_channels(network: Any) -> int:
-    """Channels that the UNet takes beside the latent's own: 0, or an inpainting model's 5."""
-    return int(network.input_blocks[0][0].weight.shape[1]) - _latent_channels(network)
-
-
-def _latent_channels(network: Any) -> int:
-    return int(network.out[-1].weight.shape[0])
 
 
 def _first_parameter(module: nn.Module) -> Tensor:

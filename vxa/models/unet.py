@@ -6,7 +6,7 @@ for each downsampling; M00 is the middle; OUT00 … one for each residual layer 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,15 @@ _KINDS: tuple[tuple[str, Kind], ...] = (("attn1", "self"), ("attn2", "cross"))
 def unet_sites(unet: Any) -> tuple[Site, ...]:
     """Every self- and cross-attention site; `index` counts each kind by itself."""
     return numbered(_walk(unet))
+
+
+def usual_sites(sites: Sequence[Site]) -> str:
+    """The choice of sites when none are named.
+
+    Those at a quarter of the latent's sides (16×16 for SD1 at 512², 32×32 for SDXL at 1024²), where
+    Prompt-to-Prompt and Attend-and-Excite read their maps; every site where there are none.
+    """
+    return "f4" if any(site.factor == 4 for site in sites) else "all"
 
 
 def numbered(walked: Iterable[Site]) -> tuple[Site, ...]:

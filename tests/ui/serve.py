@@ -1,6 +1,6 @@
 """Serve the panel over saved maps, under whichever gradio the Python that runs this file has.
 
-    python serve.py FOLDER PORT
+    python serve.py FOLDER
 
 FOLDER holds maps (NAME.npz with NAME.json), and for those that are examples the image (NAME.png). The address
 is the first line that is printed; the server goes when its standard input ends. Under gradio 6 this is the
@@ -10,6 +10,7 @@ into the page as webuis put those of their extensions.
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,27 +61,37 @@ def replay(folder: Path) -> Backend:
     )
 
 
-def serve(folder: Path, port: int) -> Any:
+def serve(folder: Path) -> Any:
     """The app that serves the panel, at `local_url`."""
     written = app_folder()  # before gradio is imported
-    from vxa.ui.compat import MAJOR
-
-    if MAJOR >= 6:
-        return start(lambda _: replay(folder), port=port)
     import gradio as gr
 
+    from vxa.ui.compat import MAJOR
     from vxa.ui.panel import panel
 
+    backend = replay(folder)
+    if MAJOR >= 6:
+        return start(lambda _: backend, port=_free_port())
     _put_into_the_page(
         f"<script>{_GRADIO_APP}{asset('javascript/vxa.js').read_text('utf-8')}</script>",
         f"<style>{asset('style.css').read_text('utf-8')}</style>",
     )
-    tab = panel(replay(folder), written)
+    tab = panel(backend, written)
     with gr.Blocks(title="a webui", analytics_enabled=False) as webui, gr.Tabs(), gr.TabItem("VXA"):
         tab.render()
     webui.queue(64)
-    webui.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True, share=False)
+    webui.launch(
+        server_name="127.0.0.1", server_port=_free_port(), prevent_thread_lock=True, quiet=True, share=False
+    )  # fmt: skip
     return webui
+
+
+def _free_port() -> int:
+    """A port that nobody has now: asked for as late as can be."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _put_into_the_page(script: str, style: str) -> None:
@@ -100,7 +111,7 @@ def _put_into_the_page(script: str, style: str) -> None:
 
 
 if __name__ == "__main__":
-    served = serve(Path(sys.argv[1]), int(sys.argv[2]))
+    served = serve(Path(sys.argv[1]))
     sys.stdout.write(f"{served.local_url}\n")
     sys.stdout.flush()
     sys.stdin.read()

@@ -22,7 +22,6 @@ from browser import (  # type: ignore[import-not-found]
     box,
     chip,
     drop,
-    free_port,
     look,
     opened,
     pressed,
@@ -79,7 +78,7 @@ def address(
     except CannotMake as reason:
         pytest.skip(f"no environment with gradio {request.param}: {reason}")
     folder = tmp_path_factory.mktemp("server")
-    command = [python, str(Path(__file__).with_name("serve.py")), str(saved[0].path.parent), str(free_port())]
+    command = [python, str(Path(__file__).with_name("serve.py")), str(saved[0].path.parent)]
     with (
         (folder / "log.txt").open("w+") as log,
         subprocess.Popen(
@@ -112,7 +111,7 @@ def test_the_same_picture_for_words_modes_and_sites(page: Any, saved: tuple[Save
     page.check("#vxa_mode input[value=masked]")
     wait_until_shown(page, figure.picture("masked", tokens="6"))
     page.click("#vxa_sites input")
-    page.click("[role=option]:has-text('· OUT04')")
+    page.click("#vxa_sites li:has-text('· OUT04')")
     wait_until_shown(page, figure.picture("masked", tokens="6", sites="OUT04"))
 
 

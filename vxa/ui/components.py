@@ -200,4 +200,6 @@ def _taking() -> dict[str, Any]:
 
 def html(value: str, name: str) -> Any:
     """A piece of the page in HTML, `#vxa_name` and `.vxa-name`."""
-    return component(gr.HTML, value=value, elem_id=f"vxa_{name}", elem_classes=[f"vxa-{name}"], padding=False)
+    return component(
+        gr.HTML, value=value, elem_id=f"vxa_{name}", elem_classes=["vxa-html", f"vxa-{name}"], padding=False
+    )

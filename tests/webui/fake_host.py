@@ -140,7 +140,7 @@ class FakeHost:
             },
             "script_callbacks": {
                 name: lambda build, name=name: self.events.append(name)
-                for name in ("on_ui_tabs", "on_app_started")
+                for name in ("on_ui_settings", "on_ui_tabs", "on_app_started")
             },
             "sd_hijack": {"model_hijack": SimpleNamespace(
                 comments=self.comments, clear_comments=self.comments.clear, apply_circular=lambda on: None,
@@ -149,6 +149,7 @@ class FakeHost:
                 "reload_model_weights": self.reload_model_weights, "model_data": Peek(self),
             },
             "shared": {
+                "OptionInfo": lambda *given, section: SimpleNamespace(given=given, section=section),
                 "state": self.state, "opts": self.opts,
                 "cmd_opts": self.flags,
             },

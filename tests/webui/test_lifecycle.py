@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import runpy
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from fake_host import FakeHost
 from PIL import Image
 
 from vxa.errors import ModelError, PromptError
+from vxa.ui import texts
 from vxa.ui.stopping import Stopped
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "vxa_tab.py"
@@ -156,7 +158,7 @@ def test_interrupt_stops_it_and_the_next_job_is_not_interrupted(
 
     with pytest.raises(Stopped):
         run(backend, picture, told=pressed)
-    assert (host.lock.held, host.state.job) == (False, "")
+    assert (host.lock.held, host.state.job, host.state.interrupted) == (False, "", False)
     assert run(backend, picture).provenance.prompt == PROMPT
 
 
@@ -189,7 +191,7 @@ def test_what_is_no_single_prompt_is_refused(
 def test_the_script_registers_the_same_each_time_it_runs(host: FakeHost) -> None:
     runpy.run_path(str(SCRIPT))
     runpy.run_path(str(SCRIPT))  # Reload UI
-    assert host.events == ["on_ui_tabs", "on_app_started"] * 2
+    assert host.events == ["on_ui_settings", "on_ui_tabs", "on_app_started"] * 2
 
 
 def test_a_script_defines_nothing_that_the_webui_would_register(host: FakeHost) -> None:
@@ -202,6 +204,7 @@ import sys
 sys.path.insert(0, {tests!r})
 from fake_host import FakeHost
 host = FakeHost()
+host.opts.vxa_mode, host.opts.vxa_colormap, host.opts.vxa_threshold = "grey", "of long ago", 0.3
 sys.modules.update(host.modules())
 from vxa.webui.tab import tabs
 build = tabs({script!r})
@@ -209,6 +212,8 @@ for _ in range(2):  # and after Reload UI
     ((blocks, title, name),) = build()
     components = list(blocks.blocks.values())
     print(title, name, len(components) > 20, all(one.do_not_save_to_config for one in components))
+begun = {{one.elem_id: one.value for one in components}}
+print(begun["vxa_mode"], begun["vxa_colormap"], begun["vxa_threshold"])
 print(host.lock.taken, host.events)
 """
 
@@ -218,7 +223,28 @@ def test_the_tab_is_the_panel_before_there_is_a_model() -> None:
     # By itself, for gradio leaves open what belongs to a server.
     code = BUILD.format(tests=str(Path(__file__).parent), script=str(SCRIPT))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout.splitlines() == ["VXA vxa True True"] * 2 + ["0 []"], done.stderr
+    assert done.stdout.splitlines() == ["VXA vxa True True"] * 2 + ["grey inferno 0.3", "0 []"], done.stderr
+
+
+def test_the_settings_page_asks_for_what_the_tab_begins_with(host: FakeHost) -> None:
+    pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
+    added: dict[str, Any] = {}
+    host.opts.add_option = added.__setitem__
+    settings = importlib.import_module("vxa.webui.settings")
+    settings.add_settings()
+    assert list(added) == ["vxa_sites", "vxa_mode", "vxa_colormap", "vxa_threshold", "vxa_noise"]
+    assert {one.section for one in added.values()} == {("vxa", "VXA")}
+    assert settings.first_values() == {
+        "vxa_mode": "overlay", "vxa_colormap": "inferno", "vxa_threshold": 0.45, "vxa_noise": "none",
+    }  # fmt: skip
+
+
+def test_the_localisation_translates_texts_that_there_are() -> None:
+    translated = json.loads((SCRIPT.parents[1] / "localizations" / "ja_JP.json").read_text("utf-8"))
+    shown = {text for text in vars(texts).values() if isinstance(text, str)}
+    assert set(translated) <= shown
+    assert {texts.PROMPT, texts.PRESS, texts.SITES, texts.NOISE_FIRST} <= set(translated)
+    assert all(any(ord(letter) > 0x3000 for letter in text) for text in translated.values())
 
 
 def test_a_second_copy_and_an_update_are_one_sentence(host: FakeHost, tmp_path: Path) -> None:

@@ -173,6 +173,11 @@ BEING_LOADED = (
 )
 OLD_EMPHASIS = "the webui's old emphasis implementation is on, which VXA cannot read: switch that off"
 SEVERAL_PROMPTS = "the prompt is several prompts joined by AND; look at one of them at a time"
+SITES_FIRST = "Site at first"
+MODE_FIRST = "Picture at first"
+COLORMAP_FIRST = "Colour map at first"
+THRESHOLD_FIRST = "Threshold at first"
+NOISE_FIRST = "Noise at first"
 WRONG_PASSWORD = "the webui was started with --api-auth; give one of its names and passwords"
 NO_JSON = 'the body is not a JSON object; send one such as {"prompt": "hat, neck"}'
 NOT_BASE64 = "the image is not base64; send the bytes of an image file in it (an address is never fetched)"

@@ -34,6 +34,7 @@ from vxa.ui import texts
 from vxa.ui.stopping import Stopped
 
 __all__ = [
+    "add_option",
     "api_users",
     "checkpoint_name",
     "computing",
@@ -43,6 +44,7 @@ __all__ = [
     "job",
     "loaded_model",
     "networks",
+    "option",
     "piece_reader",
     "prompt_text",
     "text_chunks",
@@ -75,6 +77,7 @@ def job(name: str) -> Iterator[Any]:
         finally:
             if getattr(loaded_model(), "lowvram", False):
                 lowvram.send_everything_to_cpu()
+            shared.state.interrupted = False  # what comes next was not
             shared.state.end()  # which frees what the device's cache holds
 
 
@@ -87,6 +90,18 @@ def api_users() -> dict[str, str] | None:
     """The names and passwords of --api-auth; None where everybody may ask."""
     given = shared.cmd_opts.api_auth
     return dict(one.split(":", 1) for one in given.split(",")) if given else None
+
+
+def add_option(name: str, default: Any, label: str, kind: type[Any], arguments: dict[str, Any]) -> None:
+    """Add an option to VXA's page of the settings."""
+    shared.opts.add_option(
+        name, shared.OptionInfo(default, label, kind, arguments, section=("vxa", texts.TAB))
+    )
+
+
+def option(name: str, default: Any) -> Any:
+    """What an option is set to; the default before the webui has asked for options."""
+    return getattr(shared.opts, name, default)
 
 
 def _chosen_model() -> Any:

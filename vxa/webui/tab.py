@@ -17,6 +17,7 @@ from vxa.ui import texts
 from vxa.ui.panel import panel
 from vxa.webui.backend import webui_backend
 from vxa.webui.installed import problem
+from vxa.webui.settings import first_values
 
 __all__ = ["tabs"]
 
@@ -30,7 +31,7 @@ def tabs(script: str) -> Callable[[], Tabs]:
         said = problem(script)
         if said:
             return [(_notice(said), texts.TAB, f"vxa_{abs(hash(script)):x}")]
-        return [(_unsaved(panel(webui_backend(), _folder())), texts.TAB, "vxa")]
+        return [(_begun(panel(webui_backend(), _folder())), texts.TAB, "vxa")]
 
     return build
 
@@ -41,11 +42,14 @@ def _notice(said: str) -> gr.Blocks:
     return blocks
 
 
-def _unsaved(blocks: gr.Blocks) -> gr.Blocks:
-    """The blocks, of which the webui keeps nothing in its ui-config.json: a prompt is no default."""
+def _begun(blocks: gr.Blocks) -> gr.Blocks:
+    """The blocks as the settings say; of them the webui keeps nothing else, for a prompt is no default."""
     made: dict[int, Any] = blocks.blocks
+    first = first_values()
     for component in made.values():
         component.do_not_save_to_config = True
+        if getattr(component, "elem_id", None) in first:
+            component.value = first[component.elem_id]  # as the webui itself sets what it keeps
     return blocks
 
 

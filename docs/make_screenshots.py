@@ -20,7 +20,7 @@ LOOKS = {
     "app-dark": ({"width": 1280, "height": 900}, "dark"),
     "app-phone": ({"width": 390, "height": 844}, "light"),
 }
-MODES = ("masked", "grey", "overlay", "contour", "words", "sites", "matrix")
+MODES = ("masked", "grey", "contour", "words", "sites", "matrix")
 
 
 def look(page: Any) -> None:
@@ -35,16 +35,30 @@ def choose(page: Any, *words: str, group: str = "#vxa_tokens") -> None:
         page.click(f"{group} .vxa-chip-word:has-text('{word}')")
 
 
+SOURCE = "document.querySelector('#vxa_picture img')?.src ?? ''"
+
+
 def mode(page: Any, name: str) -> None:
+    before = page.evaluate(SOURCE)
     page.check(f"#vxa_mode input[value={name}]")
+    page.wait_for_function(f"before => ({SOURCE}) !== before", arg=before)
 
 
 def field(page: Any, name: str, text: str) -> None:
     page.locator(f"#vxa_{name} textarea, #vxa_{name} input").first.fill(text)
 
 
-def refused(page: Any) -> None:
-    page.wait_for_selector("#vxa_message [role=alert]")
+def refused(page: Any, sentence: str) -> None:
+    page.wait_for_selector(f"#vxa_message [role=alert]:has-text({sentence!r})")
+
+
+def settled(page: Any) -> None:
+    """Wait until the picture has been the same for a while: a request may still be on its way."""
+    seen, same = None, 0
+    while same < 8:
+        now = page.evaluate(SOURCE)
+        seen, same = now, same + 1 if now == seen else 0
+        page.wait_for_timeout(500)
 
 
 def example(page: Any) -> None:
@@ -75,7 +89,7 @@ def running(page: Any) -> None:
 
 def stopped(page: Any) -> None:
     page.click("#vxa_stop")
-    refused(page)
+    refused(page, "stopped")
 
 
 def earlier(page: Any) -> None:
@@ -95,13 +109,13 @@ def opened(page: Any) -> None:
 def no_words(page: Any) -> None:
     field(page, "prompt", " ")
     page.click("#vxa_press")
-    refused(page)
+    refused(page, "no words")
 
 
 def no_image(page: Any) -> None:
     page.click("#vxa_image button[aria-label='Remove Image']")
     page.click("#vxa_press")
-    page.wait_for_selector("#vxa_message :text('no image')")
+    refused(page, "no image")
 
 
 # In the order of a visit: each begins where the one before ended.
@@ -114,8 +128,9 @@ STATES: dict[str, Callable[[Any], Any]] = {
     "timesteps": strip,
     "running": running,
     "stopped": stopped,
-    "index": lambda page: (mode(page, "overlay"), field(page, "indices", "99"), refused(page)),
-    "head": lambda page: (field(page, "indices", ""), field(page, "heads", "first"), refused(page)),
+    "back": lambda page: mode(page, "overlay"),
+    "index": lambda page: (field(page, "indices", "99"), refused(page, "out of range")),
+    "head": lambda page: (field(page, "indices", ""), field(page, "heads", "first"), refused(page, "first")),
     "spot": lambda page: (field(page, "heads", "mean"), example(page)),
     "earlier": earlier,
     "open": opened,
@@ -130,7 +145,8 @@ def visit(page: Any, address: str, theme: str, shoot: Callable[[str], None]) -> 
     page.wait_for_selector(".vxa-chip")
     for name, go in STATES.items():
         go(page)
-        page.wait_for_timeout(0 if name == "running" else 2500)
+        if name != "running":
+            settled(page)
         shoot(name)
 
 

@@ -79,6 +79,22 @@
     event.preventDefault();
     give(holder, file);
   });
+
+  // Where gradio drops what happens while it waits for an answer, this asks again once it is there.
+  const asked = {};
+  const press = (id) => root().querySelector(`#${id}`).click();
+  window.vxaAsk = (id) => {
+    if (asked[id]) asked[id].again = true;
+    else { asked[id] = { again: false }; press(id); }
+    return [];
+  };
+  window.vxaAnswered = (id) => {
+    const again = asked[id]?.again;
+    delete asked[id];
+    if (again) window.vxaAsk(id);
+    return [];
+  };
+
   document.addEventListener("click", (event) => {
     const chip = event.composedPath()[0].closest?.(".vxa-chip");
     if (chip) toggle(chip);

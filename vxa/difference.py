@@ -19,7 +19,7 @@ from vxa.view import Question, View, number
 
 __all__ = ["difference", "signed"]
 
-_SIDE, _WIDE_SIDE = 320, 640  # pixels of each picture on its longer side, in a row and in a column
+_SIDE, _WIDE_SIDE = 260, 640  # pixels of each picture on its longer side, in a row and in a column
 
 
 def difference(question: Question) -> Image.Image:

@@ -22,7 +22,7 @@ __all__ = ["MAX_CELLS", "matrix", "sites_grid", "timesteps_strip", "words_grid"]
 
 MAX_CELLS = 1024
 
-_WIDE = 1280  # pixels that the cells of one row may take
+_WIDE = 960  # pixels that the cells of one row may take
 _BAR_ENDS = {"max": ("0", "max"), "minmax": ("min", "max"), "absolute": ("0", "1"), "original": ("0", "max")}
 
 

@@ -14,12 +14,13 @@ A test module asks for the fixtures `page` and `browser` of conftest.py and give
 
 from __future__ import annotations
 
+import base64
 import gc
 import io
 import shutil
 import socket
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ __all__ = [
     "box",
     "chip",
     "chromium",
+    "clear",
+    "drop",
     "free_port",
     "look",
     "opened",
@@ -45,6 +48,7 @@ __all__ = [
     "shown_picture",
     "upload",
     "wait_for_picture",
+    "wait_until_shown",
 ]
 
 PATIENCE = 60_000
@@ -74,8 +78,11 @@ def chromium() -> Iterator[Any]:
 
 
 @contextmanager
-def opened(browser: Any, address: str, **context: Any) -> Iterator[Any]:
-    """The page at the address, its chips drawn; it reaches nothing else, and its console has no errors."""
+def opened(browser: Any, address: str, hosts: Sequence[str] = (), **context: Any) -> Iterator[Any]:
+    """The page at the address, its chips drawn; it reaches nothing else, and its console has no errors.
+
+    `hosts` are what a host's own page asks for elsewhere; it does not get it, and goes on.
+    """
     window = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}, **context})
     elsewhere: list[str] = []
     errors: list[str] = []
@@ -83,7 +90,8 @@ def opened(browser: Any, address: str, **context: Any) -> Iterator[Any]:
     def guard(route: Any) -> None:
         if route.request.url.startswith((address, "data:", "blob:")):
             return route.continue_()
-        elsewhere.append(route.request.url)
+        if not route.request.url.startswith(tuple(hosts)):
+            elsewhere.append(route.request.url)
         return route.abort()
 
     window.route("**/*", guard)
@@ -145,22 +153,53 @@ def look(page: Any) -> None:
 
 
 def upload(page: Any, path: Path) -> None:
-    page.click("#vxa_image button[aria-label='Remove Image']")
+    clear(page)
     page.set_input_files("#vxa_image input[type=file]", path)
     page.wait_for_selector("#vxa_image img")
 
 
+def drop(page: Any, path: Path) -> None:
+    """Let go of the file over the image's place, as when it is dragged there."""
+    clear(page)
+    page.evaluate(_DROP, [path.name, base64.b64encode(path.read_bytes()).decode()])
+    page.wait_for_selector("#vxa_image img")
+
+
+_DROP = """async ([name, data]) => {
+  const bytes = await (await fetch(`data:image/png;base64,${data}`)).arrayBuffer();
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([bytes], name, {type: "image/png"}));
+  const place = document.querySelector("#vxa_image input[type=file]").parentElement;
+  for (const kind of ["dragenter", "dragover", "drop"])
+    place.dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer}));
+}"""
+
+
+def clear(page: Any) -> None:
+    """Take the image away: gradio 3 calls that Clear."""
+    page.click("#vxa_image button[aria-label='Remove Image'], #vxa_image button[aria-label='Clear']")
+    page.wait_for_selector("#vxa_image input[type=file]", state="attached")
+
+
 def shown_picture(page: Any) -> Image.Image:
-    body = page.request.get(page.locator("#vxa_picture img").get_attribute("src")).body()
-    return Image.open(io.BytesIO(body))
+    """What the browser got for the picture, as it came; gradio 3 has it in the page itself."""
+    source = page.locator("#vxa_picture img").get_attribute("src")
+    if source.startswith("data:"):
+        return Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2])))
+    return Image.open(io.BytesIO(page.request.get(source).body()))
 
 
 def wait_for_picture(page: Any, image_file: Path, mode: str, **asked: Any) -> None:
-    """Wait until the page's picture is, bit for bit, the library's own."""
-    wanted = render(saved_maps(PROMPT), image_file, mode, **asked)
-    for _ in range(600):
+    """Wait until the page's picture is, bit for bit, the library's own of the replayed maps."""
+    wait_until_shown(page, render(saved_maps(PROMPT), image_file, mode, **asked))
+
+
+def wait_until_shown(page: Any, wanted: Image.Image) -> None:
+    """Wait until the page's picture is a PNG with exactly these pixels."""
+    for _ in range(300):
         shown = shown_picture(page)
         if shown.size == wanted.size and shown.convert("RGB").tobytes() == wanted.tobytes():
+            assert shown.format == "PNG"
             return
         page.wait_for_timeout(200)
-    raise AssertionError(f"the page does not show {mode} {asked}")
+    raise AssertionError("the page does not show the library's picture")

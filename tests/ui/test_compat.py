@@ -45,3 +45,32 @@ def test_an_uploaded_image_is_drawn_as_gradios_own_and_handed_on_as_its_path():
     assert image.get_block_name() == "image"
     assert image.preprocess(None) is None
     assert not Path(inspect.getfile(UploadedImage)).with_suffix(".pyi").exists()
+
+
+def test_a_class_is_given_what_it_hands_on_to_its_bases():
+    class Base:
+        def __init__(self, elem_classes: str = "", visible: bool = True) -> None:
+            self.elem_classes = elem_classes
+
+    class Row(Base):
+        def __init__(self, variant: str = "default", **given: str) -> None:
+            super().__init__(**given)
+
+    assert component(Row, elem_classes="vxa-row", format="png").elem_classes == "vxa-row"
+
+
+def test_an_event_that_cannot_wait_its_turn_presses_a_button_that_can():
+    attached = []
+
+    def older(fn, inputs, outputs, api_name, queue=None, _js=None):  # type: ignore[no-untyped-def]
+        attached.append((fn, inputs, outputs, queue, _js))
+
+    with gradio.Blocks() as blocks:
+        answer = gradio.State()
+        asked = listen(older, len, [answer], [answer], queue=False, trigger_mode="always_last")
+    (button,) = [one for one in blocks.blocks.values() if isinstance(one, gradio.Button)]
+    assert attached == [(None, None, None, None, f"() => vxaAsk('{button.elem_id}')")]
+    assert not button.visible
+    # What is returned is what comes after the answer: gradio's own listener of the button.
+    assert asked.then
+    assert [function.fn for function in blocks.fns.values()] == [len, None]

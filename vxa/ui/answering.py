@@ -34,6 +34,7 @@ def controls(left: Given, right: Shown) -> list[Any]:
 
 def answer(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
     """The file of the picture that is asked for, and the command and the Python that make it."""
+    handlers.latest.ask(page, asked)
     return [handlers.picture_file(page, asked), *handlers.command(page, asked)]
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 __all__ = ["asset"]
 
-_PACKAGED = Path(__file__).parent / "assets"
-_CHECKOUT = Path(__file__).parents[2]
+# Resolved: webui users link extensions into their folder, and what is beside the link is not ours.
+_HERE = Path(__file__).resolve()
+_PACKAGED = _HERE.parent / "assets"
+_CHECKOUT = _HERE.parents[2]
 
 
 def asset(name: str) -> Path:

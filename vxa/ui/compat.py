@@ -1,7 +1,7 @@
 """The seam between versions of gradio: 3.41 (AUTOMATIC1111), 4.40 (Forge) and 6 (the app of its own).
 
     component(gr.Image, label="Image", format="png")     # 3.41 knows no format, and is not told
-    listen(button.click, run, [page], [picture], js="…")
+    listen(button.click, run, [page], [picture], js="…", trigger_mode="always_last")
 
 Every difference is met here: what a component or an event does not know is left out, and so nothing that a
 page could not do without may be given through this seam.
@@ -10,6 +10,7 @@ page could not do without may be given through this seam.
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import gradio as gr
 __all__ = ["MAJOR", "component", "listen", "page_and_launch", "served_folder"]
 
 MAJOR = int(gr.__version__.partition(".")[0])
+_NUMBERS = itertools.count()
 
 
 def component(kind: Callable[..., Any], **settings: Any) -> Any:
@@ -29,10 +31,29 @@ def component(kind: Callable[..., Any], **settings: Any) -> Any:
 def listen(event: Any, handler: Callable[..., Any] | None, inputs: Any, outputs: Any, **settings: Any) -> Any:
     """What the event returns, its handler attached as no public endpoint."""
     known = _parameters(event)
+    if settings.get("trigger_mode") == "always_last" and "trigger_mode" not in known:
+        return _listen_again(event, handler, inputs, outputs, settings)
     if "js" in settings and "js" not in known:
         settings["_js"] = settings.pop("js")
     hidden = {"api_visibility": "private"} if "api_visibility" in known else {"api_name": False}
     return event(handler, inputs, outputs, **_known(event, {**settings, **hidden}))
+
+
+def _listen_again(
+    event: Any, handler: Callable[..., Any] | None, inputs: Any, outputs: Any, settings: dict[str, Any]
+) -> Any:
+    """For gradio 3, which drops what happens while the same event's answer is on the way.
+
+    Here an event presses a hidden button, which is what the handler listens to; an event that comes while the
+    button waits for its answer has it pressed once more after that (javascript/vxa.js).
+    """
+    name = f"vxa_again_{next(_NUMBERS)}"
+    button = component(gr.Button, visible=False, elem_id=name)
+    settings = {key: value for key, value in settings.items() if key != "trigger_mode"}
+    listen(event, None, None, None, js=f"() => vxaAsk('{name}')")
+    asked = listen(button.click, handler, inputs, outputs, **settings)
+    listen(asked.then, None, None, None, js=f"() => vxaAnswered('{name}')")
+    return asked
 
 
 def page_and_launch(**settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -54,6 +75,11 @@ def _known(called: Callable[..., Any], settings: dict[str, Any]) -> dict[str, An
 
 
 def _parameters(called: Callable[..., Any]) -> set[str]:
-    """The names that a call takes, those of a component's constructor for a class."""
-    taken = inspect.signature(called).parameters
-    return {name for name, one in taken.items() if one.kind is not one.VAR_KEYWORD}
+    """The names that a call takes; a class of gradio 3 hands on to its bases what it does not name itself."""
+    names: set[str] = set()
+    for one in called.__mro__ if isinstance(called, type) else (called,):
+        taken = inspect.signature(one).parameters.values()
+        names |= {parameter.name for parameter in taken if parameter.kind is not parameter.VAR_KEYWORD}
+        if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in taken):
+            break
+    return names

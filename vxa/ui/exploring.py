@@ -14,16 +14,23 @@ from vxa.ui.handlers import Handlers
 from vxa.ui.shown import Shown
 from vxa.ui.spot import spot_html
 
-__all__ = ["wire_shown"]
+__all__ = ["redrawn", "wire_shown"]
+
+
+def redrawn(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
+    """The answer, the commands and what is to be said; nothing new where the page asked for another since."""
+    nothing = [gr.update()] * 4
+    if not page:  # nobody asked for a pass yet
+        return nothing
+    done = tried(lambda: answer(handlers, page, asked), 3)
+    return done if handlers.latest.waits_for(page, asked) else nothing
 
 
 def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:
     """Every control that asks for another picture of the same maps, the spots, and the files."""
 
     def redraw(page: str, *given: Any) -> list[Any]:
-        if not page:  # nobody asked for a pass yet
-            return [gr.update()] * 3 + [""]
-        return tried(lambda: answer(handlers, page, Asked(*given)), 3)
+        return redrawn(handlers, page, Asked(*given))
 
     def words_at(page: str, asked: Asked, x: int, y: int) -> list[Any]:
         return [spot_html(handlers.words_at(page, asked, x, y), x, y, asked.selection)]
@@ -50,7 +57,7 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
         right.mode.change, groups, [right.mode], [right.compared, right.strip],
         queue=False, show_progress="hidden",
     )  # fmt: skip
-    spot = [right.spot, right.message]
-    listen(left.image.select, in_image, [state, *asking], spot, **LIVE)
-    listen(right.picture.select, in_picture, [state, *asking], spot, **LIVE)
+    spot, at_once = [right.spot, right.message], {"queue": False, "show_progress": "hidden"}
+    listen(left.image.select, in_image, [state, *asking], spot, **at_once)
+    listen(right.picture.select, in_picture, [state, *asking], spot, **at_once)
     listen(right.save.click, save, [state, *asking], [right.files, right.message])

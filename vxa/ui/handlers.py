@@ -21,6 +21,7 @@ from vxa.ui.asked import Asked, command_line, python_lines
 from vxa.ui.backend import Backend, Progress
 from vxa.ui.chips import chips, chips_html
 from vxa.ui.downloads import Downloads, file_stem
+from vxa.ui.latest import Latest
 from vxa.ui.pages import Kept, PageGone, Pages
 from vxa.ui.passes import Looked, earlier, looked, one_pass, several_passes, uploaded, whole
 from vxa.ui.pictures import Pictures
@@ -51,6 +52,7 @@ class Handlers:
     backend: Backend
     downloads: Downloads
     pages: Pages = field(default_factory=Pages)
+    latest: Latest = field(default_factory=Latest)
     _stops: dict[str, threading.Event] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

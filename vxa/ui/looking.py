@@ -11,6 +11,7 @@ import gradio as gr
 from vxa.ui.answering import LIVE, answer, controls, opened, told, tried
 from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
+from vxa.ui.exploring import redrawn
 from vxa.ui.given import Given
 from vxa.ui.handlers import Handlers
 from vxa.ui.passes import Looked
@@ -55,6 +56,7 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
             offered = gr.update(choices=list(looked.sites), value=looked.site)
             return [summary, offered, *answer(handlers, wanted[0], asked)]
 
+        handlers.latest.ask(wanted[0], Asked(*given))
         return tried(done, 5)
 
     # The progress comes first, so that gradio puts it before whatever number of controls there are.
@@ -67,6 +69,11 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
     def example(event: gr.SelectData) -> list[Any]:
         chosen = handlers.backend.examples[event.index]
         return [str(chosen.path), chosen.prompt, "", handlers.chips(chosen.prompt)]
+
+    def catch_up(page: str, *given: Any) -> list[Any]:
+        """Another picture, where the controls were moved while the model ran."""
+        asked = Asked(*given)
+        return [gr.update()] * 4 if handlers.latest.waits_for(page, asked) else redrawn(handlers, page, asked)
 
     def flag(*values: Any) -> str:
         said = handlers.earlier(*values)
@@ -86,6 +93,7 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
             ready.then, run, asking, outputs, concurrency_limit=None, show_progress_on=[right.picture]
         )
         listen(done.then, flag, [state, *wanted], [right.earlier], queue=False, show_progress="hidden")
+        listen(done.then, catch_up, [state, *controls(left, right)], outputs[2:], show_progress="hidden")
     for control in wanted:
         listen(control.change, flag, [state, *wanted], [right.earlier], **LIVE)
     listen(left.stop.click, handlers.stop, [state], None, queue=False, show_progress="hidden")

@@ -69,6 +69,7 @@ def shown(backend: Backend, chips: str) -> Shown:
         summary=html(f'<p class="vxa-hint">{escape(texts.EMPTY)}</p>', "summary"),
         **_places(backend, asked),
         **_look(asked),
+        **_scales(asked),
         spot=html(f'<p class="vxa-hint">{escape(texts.SPOT_HINT)}</p>', "spot"),
         **_taking(),
     )  # fmt: skip
@@ -141,28 +142,28 @@ def _look(asked: Asked) -> dict[str, Any]:
                 gr.Dropdown, label=texts.COLORMAP, choices=list(COLORMAPS), value=asked.colormap,
                 min_width=140, elem_id="vxa_colormap",
             ),
-            **_drawing(asked),
         }  # fmt: skip
 
 
-def _drawing(asked: Asked) -> dict[str, Any]:
-    return {
-        "normalize": component(
-            gr.Dropdown, label=texts.NORMALIZE, info=texts.NORMALIZE_INFO, choices=list(VIEW_NORMALIZATIONS),
-            value=asked.normalize, min_width=140, elem_id="vxa_normalize",
-        ),
-        "resample": component(
-            gr.Dropdown, label=texts.RESAMPLE, info=texts.RESAMPLE_INFO, choices=list(RESAMPLES),
-            value=asked.resample, min_width=140, elem_id="vxa_resample",
-        ),
-    }  # fmt: skip
+def _scales(asked: Asked) -> dict[str, Any]:
+    with component(gr.Row, equal_height=True):
+        return {
+            "normalize": component(
+                gr.Dropdown, label=texts.NORMALIZE, info=texts.NORMALIZE_INFO, value=asked.normalize,
+                choices=list(VIEW_NORMALIZATIONS), min_width=140, elem_id="vxa_normalize",
+            ),
+            "resample": component(
+                gr.Dropdown, label=texts.RESAMPLE, info=texts.RESAMPLE_INFO, value=asked.resample,
+                choices=list(RESAMPLES), min_width=140, elem_id="vxa_resample",
+            ),
+        }  # fmt: skip
 
 
 def _taking() -> dict[str, Any]:
     with component(gr.Accordion, label=texts.TAKE, open=False, elem_id="vxa_take"):
         copied = {"show_copy_button": True, "buttons": ["copy"], "interactive": False}
         return {
-            "command": component(gr.Textbox, label=texts.COMMAND, elem_id="vxa_command", **copied),
+            "command": component(gr.Textbox, label=texts.COMMAND, lines=2, elem_id="vxa_command", **copied),
             "python": component(gr.Textbox, label=texts.PYTHON, lines=7, elem_id="vxa_python", **copied),
             "save": component(gr.Button, value=texts.SAVE, elem_id="vxa_save"),
             "files": component(

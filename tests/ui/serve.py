@@ -1,0 +1,106 @@
+"""Serve the panel over saved maps, under whichever gradio the Python that runs this file has.
+
+    python serve.py FOLDER PORT
+
+FOLDER holds maps (NAME.npz with NAME.json), and for those that are examples the image (NAME.png). The address
+is the first line that is printed; the server goes when its standard input ends. Under gradio 6 this is the
+app; under an older one a page like a webui's, with the panel in a tab, and with its script and style put
+into the page as webuis put those of their extensions.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from vxa import AttentionMaps, Token, read_maps
+from vxa.errors import PromptError
+from vxa.ui.app import app_folder, start
+from vxa.ui.assets import asset
+from vxa.ui.backend import Backend, Example, Progress, site_labels
+
+# What webuis give their extensions' scripts.
+_GRADIO_APP = """
+function gradioApp() {
+  const app = document.querySelector("gradio-app");
+  return app === null ? document : app.shadowRoot || app;
+}
+"""
+
+
+def replay(folder: Path) -> Backend:
+    """The backend that answers each prompt with the maps that were saved for it."""
+    saved = {maps.provenance.prompt: maps for maps in map(read_maps, sorted(folder.glob("*.npz")))}
+    images = {path: read_maps(path.with_suffix(".npz")) for path in sorted(folder.glob("*.png"))}
+
+    def of(prompt: str) -> AttentionMaps:
+        if prompt not in saved:
+            raise PromptError(f"there are no saved maps of {prompt!r}; there are: {'; '.join(saved)}")
+        return saved[prompt]
+
+    def tokenize(prompt: str) -> Sequence[Token]:
+        return of(prompt).tokens
+
+    def run(image: Image.Image, prompt: str, timestep: int, noise: str, progress: Progress) -> AttentionMaps:
+        progress(0.5, "replaying")
+        return of(prompt)
+
+    one = next(iter(saved.values()))
+    return Backend(
+        model=one.provenance.model,
+        source="papercut",
+        tokenize=tokenize,
+        run=run,
+        sites=site_labels(one.sites, one.default_sites, one.latent_size),
+        examples=tuple(Example(path, maps.provenance.prompt) for path, maps in images.items()),
+    )
+
+
+def serve(folder: Path, port: int) -> Any:
+    """The app that serves the panel, at `local_url`."""
+    written = app_folder()  # before gradio is imported
+    from vxa.ui.compat import MAJOR
+
+    if MAJOR >= 6:
+        return start(lambda _: replay(folder), port=port)
+    import gradio as gr
+
+    from vxa.ui.panel import panel
+
+    _put_into_the_page(
+        f"<script>{_GRADIO_APP}{asset('javascript/vxa.js').read_text('utf-8')}</script>",
+        f"<style>{asset('style.css').read_text('utf-8')}</style>",
+    )
+    tab = panel(replay(folder), written)
+    with gr.Blocks(title="a webui", analytics_enabled=False) as webui, gr.Tabs(), gr.TabItem("VXA"):
+        tab.render()
+    webui.queue(64)
+    webui.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True, share=False)
+    return webui
+
+
+def _put_into_the_page(script: str, style: str) -> None:
+    """Make gradio's page have the script in its head and the style at its end."""
+    from gradio import routes
+
+    respond = routes.templates.TemplateResponse
+
+    def responding(*given: Any, **named: Any) -> Any:
+        response = respond(*given, **named)
+        page = response.body.decode().replace("</head>", f"{script}</head>", 1)
+        response.body = page.replace("</body>", f"{style}</body>", 1).encode()
+        response.init_headers()
+        return response
+
+    routes.templates.TemplateResponse = responding
+
+
+if __name__ == "__main__":
+    served = serve(Path(sys.argv[1]), int(sys.argv[2]))
+    sys.stdout.write(f"{served.local_url}\n")
+    sys.stdout.flush()
+    sys.stdin.read()

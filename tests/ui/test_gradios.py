@@ -1,0 +1,173 @@
+"""The one panel under every gradio that shows it, driven in Chromium over the same saved maps of papercut.
+
+Each gradio runs in a process of its own (serve.py); the older ones, which no environment can share with
+today's diffusers, in environments of their own (environments.py). Skipped, with the reason, where such an
+environment cannot be made.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import (  # type: ignore[import-not-found]
+    MARKS,
+    box,
+    chip,
+    drop,
+    free_port,
+    look,
+    opened,
+    pressed,
+    wait_until_shown,
+)
+from environments import GRADIOS, CannotMake, borrowed, python_of  # type: ignore[import-not-found]
+from PIL import Image
+
+from vxa import AttentionMaps, load, read_maps, visualize, write_maps
+from vxa.images import save_image
+from vxa.papercut.scene import scene
+from vxa.render import render
+from vxa.ui.assets import asset
+
+pytestmark = MARKS
+FIGURE_PROMPT = "a boy wearing a red hat and his white cat"
+# The page of a webui, not ours, asks for these.
+HOSTS = ("https://cdnjs.cloudflare.com/", "https://fonts.googleapis.com/")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """An image, and what papercut saw in it."""
+
+    path: Path
+    maps: AttentionMaps
+
+    def picture(self, mode: str, **asked: Any) -> Image.Image:
+        return render(self.maps, self.path, mode, **asked)
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Saved, Saved]:
+    """The README's figure, and a scene; images and maps are files beside each other."""
+    folder = tmp_path_factory.mktemp("saved")
+    model, shown = load("papercut"), scene(7)
+    shutil.copy(asset("examples/figure.png"), folder)
+    save_image(shown.image, folder / "scene.png")
+    for path, prompt in ((folder / "figure.png", FIGURE_PROMPT), (folder / "scene.png", shown.caption)):
+        write_maps(visualize(model, path, prompt), path.with_suffix(".npz"))
+    figure, other = (
+        Saved(path, read_maps(path.with_suffix(".npz"))) for path in sorted(folder.glob("*.png"))
+    )
+    return figure, other
+
+
+@pytest.fixture(scope="module", params=GRADIOS, ids=lambda version: f"gradio-{version}")
+def address(
+    request: pytest.FixtureRequest, saved: tuple[Saved, Saved], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The panel, served by this gradio; the server goes when its standard input ends."""
+    try:
+        python = python_of(request.param)
+    except CannotMake as reason:
+        pytest.skip(f"no environment with gradio {request.param}: {reason}")
+    folder = tmp_path_factory.mktemp("server")
+    command = [python, str(Path(__file__).with_name("serve.py")), str(saved[0].path.parent), str(free_port())]
+    with (
+        (folder / "log.txt").open("w+") as log,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+            env={**os.environ, "PYTHONPATH": str(borrowed(folder)), "PYTHONNOUSERSITE": "1"},
+        ) as server,
+    ):  # fmt: skip
+        assert server.stdin is not None
+        assert server.stdout is not None
+        lines = iter(server.stdout.readline, "")
+        address = next((line.strip() for line in lines if line.startswith("http")), None)
+        assert address, (folder / "log.txt").read_text()
+        yield address
+        server.stdin.close()
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    with opened(browser, address, hosts=HOSTS) as page:
+        yield page
+
+
+def test_the_same_picture_for_words_modes_and_sites(page: Any, saved: tuple[Saved, Saved]):
+    figure, _ = saved
+    look(page)
+    wait_until_shown(page, figure.picture("overlay"))
+    chip(page, "hat").click()
+    assert (box(page).input_value(), pressed(page)) == ("6", ["6"])
+    wait_until_shown(page, figure.picture("overlay", tokens="6"))
+    page.check("#vxa_mode input[value=masked]")
+    wait_until_shown(page, figure.picture("masked", tokens="6"))
+    page.click("#vxa_sites input")
+    page.click("#vxa_sites li:has-text('· OUT04')")
+    wait_until_shown(page, figure.picture("masked", tokens="6", sites="OUT04"))
+
+
+def test_a_dropped_file_and_a_typed_prompt(page: Any, saved: tuple[Saved, Saved], tmp_path: Path):
+    _, other = saved
+    prompt = other.maps.provenance.prompt
+    drop(page, Path(shutil.copy(other.path, tmp_path / "dropped.png")))
+    page.fill("#vxa_prompt textarea", prompt)
+    chip(page, "balloon").wait_for()
+    look(page)
+    wait_until_shown(page, other.picture("overlay"))
+    page.locator("#vxa_image img").click()
+    page.wait_for_selector(".vxa-ranking li")
+    ranked = page.locator(".vxa-ranking .vxa-chip").all_inner_texts()
+    assert sorted(ranked) == sorted(prompt.replace(",", "").split())
+    page.locator(".vxa-ranking .vxa-chip", has_text="car").click()
+    wait_until_shown(page, other.picture("overlay", tokens=box(page).input_value()))
+
+
+def test_what_is_downloaded_reads_back(page: Any, saved: tuple[Saved, Saved], tmp_path: Path):
+    figure, _ = saved
+    look(page)
+    page.click("#vxa_take .label-wrap")
+    page.click("#vxa_save")
+    page.wait_for_selector("#vxa_files a[href]")
+    for link in page.locator("#vxa_files a[href]").all():
+        address = link.get_attribute("href")
+        name = urllib.parse.unquote(address.rpartition("/")[2])
+        (tmp_path / name).write_bytes(page.request.get(address).body())
+    (maps,) = tmp_path.glob("*.npz")
+    assert read_maps(maps).provenance == figure.maps.provenance
+    (picture,) = tmp_path.glob("*-overlay.png")
+    again = save_image(figure.picture("overlay"), tmp_path / "again.png")
+    assert picture.read_bytes() == again.read_bytes()
+
+
+def test_the_last_place_of_a_moved_control_counts(page: Any, saved: tuple[Saved, Saved]):
+    look(page)
+    slider = page.locator("#vxa_opacity input[type=range]")
+    slider.focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowLeft")
+    opacity = float(slider.input_value())
+    assert opacity == pytest.approx(0.4)
+    wait_until_shown(page, saved[0].picture("overlay", opacity=opacity))
+
+
+def test_a_mistake_is_one_sentence(page: Any):
+    page.fill("#vxa_prompt textarea", "a prompt that nobody saved")
+    page.click("#vxa_press")
+    page.wait_for_selector("#vxa_message [role=alert]:has-text('no saved maps')")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_wider_than_the_window(page: Any, width: int):
+    page.set_viewport_size({"width": width, "height": 800})
+    look(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

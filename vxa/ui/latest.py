@@ -1,0 +1,32 @@
+"""Of the pictures that a page waits for at once, the one that was asked for last is the one that is shown."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from vxa.ui.asked import Asked
+
+__all__ = ["Latest"]
+
+_MOST = 1000  # pages remembered
+
+
+class Latest:
+    """What each page asked for last: answers may overtake each other, and an older one is dropped."""
+
+    def __init__(self) -> None:
+        self._asked: OrderedDict[str, Asked] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def ask(self, page: str, asked: Asked) -> None:
+        """From now on the page waits for this."""
+        with self._lock:
+            self._asked[page] = asked
+            self._asked.move_to_end(page)
+            if len(self._asked) > _MOST:
+                self._asked.popitem(last=False)
+
+    def waits_for(self, page: str, asked: Asked) -> bool:
+        """Whether this is what the page asked for last."""
+        return self._asked.get(page) == asked

@@ -62,7 +62,8 @@ def findings(page: Any) -> list[str]:
     page.evaluate(axe.AXE_SCRIPT)
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
     return [
-        f"{rule['id']} ({rule['impact']}) {' '.join(map(str, node['target']))}: {node['html'][:160]} {node['failureSummary']}"
+        f"{rule['id']} ({rule['impact']}) {' '.join(map(str, node['target']))}: {node['html'][:160]} "
+        f"{node['failureSummary']}"
         for rule in found
         if rule["impact"] in ("serious", "critical")
         for node in rule["nodes"]

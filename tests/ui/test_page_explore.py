@@ -1,4 +1,4 @@
-"""Exploring in the page, in Chromium: comparing, timesteps, spots, pasting, and what is said of earlier passes."""
+"""Exploring the page in Chromium: comparing, timesteps, spots, pasting, what is said of earlier passes."""
 
 from __future__ import annotations
 

@@ -30,7 +30,11 @@ def wire_given(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
         return tried(lambda: [handlers.generate(page, prompt, seed, told(progress))], 1)
 
     def put(image: str | None) -> list[Any]:
-        return tried(lambda: handlers.check_image(image) or [], 0)
+        def checked() -> list[Any]:
+            handlers.check_image(image)
+            return []
+
+        return tried(checked, 0)
 
     for done in (left.image.upload, left.image.clear):
         listen(done, put, [left.image], [right.message], queue=False, show_progress="hidden")

@@ -81,7 +81,8 @@ def _installed() -> Path:
         ]
         done = subprocess.run([*command, REQUIREMENT], capture_output=True, text=True, check=False)
         if done.returncode:
-            pytest.skip(f"pip cannot install {REQUIREMENT}: {done.stderr.strip().splitlines()[-1]}")
+            _, _, reason = done.stderr.strip().rpartition("\n")
+            pytest.skip(f"pip cannot install {REQUIREMENT}: {reason}")
         with contextlib.suppress(OSError):  # another run was first
             target.rename(folder)
     return folder

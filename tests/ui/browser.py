@@ -119,17 +119,19 @@ def served(make_backend: Callable[[Path], Backend]) -> Iterator[str]:
     pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
     from vxa.ui.app import start
 
-    app = start(make_backend, port=free_port())
-    _collected()
+    with _loops_left_open():
+        app = start(make_backend, port=free_port())
     yield app.local_url
-    app.close(verbose=False)
-    _collected()
+    with _loops_left_open():
+        app.close(verbose=False)
 
 
-def _collected() -> None:
-    """Let go of the event loops that gradio leaves open, lest a later test is blamed for them."""
+@contextmanager
+def _loops_left_open() -> Iterator[None]:
+    """Let go here of the event loops that gradio leaves open as it starts, lest a later test is blamed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
+        yield
         gc.collect()
 
 

@@ -38,6 +38,15 @@ def test_the_settings_of_the_page_go_where_this_gradio_takes_them():
     assert (launch if MAJOR >= 6 else blocks).keys() == {"css", "js", "theme"}
 
 
+def test_an_uploaded_image_is_drawn_as_gradios_own_and_handed_on_as_its_path():
+    from vxa.ui.upload import UploadedImage
+
+    image = UploadedImage(type="filepath")
+    assert image.get_block_name() == "image"
+    assert image.preprocess(None) is None
+    assert not Path(inspect.getfile(UploadedImage)).with_suffix(".pyi").exists()
+
+
 def test_a_class_is_given_what_it_hands_on_to_its_bases():
     class Base:
         def __init__(self, elem_classes: str = "", visible: bool = True) -> None:
@@ -65,12 +74,3 @@ def test_an_event_that_cannot_wait_its_turn_presses_a_button_that_can():
     # What is returned is what comes after the answer: gradio's own listener of the button.
     assert asked.then
     assert [function.fn for function in blocks.fns.values()] == [len, None]
-
-
-def test_an_uploaded_image_is_drawn_as_gradios_own_and_handed_on_as_its_path():
-    from vxa.ui.upload import UploadedImage
-
-    image = UploadedImage(type="filepath")
-    assert image.get_block_name() == "image"
-    assert image.preprocess(None) is None
-    assert not Path(inspect.getfile(UploadedImage)).with_suffix(".pyi").exists()

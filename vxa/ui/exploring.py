@@ -57,7 +57,7 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
         right.mode.change, groups, [right.mode], [right.compared, right.strip],
         queue=False, show_progress="hidden",
     )  # fmt: skip
-    spot = [right.spot, right.message]
-    listen(left.image.select, in_image, [state, *asking], spot, **LIVE)
-    listen(right.picture.select, in_picture, [state, *asking], spot, **LIVE)
+    spot, at_once = [right.spot, right.message], {"queue": False, "show_progress": "hidden"}
+    listen(left.image.select, in_image, [state, *asking], spot, **at_once)
+    listen(right.picture.select, in_picture, [state, *asking], spot, **at_once)
     listen(right.save.click, save, [state, *asking], [right.files, right.message])

@@ -137,7 +137,7 @@ def test_an_answer_that_comes_too_late_is_dropped(handlers: Handlers, image_file
     from vxa.ui.exploring import redrawn
 
     handlers.run("mine", str(image_file), PROMPT, 1, "none")
-    assert isinstance(redrawn(handlers, "mine", Asked("3"))[0], Image.Image)
+    assert Path(redrawn(handlers, "mine", Asked("3"))[0]).is_file()
     drawn = handlers.picture
 
     def overtaken(page: str, asked: Asked) -> Image.Image:

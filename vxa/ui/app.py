@@ -55,6 +55,8 @@ def start(
         )  # fmt: skip
     except OSError as error:
         raise SettingError(texts.port_taken(host, port)) from error
+    except ValueError as error:  # gradio asks its own page whether it is there
+        raise SettingError(texts.UNREACHABLE) from error
     return app
 
 

@@ -29,12 +29,12 @@ def wire_given(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
     def make(page: str, prompt: str, seed: float, progress: Any = gr.Progress()) -> list[Any]:  # noqa: B008
         return tried(lambda: [handlers.generate(page, prompt, seed, told(progress))], 1)
 
-    def put(image: str | None) -> list[Any]:
-        def check() -> list[Any]:
+    def put(image: str | None) -> Any:
+        def checked() -> list[Any]:
             handlers.check_image(image)
             return []
 
-        return tried(check, 0)
+        return tried(checked, 0)[0]  # of a single output gradio takes a list as its value
 
     for done in (left.image.upload, left.image.clear):
         listen(done, put, [left.image], [right.message], queue=False, show_progress="hidden")

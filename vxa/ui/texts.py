@@ -75,6 +75,10 @@ LOOKING = "one denoising pass"
 DONE = "done"
 NO_GENERATE = "this model cannot make images; drop one, or choose an example"
 QUEUED = "waiting for the webui's queue"
+UNREACHABLE = (
+    "the page does not answer at its own address: this machine is very busy, or a proxy stands between; set "
+    "NO_PROXY=localhost,127.0.0.1 and try again"
+)
 NO_GRADIO = 'the app needs gradio, which is not installed; run pip install "vxa[app]"'
 
 

@@ -9,9 +9,11 @@ checkout) are in the data folder.
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import os
+import random
 import socket
 import subprocess
 import tempfile
@@ -100,9 +102,12 @@ def started(folder: Path, python: Path, data: Path, flags: Sequence[str] = ()) -
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that the system gives to nobody by itself: a webui takes minutes to ask for its own."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def _wait_until_answering(webui: Webui, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -39,8 +39,10 @@ SOURCE = "document.querySelector('#vxa_picture img')?.src ?? ''"
 
 
 def mode(page: Any, name: str) -> None:
-    before = page.evaluate(SOURCE)
-    page.check(f"#vxa_mode input[value={name}]")
+    choice, before = f"#vxa_mode input[value={name}]", page.evaluate(SOURCE)
+    if page.is_checked(choice):
+        return
+    page.check(choice)
     page.wait_for_function(f"before => ({SOURCE}) !== before", arg=before)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -63,20 +64,18 @@ def replay(folder: Path) -> Backend:
 
 def serve(folder: Path) -> Any:
     """The app that serves the panel, at `local_url`."""
+    if int(version("gradio").partition(".")[0]) >= 6:
+        return start(lambda _: replay(folder), port=_free_port())
     written = app_folder()  # before gradio is imported
     import gradio as gr
 
-    from vxa.ui.compat import MAJOR
     from vxa.ui.panel import panel
 
-    backend = replay(folder)
-    if MAJOR >= 6:
-        return start(lambda _: backend, port=_free_port())
     _put_into_the_page(
         f"<script>{_GRADIO_APP}{asset('javascript/vxa.js').read_text('utf-8')}</script>",
         f"<style>{asset('style.css').read_text('utf-8')}</style>",
     )
-    tab = panel(backend, written)
+    tab = panel(replay(folder), written)
     with gr.Blocks(title="a webui", analytics_enabled=False) as webui, gr.Tabs(), gr.TabItem("VXA"):
         tab.render()
     webui.queue(64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,21 +51,32 @@ def test_a_class_is_given_what_it_hands_on_to_its_bases():
     assert component(Row, elem_classes="vxa-row", format="png").elem_classes == "vxa-row"
 
 
-def test_an_event_that_cannot_wait_its_turn_presses_a_button_that_can():
+def test_an_event_that_cannot_wait_its_turn_presses_a_button_that_can(monkeypatch: pytest.MonkeyPatch):
     attached = []
 
-    def older(fn, inputs, outputs, api_name, queue=None, _js=None):  # type: ignore[no-untyped-def]
-        attached.append((fn, inputs, outputs, queue, _js))
+    def event(name):  # type: ignore[no-untyped-def]
+        def older(fn, inputs, outputs, api_name, queue=None, _js=None):  # type: ignore[no-untyped-def]
+            attached.append((name, fn, inputs, outputs, queue, _js))
+            return SimpleNamespace(then=event(f"after {name}"))
 
-    with gradio.Blocks() as blocks:
-        answer = gradio.State()
-        asked = listen(older, len, [answer], [answer], queue=False, trigger_mode="always_last")
-    (button,) = [one for one in blocks.blocks.values() if isinstance(one, gradio.Button)]
-    assert attached == [(None, None, None, None, f"() => vxaAsk('{button.elem_id}')")]
-    assert not button.visible
-    # What is returned is what comes after the answer: gradio's own listener of the button.
-    assert asked.then
-    assert [function.fn for function in blocks.fns.values()] == [len, None]
+        return older
+
+    class Button:
+        def __init__(self, visible: bool, elem_id: str) -> None:
+            assert not visible
+            attached.append(elem_id)
+            self.click = event("click")
+
+    monkeypatch.setattr(gradio, "Button", Button)
+    asked = listen(event("change"), len, ["in"], ["out"], queue=False, trigger_mode="always_last")
+    button = attached[0]
+    assert attached[1:] == [
+        ("change", None, None, None, None, f"() => vxaAsk('{button}')"),
+        ("click", len, ["in"], ["out"], False, None),
+        ("after click", None, None, None, None, f"() => vxaAnswered('{button}')"),
+    ]
+    asked.then(None, None, None, api_name=False)
+    assert attached[-1][0] == "after click"
 
 
 def test_an_uploaded_image_is_drawn_as_gradios_own_and_handed_on_as_its_path():

@@ -212,7 +212,7 @@ for _ in range(2):  # and after Reload UI
     ((blocks, title, name),) = build()
     components = list(blocks.blocks.values())
     print(title, name, len(components) > 20, all(one.do_not_save_to_config for one in components))
-begun = {{one.elem_id: one.value for one in components}}
+begun = {{one.elem_id: getattr(one, "value", None) for one in components}}
 print(begun["vxa_mode"], begun["vxa_colormap"], begun["vxa_threshold"])
 print(host.lock.taken, host.events)
 """

@@ -10,7 +10,7 @@ from vxa.models.diffusers import DiffusersModel, from_pretrained
 
 FOLDER = Path(vxa.papercut.__file__).parent / "weights"
 
-DEFAULT_SITES = "f2,OUT04"
+DEFAULT_SITES = "f2,IN01"
 """Chosen on `dev` by benchmarks/papercut.py, with the threshold in vxa.heat_map."""
 
 

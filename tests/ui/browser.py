@@ -184,12 +184,15 @@ def clear(page: Any) -> None:
     page.wait_for_selector("#vxa_image input[type=file]", state="attached")
 
 
-def shown_picture(page: Any) -> Image.Image:
-    """What the browser got for the picture, as it came; gradio 3 has it in the page itself."""
+def shown_picture(page: Any) -> Image.Image | None:
+    """What the browser got for the picture, as it came; gradio 3 has it in the page itself.
+
+    None for one that others have followed meanwhile: the server keeps the last few."""
     source = page.locator("#vxa_picture img").get_attribute("src")
     if source.startswith("data:"):
         return Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2])))
-    return Image.open(io.BytesIO(page.request.get(source).body()))
+    answer = page.request.get(source)
+    return Image.open(io.BytesIO(answer.body())) if answer.ok else None
 
 
 def wait_for_picture(page: Any, image_file: Path, mode: str, **asked: Any) -> None:
@@ -201,7 +204,7 @@ def wait_until_shown(page: Any, wanted: Image.Image) -> None:
     """Wait until the page's picture is a PNG with exactly these pixels."""
     for _ in range(300):
         shown = shown_picture(page)
-        if shown.size == wanted.size and shown.convert("RGB").tobytes() == wanted.tobytes():
+        if shown and shown.size == wanted.size and shown.convert("RGB").tobytes() == wanted.tobytes():
             assert shown.format == "PNG"
             return
         page.wait_for_timeout(200)

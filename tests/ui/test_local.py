@@ -67,7 +67,7 @@ def test_sixteen_pages_at_once_get_their_own_in_the_order_of_asking(
         thread.join(120)
     assert done == list(range(PAGES))
     for number, page in enumerate(pages):
-        alone = vxa.visualize(sd_model, photo(tmp_path, number), page)
+        alone = vxa.visualize(sd_model, tmp_path / f"{number}.png", page)
         assert same(handlers.pages.get(page).maps, alone)
 
 

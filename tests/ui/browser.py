@@ -45,7 +45,6 @@ __all__ = [
     "opened",
     "pressed",
     "served",
-    "shown_picture",
     "upload",
     "wait_for_picture",
     "wait_until_shown",

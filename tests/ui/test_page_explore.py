@@ -17,8 +17,8 @@ from browser import (  # type: ignore[import-not-found]
     look,
     opened,
     served,
-    shown_picture,
     wait_for_picture,
+    wait_until_shown,
 )
 from conftest import PROMPT, SIZE, make_backend, saved_maps  # type: ignore[import-not-found]
 from PIL import Image
@@ -52,15 +52,6 @@ def address(image_file: Path, gate: threading.Event) -> Iterator[str]:
 
 def second(page: Any, text: str) -> Any:
     return page.locator(f"#vxa_tokens_against .vxa-chip-word:has-text('{text}')")
-
-
-def wait_for(page: Any, wanted: Image.Image) -> None:
-    for _ in range(600):
-        shown = shown_picture(page)
-        if shown.size == wanted.size and shown.convert("RGB").tobytes() == wanted.tobytes():
-            return
-        page.wait_for_timeout(200)
-    raise AssertionError("the page does not show the picture")
 
 
 def write(page: Any, name: str, text: str) -> None:
@@ -98,10 +89,10 @@ def test_timesteps_are_looked_at_when_asked(page: Any, image_file: Path):
     page.click("#vxa_look_at_timesteps")
     page.wait_for_selector("#vxa_picture img")
     passes = [saved_maps(PROMPT, timestep) for timestep in (300, 1)]
-    wait_for(page, render(passes, image_file, "timesteps", tokens="3"))
+    wait_until_shown(page, render(passes, image_file, "timesteps", tokens="3"))
     chip(page, "hat").click()
     write(page, "heads", "1")
-    wait_for(page, render(passes, image_file, "timesteps", heads="1"))
+    wait_until_shown(page, render(passes, image_file, "timesteps", heads="1"))
     write(page, "timesteps", "1, x")
     page.click("#vxa_look_at_timesteps")
     page.wait_for_selector("#vxa_message [role=alert]:has-text('is not a whole number')")

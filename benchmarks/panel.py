@@ -38,13 +38,17 @@ PARTS: dict[str, Callable[[Options], list[Row]]] = {
 def main() -> None:
     """Measure the parts that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"some of: {', '.join(PARTS)}; all by default"
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual number of rounds")
     parser.add_argument("--server-only", action="store_true", help="without the halves in Chromium")
     parser.add_argument("--report", type=Path, default=REPORT)
     options = parser.parse_args()
+    if unknown := [part for part in options.parts if part not in PARTS]:
+        parser.error(f"{unknown[0]!r} is no part; give some of: {', '.join(PARTS)}")
     torch.set_num_threads(1)
-    for part in options.parts:
+    for part in options.parts or PARTS:
         rows = PARTS[part](Options(options.scale, not options.server_only))
         report = json.loads(options.report.read_text("utf-8")) if options.report.exists() else {}
         report[part] = {"machine": machine(), "rows": [row.as_json() for row in rows]}

@@ -66,7 +66,7 @@ def settled(page: Any) -> None:
 def example(page: Any) -> None:
     """The README's picture: two words of the first example, and a spot."""
     choose(page, "hat", "cat")
-    page.locator("#vxa_image img").click(position={"x": 140, "y": 60})
+    page.locator("#vxa_image img").click(position={"x": 85, "y": 58})
     page.wait_for_selector(".vxa-ranking")
 
 
@@ -90,6 +90,9 @@ def running(page: Any) -> None:
 
 
 def stopped(page: Any) -> None:
+    field(page, "timesteps", ", ".join(map(str, range(2, 42, 2))))
+    page.click("#vxa_look_at_timesteps")
+    page.wait_for_selector("#vxa_picture :text('of')", state="attached")
     page.click("#vxa_stop")
     refused(page, "stopped")
 

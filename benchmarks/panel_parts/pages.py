@@ -87,4 +87,4 @@ def _asks(page: Any) -> str:
             || document.querySelector("#vxa_picture img").src !== shown""",
         arg=page.evaluate("(path) => new URL(path, location).href", shown),
     )
-    return str(page.locator("#vxa_message").inner_text())
+    return str(page.locator("#vxa_message").inner_text()).strip()

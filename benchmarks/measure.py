@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -139,3 +140,18 @@ def _cpu_name() -> str:
     lines = facts.read_text("utf-8").splitlines() if facts.exists() else []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return named[0] if named else platform.processor() or platform.machine()
+
+
+def add_parts(parser: argparse.ArgumentParser, known: Collection[str]) -> None:
+    """Let the command be given some of the bench's parts, by name; an unknown one is a usage error."""
+    listed = ", ".join(known)
+    offered = f"some of: {listed}; all by default"
+
+    def part(name: str) -> str:
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"{name!r} is no part; give some of: {listed}")
+        return name
+
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", type=part, help=f"some of: {listed}; all by default"
+    )

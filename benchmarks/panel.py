@@ -19,7 +19,7 @@ from pathlib import Path
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # before torch is loaded
 
 import torch
-from measure import Row, machine, table
+from measure import Row, add_parts, machine, table
 from panel_parts.desk import Options
 from panel_parts.further import further
 from panel_parts.keys import keys
@@ -38,15 +38,11 @@ PARTS: dict[str, Callable[[Options], list[Row]]] = {
 def main() -> None:
     """Measure the parts that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"some of: {', '.join(PARTS)}; all by default"
-    )
+    add_parts(parser, PARTS)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual number of rounds")
     parser.add_argument("--server-only", action="store_true", help="without the halves in Chromium")
     parser.add_argument("--report", type=Path, default=REPORT)
     options = parser.parse_args()
-    if unknown := [part for part in options.parts if part not in PARTS]:
-        parser.error(f"{unknown[0]!r} is no part; give some of: {', '.join(PARTS)}")
     torch.set_num_threads(1)
     for part in options.parts or PARTS:
         rows = PARTS[part](Options(options.scale, not options.server_only))

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from measure import add_parts
 from papercut_parts.attention import attention
 from papercut_parts.autoencoder import autoencoder
 from papercut_parts.generation import generation
@@ -33,13 +34,9 @@ PARTS: dict[str, Callable[[float], dict[str, Any]]] = {
 def main() -> None:
     """Measure the parts that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"some of: {', '.join(PARTS)}; all by default"
-    )
+    add_parts(parser, PARTS)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual number of scenes")
     options = parser.parse_args()
-    if unknown := [part for part in options.parts if part not in PARTS]:
-        parser.error(f"{unknown[0]!r} is no part; give some of: {', '.join(PARTS)}")
     for part in options.parts or PARTS:
         figures = PARTS[part](options.scale)
         # Read only now: another part may have been measured meanwhile.

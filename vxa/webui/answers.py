@@ -14,12 +14,12 @@ from PIL import Image
 
 from vxa.errors import ImageError, SettingError
 from vxa.export import sidecar_path, write_maps
-from vxa.images import read_image
 from vxa.maps import AttentionMaps
 from vxa.render import render
 from vxa.ui import texts
 from vxa.ui.asked import Asked
 from vxa.ui.backend import Backend
+from vxa.ui.passes import uploaded
 
 __all__ = ["Look", "OfPrompt", "filled", "look", "schema", "tokens"]
 
@@ -123,10 +123,7 @@ def _image(text: str) -> Image.Image:
     with tempfile.TemporaryDirectory(prefix="vxa-") as folder:
         path = Path(folder) / "image"
         path.write_bytes(data)
-        try:
-            return read_image(path)
-        except ImageError as error:
-            raise ImageError(str(error).replace(str(path), "image")) from None
+        return uploaded(str(path))
 
 
 def _files(maps: AttentionMaps) -> dict[str, str]:

@@ -12,6 +12,7 @@ from vxa.colormaps import COLORMAPS
 from vxa.render import MODES
 from vxa.ui import texts
 from vxa.ui.asked import Asked
+from vxa.ui.given import NOISES
 from vxa.webui import host
 
 __all__ = ["add_settings", "first_values"]
@@ -50,7 +51,7 @@ def _settings() -> tuple[Setting, ...]:
             "vxa_threshold", Asked.threshold, texts.THRESHOLD_FIRST, gr.Slider,
             {"minimum": 0, "maximum": 1, "step": 0.05}, lambda value: 0 <= value <= 1,
         ),
-        _choice("vxa_noise", "none", texts.NOISE_FIRST, ("none", "matched")),
+        _choice("vxa_noise", "none", texts.NOISE_FIRST, NOISES),
     )  # fmt: skip
 
 

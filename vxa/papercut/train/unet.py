@@ -149,7 +149,7 @@ def train_unet(
 
 def attend_by_products(denoiser: UNet2DConditionModel, encoder: CLIPTextModel) -> None:
     """Attention by matrix products: in bf16 the fused kernel of CPUs takes 1.4 times as long, at these grids
-    and with its way back (0.74 against 0.56 s of a core for a step of 16 windows)."""
+    and with its way back (in one profile, 0.74 against 0.56 s of a core for a step of 16 windows)."""
     denoiser.set_attn_processor(AttnProcessor())
     encoder.set_attn_implementation("eager")
 

@@ -152,6 +152,4 @@ def add_parts(parser: argparse.ArgumentParser, known: Collection[str]) -> None:
             raise argparse.ArgumentTypeError(f"{name!r} is no part; give some of: {listed}")
         return name
 
-    parser.add_argument(
-        "parts", nargs="*", metavar="PART", type=part, help=f"some of: {listed}; all by default"
-    )
+    parser.add_argument("parts", nargs="*", metavar="PART", type=part, help=offered)

@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 
+from vxa.errors import SettingError
 from vxa.papercut import scene
 from vxa.papercut.nouns import ALL, FAMILIES, GROUNDS, NOUNS, held_out
 
@@ -151,9 +152,16 @@ def test_captions_come_as_sentences_and_as_comma_lists():
     assert verbs
 
 
-@pytest.mark.parametrize(("seed", "split"), [(1, "training"), ("1", "test"), (1.5, "test")])
-def test_an_unknown_split_or_seed_is_refused(seed, split):
-    with pytest.raises(ValueError, match=r"is not"):
+@pytest.mark.parametrize(
+    ("seed", "split", "said"),
+    [
+        (1, "training", "no split 'training'; choose one of train, dev, test"),
+        ("1", "test", "seed '1' is not allowed; give a whole number"),
+        (1.5, "test", "seed 1.5 is not allowed"),
+    ],
+)
+def test_an_unknown_split_or_seed_is_refused(seed, split, said):
+    with pytest.raises(SettingError, match=said):
         scene(seed, split)
 
 

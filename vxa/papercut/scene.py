@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from vxa.errors import SettingError
+
 from .compose import compose
 from .drawing import Style
 from .parse import Node, Parse, read_off
@@ -79,11 +81,11 @@ class Scene:
 
 def scene(seed: int, split: str = "test") -> Scene:
     """The scene of that seed; `split` is "train", "dev" or "test". Only `test` shows the held-out pairs of
-    colour and noun. Raises ValueError for any other split or a seed that is no integer."""
+    colour and noun. Raises SettingError for any other split or a seed that is no integer."""
     if split not in SPLITS:
-        raise ValueError(f"split {split!r} is not one of {', '.join(SPLITS)}")
+        raise SettingError(f"there is no split {split!r}; choose one of {', '.join(SPLITS)}")
     if not isinstance(seed, int):
-        raise ValueError(f"seed {seed!r} is not an integer")
+        raise SettingError(f"seed {seed!r} is not allowed; give a whole number")
     for attempt in naturals():
         # Seeding by text hashes it with SHA-512: the same stream on every platform and Python.
         made = _attempt(seed, split, random.Random(f"papercut 1:{split}:{seed}:{attempt}"))

@@ -74,6 +74,36 @@ def test_the_parse_is_a_tree_over_the_caption(shown):
     assert rebuilt == shown.caption
 
 
+# The relations of Universal Dependencies that captions use, and what their heads can be.
+HEADS = {
+    "acl": {"NOUN"}, "amod": {"NOUN"}, "compound": {"NOUN"}, "det": {"NOUN"}, "nmod": {"NOUN"},
+    "nmod:poss": {"NOUN"}, "nummod": {"NOUN"}, "aux": {"VERB"}, "nsubj": {"VERB"}, "obj": {"VERB"},
+    "obl": {"VERB"}, "case": {"NOUN"}, "fixed": {"ADP"}, "cc": {"NOUN", "VERB"}, "conj": {"NOUN", "VERB"},
+    "punct": {"NOUN", "VERB"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shown", SCENES, ids=lambda s: f"{s.split}-{s.seed}")
+def test_the_parse_keeps_the_rules_of_universal_dependencies(shown):
+    rows = shown.parse.rows
+    for row in (row for row in rows if row.head):
+        head = rows[row.head - 1]
+        assert head.upos in HEADS[row.relation]
+        assert (row.relation == "punct") == (row.upos == "PUNCT")
+        assert row.relation not in ("conj", "fixed") or head.id < row.id
+        assert row.relation != "cc" or head.relation == "conj"
+        for between in rows[min(row.id, head.id) : max(row.id, head.id) - 1]:
+            while between.head not in (0, head.id):
+                between = rows[between.head - 1]
+            assert between.head == head.id, "an arc is crossed"
+
+
+def test_a_number_counts_what_it_speaks_of():
+    numbers = [row for shown in (*SCENES, scene(358)) for row in shown.parse.rows if row.upos == "NUM"]
+    assert {row.form for row in numbers} == {"two", "three", "four"}
+    assert all(len(row.things) == {"two": 2, "three": 3, "four": 4}[row.form] for row in numbers)
+
+
 def test_conllu_has_ten_columns_and_ends_with_a_blank_line():
     text = str(scene(3).parse)
     assert text.startswith(f"# text = {scene(3).caption}\n")

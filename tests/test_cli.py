@@ -102,6 +102,14 @@ def test_show_compares_two_selections(model: str, photo: str, folder: Path) -> N
     assert not np.array_equal(pixels(folder / "words.png"), pixels(folder / "every.png"))
 
 
+def test_a_blank_choice_is_the_default(model: str, photo: str, folder: Path) -> None:
+    asked = ("show", photo, "red hat, neck", "--model", model)
+    blank = ("--words", "", "--tokens", "", "--sites", "", "--heads", "")
+    succeeded(*asked, "-o", folder / "out.png")
+    succeeded(*asked, *blank, "-o", folder / "blank.png")
+    assert np.array_equal(pixels(folder / "out.png"), pixels(folder / "blank.png"))
+
+
 def test_show_looks_at_several_timesteps(model: str, photo: str, folder: Path) -> None:
     asked = ("show", photo, "red hat, neck", "--model", model, "--mode", "timesteps", "--words", "hat")
     said = succeeded(*asked, "--timesteps", "300, 1", "-o", folder / "two.png")

@@ -98,7 +98,7 @@ def show(
     device: options.Device = "auto",
 ) -> None:
     """Draw where the model sees some words of PROMPT in IMAGE."""
-    selection: dict[str, Any] = {"words": words, "tokens": tokens, "sites": sites, "heads": heads}
+    selection: dict[str, Any] = {"words": words, "tokens": tokens, "sites": sites or None, "heads": heads}
     compared: dict[str, Any] = {"against": against, "against_tokens": against_tokens}
     view: dict[str, Any] = {
         "normalize": normalize, "threshold": threshold, "opacity": opacity,
@@ -113,7 +113,7 @@ def show(
     if maps is not None:
         answered = [saved_maps(maps, prompt)]
     else:
-        everything = save is not None or (sites is None and mode in ("sites", "matrix"))
+        everything = save is not None or (not sites and mode in ("sites", "matrix"))
         settings = {"noise": noise, "seed": seed, "max_side": max_side}
         wanted = timesteps or "" if mode == "timesteps" else timestep
         answered = watch_passes(model, device, picture, prompt, wanted, sites, everything, settings)

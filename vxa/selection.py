@@ -48,7 +48,7 @@ def head_indices(heads: HeadSpec, count: int) -> tuple[int, ...] | None:
         return parse_indices(heads, count)
     except TokenIndexError as error:
         raise HeadError(
-            f'heads {heads!r} cannot be read; give "mean", or numbers from 0 to {count - 1} like "0, 3"'
+            f'there are no heads {heads!r} here; give "mean", or numbers from 0 to {count - 1} like "0"'
         ) from error
 
 

@@ -1,9 +1,17 @@
-"""The README and the model card keep their word: pictures have commands, figures are the measured ones."""
+"""The README and the model card keep their word: what they show runs, figures are the measured ones."""
 
 import json
 import re
 import runpy
+import shlex
+import shutil
 from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from vxa.cli import app
+from vxa.models.papercut import weights_folder
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -24,6 +32,33 @@ def test_the_first_command_is_the_page_and_the_second_makes_a_picture():
     commands = re.findall(r"```console\n(.*?)\n```", README, re.DOTALL)
     assert commands[0] == 'pip install -c constraints.txt ".[app]" && vxa app'
     assert commands[1] == 'vxa show examples/figure.png "hat, neck" --words hat -o hat.png'
+
+
+@pytest.fixture
+def beginner(tmp_path, monkeypatch):
+    """A folder with all that the README's starts name: the examples, a photo, a model, a webui's folder."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    shutil.copy(ROOT / "examples" / "figure.png", tmp_path / "photo.jpg")
+    (tmp_path / "my-model").symlink_to(weights_folder(), target_is_directory=True)
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_command_lines_run_as_written(beginner):
+    [block] = re.findall(r"\*\*Command line\*\*\n\n```console\n(.*?)\n```", README, re.DOTALL)
+    for line in block.splitlines():
+        program, *arguments = shlex.split(line, comments=True)
+        assert program == "vxa"
+        result = CliRunner().invoke(app, arguments)
+        assert (result.exit_code, result.stderr) == (0, ""), (line, result.stderr, result.exception)
+        if "-o" in arguments:
+            assert (beginner / arguments[arguments.index("-o") + 1]).exists(), line
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)\n```", README, re.DOTALL))
+def test_the_python_runs_as_written(beginner, code):
+    exec(compile(code, "README.md", "exec"), {})
 
 
 def test_the_model_card_holds_the_measured_figures():

@@ -77,6 +77,7 @@ def watch_passes(
 
 
 def check_prompt(prompt: str) -> None:
+    """Raise PromptError for a prompt of no words, or of what is no text, before the model is loaded."""
     if not prompt.strip():
         raise PromptError(f'the prompt {prompt!r} has no words; describe the image, as in "hat, neck"')
     try:

@@ -1,7 +1,7 @@
 """Small checkpoints of every shape that the webui knows, with papercut's autoencoder.
 
-Papercut that is said to predict something else (v-prediction), or shown a mask too (inpainting), must give its
-own maps; SD2, SDXL and its refiner are random, in their real topology with fewer channels.
+Papercut that is said to predict something else (v-prediction), or shown a mask too (inpainting), must give
+its own maps; SD2, SDXL and its refiner are random, in their real topology with fewer channels.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 POST /probe/keys      the keys of every cross-attention layer in the last step of a generation, as npz
 GET  /probe/state     hooks, threads, files in the temporary folder, bytes of memory
-POST /probe/hold      from now on the network waits before its middle block
+POST /probe/hold      from now on a pass waits before the network's middle block
 GET  /probe/held      answers once it does
 POST /probe/release   lets it go on, and hold no longer
 GET  /probe/went_on   whether a block behind the middle ran
@@ -70,11 +70,12 @@ class Gate:
         self.handles = [block.register_forward_pre_hook(hook) for block, hook in blocks.items()]
 
     def wait(self, module, given):
-        self.reached.set()
-        assert self.opened.wait(1800)
+        if shared.state.job == "vxa":
+            self.reached.set()
+            assert self.opened.wait(1800)
 
     def go_on(self, module, given):
-        self.ran = True
+        self.ran = self.ran or shared.state.job == "vxa"
 
     def went_on(self):
         for handle in self.handles:

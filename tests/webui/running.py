@@ -46,10 +46,11 @@ FLAGS = (
 
 @dataclass(frozen=True)
 class Webui:
-    """A running one: its address, the folder that holds its data, and who may ask it."""
+    """A running one: its address, the folder that holds its data, its process, and who may ask it."""
 
     address: str
     data: Path
+    process: int = 0
     user: str = "tester:secret"
 
     def ask(self, path: str, body: Any = None, user: str | None = user) -> Any:
@@ -101,13 +102,20 @@ class Webui:
 
 
 @contextmanager
-def started(folder: Path, python: Path, data: Path, flags: Sequence[str] = ()) -> Iterator[Webui]:
+def started(
+    folder: Path, python: Path, data: Path, flags: Sequence[str] = (), python_path: str = ""
+) -> Iterator[Webui]:
     """The webui of `folder`, until the block ends; its log is in the data folder."""
     port = _free_port()
     place = ["--data-dir", str(data), "--port", str(port), "--api-auth", Webui.user]
     command = [str(python), "launch.py", *FLAGS, *place, *flags]
     (data / "tmp").mkdir(exist_ok=True)
-    own = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": "", "TMPDIR": str(data / "tmp")}
+    own = {
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONPATH": python_path,
+        "TMPDIR": str(data / "tmp"),
+    }
     environment = {**os.environ, **own}
     log = data / "log.txt"
     with log.open("w") as output:
@@ -115,7 +123,7 @@ def started(folder: Path, python: Path, data: Path, flags: Sequence[str] = ()) -
             command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            webui = Webui(f"http://127.0.0.1:{port}/", data)
+            webui = Webui(f"http://127.0.0.1:{port}/", data, process.pid)
             _wait_until_answering(webui, process, log)
             yield webui
         finally:

@@ -31,9 +31,15 @@ class Run(Protocol):
     """One pass of the model, when its turn has come."""
 
     def __call__(
-        self, image: Image.Image, prompt: str, timestep: int, noise: str, progress: Progress
+        self,
+        image: Image.Image,
+        prompt: str,
+        timestep: int,
+        noise: str,
+        progress: Progress,
+        sites: str | None = None,
     ) -> AttentionMaps:
-        """The maps of every site that a person may ask for."""
+        """The maps of `sites`, in their grammar; None is every site that a person may ask for."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,7 +62,14 @@ def _loaded() -> Any:
     return model
 
 
-def _run(image: Image.Image, prompt: str, timestep: int, noise: str, progress: Progress) -> AttentionMaps:
+def _run(
+    image: Image.Image,
+    prompt: str,
+    timestep: int,
+    noise: str,
+    progress: Progress,
+    sites: str | None = None,
+) -> AttentionMaps:
     def wanted() -> None:
         host.check_interrupt()
         progress(0.1, texts.LOOKING)
@@ -72,7 +79,7 @@ def _run(image: Image.Image, prompt: str, timestep: int, noise: str, progress: P
         wanted()  # it may have been stopped while it waited
         model = host.chosen_model()
         with host.networks(prompt) as notes, interruptible(wanted):
-            maps = visualize(_model(model, notes), image, prompt, timestep, noise)  # type: ignore[arg-type]
+            maps = visualize(_model(model, notes), image, prompt, timestep, noise, sites=sites)  # type: ignore[arg-type]
     progress(1.0, texts.DONE)
     return maps
 

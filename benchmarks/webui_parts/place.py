@@ -67,9 +67,7 @@ class Place:
     def _data(self, name: str) -> Path:
         folder = self.data / name
         folder.mkdir()
-        data = data_folder(folder)
-        (data / "extensions" / "probe").unlink()
-        return data
+        return data_folder(folder)
 
     def _started(self, data: Path) -> Webui:
         flags = ["--ckpt", str(models_folder(data) / "papercut.safetensors")]

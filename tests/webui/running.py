@@ -165,11 +165,16 @@ def data_folder(folder: Path) -> Path:
     checkpoint = write_checkpoint(models)
     _write_blind(checkpoint)
     write_networks(folder, checkpoint)
-    extensions = folder / "extensions"
-    extensions.mkdir()
-    (extensions / "vxa").symlink_to(PROJECT, target_is_directory=True)
-    (extensions / "probe").symlink_to(Path(__file__).with_name("probe"), target_is_directory=True)
+    add_probe(folder)
+    (folder / "extensions" / "vxa").symlink_to(PROJECT, target_is_directory=True)
     return folder
+
+
+def add_probe(data: Path) -> None:
+    """Install the tests' own extension, which lets a busy machine start the server too."""
+    (data / "extensions").mkdir(exist_ok=True)
+    probe = Path(__file__).with_name("probe")
+    (data / "extensions" / "probe").symlink_to(probe, target_is_directory=True)
 
 
 def models_folder(data: Path) -> Path:

@@ -15,6 +15,7 @@ from running import (
     PROJECT,
     PROMPT,
     Webui,
+    add_probe,
     assert_the_same,
     data_folder,
     models_folder,
@@ -59,6 +60,7 @@ def empty(installation: tuple[Path, Path], tmp_path_factory: pytest.TempPathFact
     """A webui without a checkpoint, with two copies of the extension."""
     data = tmp_path_factory.mktemp("empty")
     models_folder(data).mkdir(parents=True)
+    add_probe(data)
     for name in ("vxa", "vxa-again"):
         copy = data / "extensions" / name
         copy.mkdir(parents=True)
@@ -132,6 +134,7 @@ def test_without_the_extension_papercut_is_refused_by_name(
     installation: tuple[Path, Path], tmp_path: Path
 ) -> None:
     models_folder(tmp_path).mkdir(parents=True)
+    add_probe(tmp_path)
     checkpoint = write_checkpoint(models_folder(tmp_path))
     with started(*installation, tmp_path, ["--ckpt", str(checkpoint)]) as one:
         with pytest.raises(Exception, match="500"):

@@ -14,8 +14,10 @@ import io
 import os
 import tempfile
 import threading
+import time
 from pathlib import Path
 
+import gradio.networking
 import numpy as np
 import open_clip
 import psutil
@@ -26,6 +28,17 @@ KEYS = {}
 SEEN = set()
 # A text encoder of OpenCLIP's kind, small enough for a test.
 open_clip.add_model_config(Path(__file__).parents[1] / "clips")
+
+
+def run_in_thread(server):
+    """Start the server, however long it takes: gradio gives up after five seconds."""
+    server.thread = threading.Thread(target=server.run, daemon=True)
+    server.thread.start()
+    while not server.started and server.thread.is_alive():
+        time.sleep(0.01)
+
+
+gradio.networking.Server.run_in_thread = run_in_thread
 
 
 def watch(params):

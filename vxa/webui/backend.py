@@ -7,7 +7,9 @@ from typing import Any
 
 from PIL import Image
 
-from vxa.errors import ModelError
+from vxa.attention.interrupt import interruptible
+from vxa.attention.site import select_sites
+from vxa.errors import ModelError, SiteError
 from vxa.maps import AttentionMaps
 from vxa.models.ldm import LdmModel
 from vxa.tokens import Token
@@ -20,7 +22,6 @@ from vxa.webui.prompts import WebuiPrompts
 __all__ = ["model_sites", "webui_backend"]
 
 _JOB = "vxa"
-_USUAL_SITES = "f4"  # what LdmModel reads when none are named, on every model that has them
 
 
 def webui_backend() -> Backend:
@@ -30,7 +31,8 @@ def webui_backend() -> Backend:
         source=texts.WEBUI_SOURCE,
         tokenize=_tokenize,
         run=_run,
-        sites=site_labels((), _USUAL_SITES, None),
+        sites=site_labels((), "", None),
+        current_sites=_current_sites,
     )
 
 
@@ -39,6 +41,14 @@ def model_sites() -> dict[str, Any]:
     model = _model(_loaded())
     sites = [asdict(site) for site in model.sites]
     return {"model": model.name, "default_sites": model.default_sites, "sites": sites}
+
+
+def _current_sites() -> tuple[str, ...]:
+    model = host.loaded_model()
+    if model is None:
+        return ()
+    found = _model(model)
+    return site_labels(found.sites, found.default_sites, None)
 
 
 def _tokenize(prompt: str) -> tuple[Token, ...]:
@@ -52,18 +62,30 @@ def _loaded() -> Any:
     return model
 
 
-def _run(image: Image.Image, prompt: str, timestep: int, noise: str, progress: Progress) -> AttentionMaps:
-    progress(0.0, texts.QUEUED)
-    with host.job(_JOB) as model:
+def _run(
+    image: Image.Image,
+    prompt: str,
+    timestep: int,
+    noise: str,
+    progress: Progress,
+    sites: str | None = None,
+) -> AttentionMaps:
+    def wanted() -> None:
+        host.check_interrupt()
         progress(0.1, texts.LOOKING)
-        with host.networks(prompt) as notes:
-            maps = visualize(_model(model, notes), image, prompt, timestep, noise)  # type: ignore[arg-type]
+
+    progress(0.0, texts.QUEUED)
+    with host.job(_JOB):
+        wanted()  # it may have been stopped while it waited
+        model = host.chosen_model()
+        with host.networks(prompt) as notes, interruptible(wanted):
+            maps = visualize(_model(model, notes), image, prompt, timestep, noise, sites=sites)  # type: ignore[arg-type]
     progress(1.0, texts.DONE)
     return maps
 
 
 def _model(model: Any, notes: tuple[str, ...] = ()) -> LdmModel:
-    return LdmModel(
+    found = LdmModel(
         model,
         WebuiPrompts(model),
         name=host.checkpoint_name(model),
@@ -71,3 +93,13 @@ def _model(model: Any, notes: tuple[str, ...] = ()) -> LdmModel:
         device=host.device(),
         within=host.computing,
     )
+    found.default_sites = _sites_of_the_checkpoint(found, host.checkpoint_sites(model))
+    return found
+
+
+def _sites_of_the_checkpoint(model: LdmModel, said: str | None) -> str:
+    """What the checkpoint's file says is read when no sites are named; the usual where it names none."""
+    try:
+        return said if said and select_sites(model.sites, said) else model.default_sites
+    except SiteError:  # metadata is carried along by those who merge checkpoints
+        return model.default_sites

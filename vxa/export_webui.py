@@ -95,7 +95,7 @@ def _write(source: Path, work: Path, clip: Path) -> None:
     unet, vae, schedule = (_config(source, part) for part in ("unet", "vae", "scheduler"))
     settings = {"model": ldm_config(unet, vae, schedule, str(clip))}
     (work / f"{_NAME}.yaml").write_text(as_yaml(settings), "utf-8")
-    (work / f"{_NAME}.safetensors").write_bytes(save(_weights(source), {"format": "pt"}))
+    (work / f"{_NAME}.safetensors").write_bytes(save(_weights(source), {"format": "pt", "vxa_model": _NAME}))
 
 
 def _move(work: Path, folder: Path) -> None:

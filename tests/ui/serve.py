@@ -47,14 +47,16 @@ def replay(folder: Path) -> Backend:
     def tokenize(prompt: str) -> Sequence[Token]:
         return of(prompt).tokens
 
-    def run(image: Image.Image, prompt: str, timestep: int, noise: str, progress: Progress) -> AttentionMaps:
+    def run(
+        image: Image.Image, prompt: str, timestep: int, noise: str, seed: int, progress: Progress
+    ) -> AttentionMaps:
         progress(0.5, "replaying")
         return of(prompt)
 
     one = next(iter(saved.values()))
     return Backend(
         model=one.provenance.model,
-        source="papercut",
+        source=lambda name: "papercut",
         tokenize=tokenize,
         run=run,
         sites=site_labels(one.sites, one.default_sites, one.latent_size),

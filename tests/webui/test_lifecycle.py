@@ -28,7 +28,7 @@ PROMPT = "a red hat"
 def run(
     backend: Any, picture: Image.Image, prompt: str = PROMPT, told: Any = lambda fraction, what: None
 ) -> Any:
-    return backend.run(picture, prompt, 1, "none", told)
+    return backend.run(picture, prompt, 1, "none", 0, told)
 
 
 def hooks(model: Any) -> int:
@@ -192,7 +192,14 @@ def test_what_is_no_single_prompt_is_refused(
 def test_the_script_registers_the_same_each_time_it_runs(host: FakeHost) -> None:
     runpy.run_path(str(SCRIPT))
     runpy.run_path(str(SCRIPT))  # Reload UI
-    assert host.events == ["on_ui_settings", "on_ui_tabs", "on_app_started"] * 2
+    registered = [
+        "on_ui_settings",
+        "on_after_component",
+        "on_infotext_pasted",
+        "on_ui_tabs",
+        "on_app_started",
+    ]
+    assert host.events == registered * 2
 
 
 def test_a_script_defines_nothing_that_the_webui_would_register(host: FakeHost) -> None:
@@ -207,8 +214,9 @@ from fake_host import FakeHost
 host = FakeHost()
 host.opts.vxa_mode, host.opts.vxa_colormap, host.opts.vxa_threshold = "grey", "of long ago", 0.3
 sys.modules.update(host.modules())
+from vxa.webui.host_page import sending_of
 from vxa.webui.tab import tabs
-build = tabs({script!r})
+build = tabs({script!r}, sending_of({script!r}))
 for _ in range(2):  # and after Reload UI
     ((blocks, title, name),) = build()
     components = list(blocks.blocks.values())
@@ -233,7 +241,11 @@ def test_the_settings_page_asks_for_what_the_tab_begins_with(host: FakeHost) -> 
     host.opts.add_option = added.__setitem__
     settings = importlib.import_module("vxa.webui.settings")
     settings.add_settings()
-    assert list(added) == ["vxa_sites", "vxa_mode", "vxa_colormap", "vxa_threshold", "vxa_noise"]
+    assert list(added) == [
+        "vxa_sites", "vxa_mode", "vxa_colormap", "vxa_threshold", "vxa_noise", "vxa_keep_all", "vxa_folder",
+    ]  # fmt: skip
+    assert [name for name, one in added.items() if one.restrict_api] == ["vxa_folder"]
+    assert added["vxa_folder"].given[0] == str(host.folder / "outputs" / "vxa-images")
     assert {one.section for one in added.values()} == {("vxa", "VXA")}
     assert settings.first_values() == {
         "vxa_mode": "overlay", "vxa_colormap": "inferno", "vxa_threshold": 0.45, "vxa_noise": "none",

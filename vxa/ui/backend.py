@@ -15,6 +15,7 @@ from typing import Protocol
 from PIL import Image
 
 from vxa.attention.site import Site
+from vxa.infotext import Infotext, read_infotext
 from vxa.maps import AttentionMaps
 from vxa.tokens import Token
 from vxa.ui import texts
@@ -31,7 +32,7 @@ class Run(Protocol):
     """One pass of the model, when its turn has come."""
 
     def __call__(
-        self, image: Image.Image, prompt: str, timestep: int, noise: str, progress: Progress
+        self, image: Image.Image, prompt: str, timestep: int, noise: str, seed: int, progress: Progress
     ) -> AttentionMaps:
         """The maps of every site that a person may ask for."""
 
@@ -50,7 +51,7 @@ class Backend:
 
     Attributes:
         model: what people call it.
-        source: what `vxa --model` and `vxa.load` are given for it.
+        source: what `vxa --model` and `vxa.load` are given for the model of that name.
         tokenize: a prompt's tokens, without running the model.
         run: see Run; the backend itself sees to it that one pass runs at a time, in the order of asking.
         sites: labels to choose a site by; see site_labels.
@@ -58,10 +59,13 @@ class Backend:
         timestep, noise: what the controls say at first.
         examples: pictures to begin with; the first one is shown.
         generate: a picture from a prompt and a seed; None where the model cannot.
+        made: how the image in a file was made, where it says so.
+        keep: saves a picture among the host's own, with how it was made; its name. None where it has none.
+        keeps_all: whether the picture of every pass is to be saved so.
     """
 
     model: str
-    source: str
+    source: Callable[[str], str]
     tokenize: Callable[[str], Sequence[Token]]
     run: Run
     sites: tuple[str, ...]
@@ -70,6 +74,9 @@ class Backend:
     noise: str = "none"
     examples: tuple[Example, ...] = ()
     generate: Callable[[str, int, Progress], Image.Image] | None = None
+    made: Callable[[str], Infotext | None] = read_infotext
+    keep: Callable[[Image.Image, Infotext], str] | None = None
+    keeps_all: Callable[[], bool] = lambda: False
 
 
 def site_labels(

@@ -15,7 +15,9 @@ from vxa.ui import texts
 from vxa.ui.backend import Backend, Progress, site_labels
 from vxa.visualize import visualize
 from vxa.webui import host
+from vxa.webui.host_files import checkpoint_source, image_made, save_picture
 from vxa.webui.prompts import WebuiPrompts
+from vxa.webui.settings import keeps_all, kept_folder
 
 __all__ = ["model_sites", "webui_backend"]
 
@@ -27,10 +29,13 @@ def webui_backend() -> Backend:
     """The backend; it needs no model to be there yet."""
     return Backend(
         model=texts.WEBUI_MODEL,
-        source=texts.WEBUI_SOURCE,
+        source=checkpoint_source,
         tokenize=_tokenize,
         run=_run,
         sites=site_labels((), _USUAL_SITES, None),
+        made=image_made,
+        keep=lambda picture, made: save_picture(picture, made, kept_folder()),
+        keeps_all=keeps_all,
     )
 
 
@@ -52,12 +57,14 @@ def _loaded() -> Any:
     return model
 
 
-def _run(image: Image.Image, prompt: str, timestep: int, noise: str, progress: Progress) -> AttentionMaps:
+def _run(
+    image: Image.Image, prompt: str, timestep: int, noise: str, seed: int, progress: Progress
+) -> AttentionMaps:
     progress(0.0, texts.QUEUED)
     with host.job(_JOB) as model:
         progress(0.1, texts.LOOKING)
         with host.networks(prompt) as notes:
-            maps = visualize(_model(model, notes), image, prompt, timestep, noise)  # type: ignore[arg-type]
+            maps = visualize(_model(model, notes), image, prompt, timestep, noise, seed)  # type: ignore[arg-type]
     progress(1.0, texts.DONE)
     return maps
 

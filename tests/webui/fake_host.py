@@ -234,7 +234,9 @@ def image_from_url_text(given: Any) -> Image.Image | None:
     item = given[0] if isinstance(given, list) else given
     if isinstance(item, dict):
         assert Path(tempfile.gettempdir()) in Path(item["name"]).resolve().parents, "outside of the folders"
-        return Image.open(item["name"].partition("?")[0])
+        with Image.open(item["name"].partition("?")[0]) as image:
+            image.load()
+        return image
     return Image.open(io.BytesIO(base64.b64decode(item.partition(",")[2])))
 
 

@@ -18,10 +18,12 @@ from PIL import Image
 
 import vxa
 from vxa.errors import ModelError, PromptError
+from vxa.render import MODES
 from vxa.ui import texts
 from vxa.ui.stopping import Stopped
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "vxa_tab.py"
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "scripts" / "vxa_tab.py"
 PROMPT = "a red hat"
 
 
@@ -252,12 +254,55 @@ def test_the_settings_page_asks_for_what_the_tab_begins_with(host: FakeHost) -> 
     }  # fmt: skip
 
 
-def test_the_localisation_translates_texts_that_there_are() -> None:
-    translated = json.loads((SCRIPT.parents[1] / "localizations" / "ja_JP.json").read_text("utf-8"))
-    shown = {text for text in vars(texts).values() if isinstance(text, str)}
-    assert set(translated) <= shown
-    assert {texts.PROMPT, texts.PRESS, texts.SITES, texts.NOISE_FIRST} <= set(translated)
+# Texts that the webui's page never shows as a text, a title or a placeholder of their own.
+ELSEWHERE = {
+    "TAB", "EXAMPLES_HINT", "NO_GENERATE", "NO_GRADIO", "UNREACHABLE", "NO_KEEPING",  # of the app
+    "WEBUI_MODEL", "WRONG_PASSWORD", "NO_JSON", "NOT_BASE64",  # of the API
+    "EARLIER_IMAGE", "DEFAULT_SITES", "ALL_SITES",  # parts of sentences
+    "CHIPS", "AGAINST_CHIPS", "PICTURE_ALT",  # what the webui leaves as it is: aria-label and alt
+}  # fmt: skip
+
+
+def translations() -> dict[str, str]:
+    found: dict[str, str] = json.loads((ROOT / "localizations" / "ja_JP.json").read_text("utf-8"))
+    return found
+
+
+def test_every_text_that_the_webui_shows_is_in_japanese() -> None:
+    translated = translations()
+    constants = {name: text for name, text in vars(texts).items() if isinstance(text, str) and name.isupper()}
+    assert set(constants) >= ELSEWHERE
+    shown = {text for name, text in constants.items() if name not in ELSEWHERE}
+    assert shown | {*MODES, *texts.SPECIALS.values()} == set(translated)
     assert all(any(ord(letter) > 0x3000 for letter in text) for text in translated.values())
+
+
+TEXTS = (
+    BUILD
+    + """
+import json, re
+said, labels = [], []
+for one in components:
+    config = one.get_config()
+    own = [config.get(name) for name in ("info", "placeholder")]
+    labels += [config["label"]] if config.get("label") else []
+    own += [one.value] if one.get_block_name() == "button" else []
+    own += re.split("<[^>]+>", one.value or "") if one.get_block_name() == "html" else []
+    said += [text.strip() for text in own if text and text.strip()]
+print(json.dumps([said, labels]))
+"""
+)
+
+
+def test_what_stands_in_the_tab_at_first_can_be_translated_and_labels_are_unique() -> None:
+    pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
+    code = TEXTS.format(tests=str(Path(__file__).parent), script=str(SCRIPT))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    said, labels = json.loads(done.stdout.splitlines()[-1])
+    assert len(said) > 10, done.stderr
+    assert len(labels) > 20
+    assert {*said, *labels} <= set(translations())
+    assert len(labels) == len(set(labels))
 
 
 def test_a_second_copy_and_an_update_are_one_sentence(host: FakeHost, tmp_path: Path) -> None:

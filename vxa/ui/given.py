@@ -73,7 +73,9 @@ def _offering() -> dict[str, Any]:
         return {
             "offered": row,
             "offer": html("", "offer"),
-            "use": component(gr.Button, value=texts.USE_OFFERED, scale=0, min_width=140, elem_id="vxa_use"),
+            "use": component(
+                gr.Button, value=texts.USE_OFFERED, scale=0, min_width=140, size="sm", elem_id="vxa_use"
+            ),
         }
 
 

@@ -158,21 +158,27 @@ def _reader(control: str) -> Callable[[dict[str, Any]], Any]:
 
 def _text_of(image: Any, told: Any, index: Any) -> str:
     """The infotext of the chosen image: what the page holds of it, or else what the image itself says."""
-    try:
-        held = _held(told, index)
-        if parse_infotext(held) is None and isinstance(image, (dict, list)):
-            held = images.read_info_from_image(infotext_utils.image_from_url_text(image))[0] or ""
-    except Exception:  # an image that is gone, or that nobody may read: it is sent by the webui, or not
-        return _NOTHING
-    return held if parse_infotext(held) else _NOTHING
+    for read in (lambda: _held(told, index), lambda: _in_image(image)):
+        try:
+            text = read()
+        except Exception:  # a list of fewer images; an image that is gone, or that nobody may read
+            continue
+        if parse_infotext(text):
+            return text
+    return _NOTHING
+
+
+def _in_image(image: Any) -> str:
+    """What a gallery's item says itself."""
+    text, _ = images.read_info_from_image(infotext_utils.image_from_url_text(image))
+    return text or ""
 
 
 def _held(told: Any, index: Any) -> str:
     """The text itself; or, of the JSON that a generation leaves, the text at the index."""
     text = str(told or "")
     try:
-        listed = json.loads(text)["infotexts"]
-    except (TypeError, ValueError, LookupError):
+        listed = json.loads(text)
+    except ValueError:
         return text
-    place = max(0, int(index))
-    return str(listed[place]) if place < len(listed) else ""
+    return str(listed["infotexts"][max(0, int(index))])

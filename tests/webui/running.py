@@ -41,10 +41,11 @@ FLAGS = (
 
 @dataclass(frozen=True)
 class Webui:
-    """A running one: its address, the folder that holds its data, and who may ask it."""
+    """A running one: its address, the folder that holds its data, its process, and who may ask it."""
 
     address: str
     data: Path
+    process: subprocess.Popen[bytes]
     user: str = "tester:secret"
 
     def ask(self, path: str, body: Any = None, user: str | None = user) -> Any:
@@ -93,7 +94,7 @@ def started(folder: Path, python: Path, data: Path, flags: Sequence[str] = ()) -
             command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            webui = Webui(f"http://127.0.0.1:{port}/", data)
+            webui = Webui(f"http://127.0.0.1:{port}/", data, process)
             _wait_until_answering(webui, process, log)
             yield webui
         finally:

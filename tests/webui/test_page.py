@@ -19,12 +19,12 @@ from PIL import Image
 
 sys.path.append(str(Path(__file__).parents[1] / "ui"))
 
-from browser import MARKS, chromium, opened  # type: ignore[import-not-found] # noqa: E402
-from environments import CannotMake, borrowed, python_of  # type: ignore[import-not-found] # noqa: E402
+from browser import MARKS, chromium, opened  # type: ignore[import-not-found]
+from environments import CannotMake, borrowed, python_of  # type: ignore[import-not-found]
 
-from vxa import load, visualize, write_maps  # noqa: E402
-from vxa.infotext import read_infotext  # noqa: E402
-from vxa.ui.assets import asset  # noqa: E402
+from vxa import load, visualize, write_maps
+from vxa.infotext import read_infotext
+from vxa.ui.assets import asset
 
 pytestmark = MARKS
 HOSTS = ("https://cdnjs.cloudflare.com/", "https://fonts.googleapis.com/")

@@ -1,6 +1,6 @@
 """What a person gets in the tab of a real webui beyond the panel: `pytest tests/webui --webui PATH`.
 
-Images sent to it, an image's own prompt offered, pictures saved among the webui's, the settings, Japanese. The
+Images sent to it, an image's own prompt offered, pictures saved among the webui's, settings, Japanese. The
 screenshots stay in pytest's folder, to be looked at.
 """
 

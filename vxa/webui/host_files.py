@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 from modules import images, paths_internal, processing, sd_models, shared, util
@@ -73,8 +72,8 @@ def checkpoint_source(name: str) -> str:
         if getattr(info, "metadata", {}).get("vxa_model") == "papercut":
             return "papercut"
         if info.is_safetensors and os.path.isfile(info.filename):
-            return os.path.abspath(info.filename)
-    return texts.fill_in(shorten(name, 80, placeholder=""))
+            return os.path.abspath(str(info.filename))
+    return texts.fill_in(name)
 
 
 def _named(name: str) -> list[Any]:

@@ -78,8 +78,8 @@ class Sending:
 
     def meet(self, component: Any, **settings: Any) -> None:
         """Take note of a component that was just made, and make the button that belongs behind it."""
-        name = settings.get("elem_id")
-        source = _PARTS.get(name or "")
+        name = str(settings.get("elem_id"))
+        source = _PARTS.get(name)
         if source is None or name in self._met or not self._is_shown():  # others make an extras_tab, too
             return
         self._met[name] = component
@@ -158,9 +158,9 @@ def _reader(control: str) -> Callable[[dict[str, Any]], Any]:
 
 def _text_of(image: Any, told: Any, index: Any) -> str:
     """The infotext of the chosen image: what the page holds of it, or else what the image itself says."""
-    for read in (lambda: _held(told, index), lambda: _in_image(image)):
+    for read, given in ((_held, (told, index)), (_in_image, (image,))):
         try:
-            text = read()
+            text: str = read(*given)
         except Exception:  # a list of fewer images; an image that is gone, or that nobody may read
             continue
         if parse_infotext(text):

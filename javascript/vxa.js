@@ -1,4 +1,4 @@
-// VXA's page: token chips and their indices boxes in step, and images from the clipboard.
+// VXA's page: token chips and their indices boxes in step, images from the clipboard, and images sent to it.
 // Loaded by the app and by webuis alike, maybe more than once; everything hangs on the document by delegation,
 // because gradio draws its elements again whenever it likes.
 (function () {
@@ -83,6 +83,7 @@
   // Where gradio drops what happens while it waits for an answer, this asks again once it is there.
   const asked = {};
   const press = (id) => root().querySelector(`#${id}`).click();
+  window.vxaPress = (id) => { press(id); return []; };
   window.vxaAsk = (id) => {
     if (asked[id]) asked[id].again = true;
     else { asked[id] = { again: false }; press(id); }
@@ -94,6 +95,21 @@
     if (again) window.vxaAsk(id);
     return [];
   };
+
+  // What a webui calls by these names when an image is sent to the tab. Of a gallery the chosen image is asked
+  // for, and its number; the PNG Info page has one image and its text.
+  window.vxaChosen = (images, told) => {
+    if (!Array.isArray(images)) return [null, told, "0"];
+    return [extract_image_from_gallery(images)[0], told, String(selected_gallery_index())];
+  };
+  window.switch_to_vxa = (...given) => {
+    const tabs = [...root().querySelectorAll("#tabs > .tabitem")];
+    const number = tabs.findIndex((tab) => tab.id === "tab_vxa");
+    root().querySelectorAll("#tabs > .tab-nav > button")[number]?.click();
+    setTimeout(() => root().querySelector("#vxa_press")?.focus({ preventScroll: true }), 100);
+    return given;
+  };
+  window.recalculate_prompts_vxa = (...given) => given;
 
   document.addEventListener("click", (event) => {
     const chip = event.composedPath()[0].closest?.(".vxa-chip");

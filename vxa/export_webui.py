@@ -99,7 +99,7 @@ def _write(source: Path, work: Path, clip: Path) -> None:
     unet, vae, schedule = (_config(source, part) for part in ("unet", "vae", "scheduler"))
     settings = {"model": ldm_config(unet, vae, schedule, str(clip))}
     (work / f"{_NAME}.yaml").write_text(_NEEDS_VXA + as_yaml(settings), "utf-8")
-    metadata = {"format": "pt", SITES_KEY: papercut.DEFAULT_SITES}
+    metadata = {"format": "pt", "vxa_model": _NAME, SITES_KEY: papercut.DEFAULT_SITES}
     (work / f"{_NAME}.safetensors").write_bytes(save(_weights(source), metadata))
 
 

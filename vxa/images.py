@@ -17,7 +17,7 @@ from PIL import Image
 from vxa.atomic import atomic_file
 from vxa.errors import ImageError
 
-__all__ = ["MAX_PIXELS", "check_image_path", "read_image", "save_image"]
+__all__ = ["MAX_PIXELS", "check_image_path", "opened_image", "read_image", "save_image"]
 
 MAX_PIXELS = 80_000_000
 """The most pixels an image may have, checked before any is decoded (8000 × 6000 is 48 million)."""
@@ -81,7 +81,7 @@ def read_image(source: str | Path | Image.Image | np.ndarray[Any, Any]) -> Image
         return _flattened(source, "the image")
     if isinstance(source, (str, Path)):
         name = repr(str(source))
-        with _opened(source, name) as image:
+        with opened_image(source, name) as image:
             return _flattened(image, name)
     raise ImageError(
         f"cannot read an image from {type(source).__name__}: "
@@ -130,8 +130,8 @@ def save_image(image: Image.Image, path: str | Path) -> Path:
 
 
 @contextmanager
-def _opened(path: str | Path, name: str) -> Iterator[Image.Image]:
-    """The image file, its header read and its pixels not yet."""
+def opened_image(path: str | Path, name: str) -> Iterator[Image.Image]:
+    """The image file, its header read and its pixels not yet; `name` is what an ImageError calls it."""
     if not os.path.isfile(path):
         what = "it is a folder" if os.path.isdir(path) else "there is no such file"
         raise ImageError(f"cannot read image {name}: {what}; give the path of {_READABLE}")

@@ -32,6 +32,7 @@ from vxa.models.base import Conditioning, Model
 from vxa.version import __version__
 
 Noise = Literal["none", "matched"]
+NOISES: tuple[str, ...] = get_args(Noise)
 ImageSource = str | Path | Image.Image | NDArray[Any]
 
 _VERSIONED = ("torch", "diffusers", "transformers")
@@ -134,8 +135,8 @@ def _check_settings(
     model: Model, timestep: int, noise: str, seed: int, max_side: int
 ) -> tuple[int, int, int]:
     """The whole numbers as plain int. Raises SettingError for one that is not, or is out of range."""
-    if noise not in get_args(Noise):
-        raise SettingError(f"noise {noise!r} is unknown; use one of: {', '.join(get_args(Noise))}")
+    if noise not in NOISES:
+        raise SettingError(f"noise {noise!r} is unknown; use one of: {', '.join(NOISES)}")
     return (
         _whole("timestep", timestep, 0, model.num_timesteps - 1),
         _whole("seed", seed, 0, 2**63 - 1),

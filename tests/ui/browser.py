@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PROMPT, saved_maps  # type: ignore[import-not-found]
 from PIL import Image
 
 from vxa.render import render
@@ -78,8 +77,10 @@ def chromium() -> Iterator[Any]:
 
 
 @contextmanager
-def opened(browser: Any, address: str, hosts: Sequence[str] = (), **context: Any) -> Iterator[Any]:
-    """The page at the address, its chips drawn; it reaches nothing else, and its console has no errors.
+def opened(
+    browser: Any, address: str, hosts: Sequence[str] = (), ready: str = ".vxa-chip", **context: Any
+) -> Iterator[Any]:
+    """The page at the address, what is `ready` drawn; it reaches nothing else, and its console has no errors.
 
     `hosts` are what a host's own page asks for elsewhere; it does not get it, and goes on.
     """
@@ -99,7 +100,7 @@ def opened(browser: Any, address: str, hosts: Sequence[str] = (), **context: Any
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.set_default_timeout(PATIENCE)
     page.goto(address)
-    page.wait_for_selector(".vxa-chip")
+    page.wait_for_selector(ready)
     yield page
     window.close()
     assert (elsewhere, errors) == ([], [])
@@ -196,6 +197,8 @@ def shown_picture(page: Any) -> Image.Image | None:
 
 def wait_for_picture(page: Any, image_file: Path, mode: str, **asked: Any) -> None:
     """Wait until the page's picture is, bit for bit, the library's own of the replayed maps."""
+    from conftest import PROMPT, saved_maps  # type: ignore[import-not-found]  # not there for other folders
+
     wait_until_shown(page, render(saved_maps(PROMPT), image_file, mode, **asked))
 
 

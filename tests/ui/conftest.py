@@ -45,14 +45,14 @@ def record(site: Site, seed: int) -> PassRecord:
     return PassRecord(query, torch.randn(77, 6, generator=generator), 2, 1.0, (height, width))
 
 
-def saved_maps(prompt: str, timestep: int = 1, noise: str = "none") -> AttentionMaps:
+def saved_maps(prompt: str, timestep: int = 1, noise: str = "none", seed: int = 0) -> AttentionMaps:
     return AttentionMaps(
         sites=SITES,
         tokens=tokenize(prompt),
         image_size=SIZE,
         extent=(1.0, 1.0),
         latent_size=LATENT,
-        provenance=Provenance("replayed", prompt, timestep, noise, 0),
+        provenance=Provenance("replayed", prompt, timestep, noise, seed),
         records={site.name: record(site, number) for number, site in enumerate(SITES)},
         default_sites="f2",
     )
@@ -67,13 +67,13 @@ def image_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make_backend(image_file: Path) -> Backend:
-    def run(image, prompt, timestep, noise, progress):  # type: ignore[no-untyped-def]
+    def run(image, prompt, timestep, noise, seed, progress):  # type: ignore[no-untyped-def]
         progress(0.5, "replaying")
-        return saved_maps(prompt, timestep, noise)
+        return saved_maps(prompt, timestep, noise, seed)
 
     return Backend(
         model="replayed",
-        source="replayed",
+        source=lambda name: name,
         tokenize=tokenize,
         run=run,
         sites=site_labels(SITES, "f2", LATENT),

@@ -47,14 +47,16 @@ def replay(folder: Path) -> Backend:
     def tokenize(prompt: str) -> Sequence[Token]:
         return of(prompt).tokens
 
-    def run(image: Image.Image, prompt: str, timestep: int, noise: str, progress: Progress) -> AttentionMaps:
+    def run(
+        image: Image.Image, prompt: str, timestep: int, noise: str, seed: int, progress: Progress
+    ) -> AttentionMaps:
         progress(0.5, "replaying")
         return of(prompt)
 
     one = next(iter(saved.values()))
     return Backend(
         model=one.provenance.model,
-        source="papercut",
+        source=lambda name: "papercut",
         tokenize=tokenize,
         run=run,
         sites=site_labels(one.sites, one.default_sites, one.latent_size),
@@ -65,27 +67,24 @@ def replay(folder: Path) -> Backend:
 def serve(folder: Path) -> Any:
     """The app that serves the panel, at `local_url`."""
     if int(version("gradio").partition(".")[0]) >= 6:
-        return start(lambda _: replay(folder), port=_free_port())
+        return start(lambda _: replay(folder), port=free_port())
     written = app_folder()  # before gradio is imported
     import gradio as gr
 
     from vxa.ui.panel import panel
 
-    _put_into_the_page(
-        f"<script>{_GRADIO_APP}{asset('javascript/vxa.js').read_text('utf-8')}</script>",
-        f"<style>{asset('style.css').read_text('utf-8')}</style>",
-    )
+    put_into_the_page(asset("javascript/vxa.js").read_text("utf-8"), asset("style.css").read_text("utf-8"))
     tab = panel(replay(folder), written)
     with gr.Blocks(title="a webui", analytics_enabled=False) as webui, gr.Tabs(), gr.TabItem("VXA"):
         tab.render()
     webui.queue(64)
     webui.launch(
-        server_name="127.0.0.1", server_port=_free_port(), prevent_thread_lock=True, quiet=True, share=False
+        server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True, share=False
     )  # fmt: skip
     return webui
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that nobody has now: asked for as late as can be."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -93,16 +92,16 @@ def _free_port() -> int:
         return port
 
 
-def _put_into_the_page(script: str, style: str) -> None:
-    """Make gradio's page have the script in its head and the style at its end."""
+def put_into_the_page(script: str, style: str) -> None:
+    """Make gradio's page have the script in its head, behind what webuis have there, and the style last."""
     from gradio import routes
 
     respond = routes.templates.TemplateResponse
 
     def responding(*given: Any, **named: Any) -> Any:
         response = respond(*given, **named)
-        page = response.body.decode().replace("</head>", f"{script}</head>", 1)
-        response.body = page.replace("</body>", f"{style}</body>", 1).encode()
+        page = response.body.decode().replace("</head>", f"<script>{_GRADIO_APP}{script}</script></head>", 1)
+        response.body = page.replace("</body>", f"<style>{style}</style></body>", 1).encode()
         response.init_headers()
         return response
 

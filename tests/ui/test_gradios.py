@@ -29,6 +29,7 @@ from browser import (  # type: ignore[import-not-found]
 )
 from environments import GRADIOS, CannotMake, borrowed, python_of  # type: ignore[import-not-found]
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from vxa import AttentionMaps, load, read_maps, visualize, write_maps
 from vxa.images import save_image
@@ -129,6 +130,27 @@ def test_a_dropped_file_and_a_typed_prompt(page: Any, saved: tuple[Saved, Saved]
     assert sorted(ranked) == sorted(prompt.replace(",", "").split())
     page.locator(".vxa-ranking .vxa-chip", has_text="car").click()
     wait_until_shown(page, other.picture("overlay", tokens=box(page).input_value()))
+
+
+def test_an_image_offers_the_prompt_that_is_written_in_it(
+    page: Any, saved: tuple[Saved, Saved], tmp_path: Path
+):
+    _, other = saved
+    prompt, told = other.maps.provenance.prompt, PngInfo()
+    told.add_itxt("parameters", f"{prompt}\nSteps: 4, Sampler: Euler a, Seed: 41, Size: 256x256")
+    with Image.open(other.path) as image:
+        image.save(tmp_path / "made.png", pnginfo=told)
+    drop(page, tmp_path / "made.png")
+    page.wait_for_selector("#vxa_use", state="visible")
+    assert prompt in page.inner_text("#vxa_offer")
+    assert page.input_value("#vxa_prompt textarea") == FIGURE_PROMPT
+    page.focus("#vxa_use")
+    page.keyboard.press("Enter")
+    chip(page, "balloon").wait_for()
+    assert page.input_value("#vxa_prompt textarea") == prompt
+    page.wait_for_selector("#vxa_use", state="hidden")
+    page.click("#vxa_settings .label-wrap")
+    assert page.input_value("#vxa_noise_seed input") == "41"
 
 
 def test_what_is_downloaded_reads_back(page: Any, saved: tuple[Saved, Saved], tmp_path: Path):

@@ -48,7 +48,7 @@ def test_a_pass_keeps_its_maps_for_its_page_alone(handlers: Handlers, page: str)
 
 
 def test_a_pass_says_what_it_looked_at_and_which_sites_there_are(handlers: Handlers, image_file: Path):
-    looked = handlers.run("mine", str(image_file), PROMPT, 1.0, "none", "mid 9×9 · M00")
+    looked = handlers.run("mine", str(image_file), PROMPT, 1.0, "none", site="mid 9×9 · M00")
     assert PROMPT in looked.summary
     assert "2 sites" in looked.summary
     assert looked.sites == site_labels(SITES, "f2", (12, 8))
@@ -197,7 +197,7 @@ def test_stopping_ends_the_work_where_it_tells_its_progress(handlers: Handlers, 
 
     backend = handlers.backend
 
-    def run(image, prompt, timestep, noise, told):  # type: ignore[no-untyped-def]
+    def run(image, prompt, timestep, noise, seed, told):  # type: ignore[no-untyped-def]
         told(0.1, "begun")
         told(0.2, "must not come here")
         raise AssertionError
@@ -270,9 +270,9 @@ def passes(handlers: Handlers) -> list[int]:
     made: list[int] = []
     run = handlers.backend.run
 
-    def counted(image, prompt, timestep, noise, progress):  # type: ignore[no-untyped-def]
+    def counted(image, prompt, timestep, noise, seed, progress):  # type: ignore[no-untyped-def]
         made.append(timestep)
-        return run(image, prompt, timestep, noise, progress)
+        return run(image, prompt, timestep, noise, seed, progress)
 
     object.__setattr__(handlers.backend, "run", counted)
     return made

@@ -100,9 +100,9 @@ def tab(browser: Any, papercut: Webui) -> Iterator[Any]:
 
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHost]:
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHost]:
     """A webui that has loaded no model yet; the modules below vxa.webui are imported anew for it."""
-    made = FakeHost()
+    made = FakeHost(folder=tmp_path)
     for name in [name for name in sys.modules if name == "vxa.webui" or name.startswith("vxa.webui.")]:
         monkeypatch.delitem(sys.modules, name)
     for name, module in made.modules().items():

@@ -5,16 +5,24 @@ Each stand-in does what AUTOMATIC1111's 1.10.1 does for one person at a time; `e
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import io
+import json
+import os
 import re
+import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 WORDS = ("<start>", "<end>", "a</w>", "hat</w>", "neck</w>", "red</w>", ",</w>", "neck", "erchief</w>")
 
@@ -124,12 +132,20 @@ class FakeHost:
     lock: Lock = field(default_factory=Lock)
     tasks: Tasks = field(default_factory=Tasks)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    folder: Path = Path("/nonexistent")
 
     def __post_init__(self) -> None:
         self.state = State(self.events)
-        self.opts = SimpleNamespace(use_old_emphasis_implementation=False, tiling=False)
+        self.opts = SimpleNamespace(
+            use_old_emphasis_implementation=False, tiling=False, hidden_tabs=[], send_seed=True,
+            samples_format="png",
+        )  # fmt: skip
         self.comments: list[str] = []
-        self.flags = SimpleNamespace(embeddings_dir="/nonexistent", api=True, nowebui=False, api_auth=None)
+        self.flags = SimpleNamespace(
+            embeddings_dir="/nonexistent", api=True, nowebui=False, api_auth=None, hide_ui_dir_config=False
+        )
+        self.pasting = Pasting(self)
+        self.checkpoints: dict[str, Any] = {}
 
     def reload_model_weights(self) -> Any:
         assert self.lock.held, "a model was loaded without the queue's lock"
@@ -149,6 +165,22 @@ class FakeHost:
         assert self.lock.held
         self.events.append(f"networks {','.join(named) or 'none'}")
 
+    def save_image(
+        self, image: Image.Image, path: str, basename: str, seed: int, prompt: str, extension: str,
+        info: str, p: Any,
+    ) -> tuple[str, None]:  # fmt: skip
+        """By the pattern [seed]-[prompt_spaces] in a folder of the day; written beside its place."""
+        assert (p.prompt, p.seed, p.width, p.height) == (prompt, seed, image.width, image.height)
+        folder = Path(path, "2026-01-31")
+        folder.mkdir(parents=True, exist_ok=True)
+        words = re.sub(r'[#<>:"/\\|?*\n\r\t]', "_", prompt)[:128]
+        full = folder / f"{basename}{len(list(folder.iterdir())):05}-{seed}-{words}.{extension}"
+        told = PngInfo()
+        told.add_text("parameters", info)
+        image.save(full.with_suffix(".tmp"), format="PNG", pnginfo=told)
+        os.replace(full.with_suffix(".tmp"), full)
+        return str(full), None
+
     def modules(self) -> dict[str, ModuleType]:
         """What sys.modules must hold."""
         host = self
@@ -162,7 +194,16 @@ class FakeHost:
                 "parse_prompt": parse_prompt, "activate": self.activate,
                 "deactivate": lambda generation, named: self.events.append("no networks"),
             },
+            "images": {
+                "save_image": self.save_image, "read_info_from_image": read_info_from_image,
+            },
+            "infotext_utils": {
+                "ParamBinding": binding, "add_paste_fields": self.pasting.add_paste_fields,
+                "register_paste_params_button": self.pasting.bindings.append,
+                "image_from_url_text": image_from_url_text,
+            },
             "lowvram": {"send_everything_to_cpu": lambda: self.events.append("to cpu")},
+            "paths_internal": {"default_output_dir": str(self.folder / "outputs")},
             "processing": {"StableDiffusionProcessingTxt2Img": SimpleNamespace},
             "progress": {
                 name: getattr(self.tasks, name) for name in ("add_task_to_queue", "start_task", "finish_task")
@@ -173,19 +214,25 @@ class FakeHost:
             },
             "script_callbacks": {
                 name: lambda build, name=name: self.events.append(name)
-                for name in ("on_ui_settings", "on_ui_tabs", "on_app_started")
+                for name in (
+                    "on_ui_settings", "on_after_component", "on_infotext_pasted", "on_ui_tabs",
+                    "on_app_started",
+                )
             },
             "sd_hijack": {"model_hijack": SimpleNamespace(
                 comments=self.comments, clear_comments=self.comments.clear, apply_circular=lambda on: None,
             )},
             "sd_models": {
                 "reload_model_weights": self.reload_model_weights, "model_data": Peek(self),
+                "checkpoints_list": self.checkpoints,
             },
             "shared": {
-                "OptionInfo": lambda *given, section: SimpleNamespace(given=given, section=section),
+                "OptionInfo": lambda *given, **named: SimpleNamespace(given=given, **named),
                 "state": self.state, "opts": self.opts,
                 "cmd_opts": self.flags,
             },
+            "ui_components": {"ToolButton": tool_button},
+            "util": {"truncate_path": lambda path: path},
         }  # fmt: skip
         made = {"modules": ModuleType("modules")}
         for name, content in parts.items():
@@ -208,6 +255,68 @@ class Peek:
     @property
     def sd_model(self) -> Any:
         return self.host.model
+
+
+def read_info_from_image(image: Image.Image) -> tuple[str | None, dict[str, Any]]:
+    rest = dict(image.info)
+    return rest.pop("parameters", None), rest
+
+
+def image_from_url_text(given: Any) -> Image.Image | None:
+    """Of a gallery's item: a file that gradio gave to the page, or the image itself in base64."""
+    item = given[0] if isinstance(given, list) else given
+    if isinstance(item, dict):
+        assert Path(tempfile.gettempdir()) in Path(item["name"]).resolve().parents, "outside of the folders"
+        with Image.open(item["name"].partition("?")[0]) as image:
+            image.load()
+        return image
+    return Image.open(io.BytesIO(base64.b64decode(item.partition(",")[2])))
+
+
+def tool_button(symbol: str, **settings: Any) -> Any:
+    import gradio as gr
+
+    return gr.Button(symbol, elem_classes=["tool"], **_without_tooltip(settings))
+
+
+def _without_tooltip(settings: dict[str, Any]) -> dict[str, Any]:
+    """What gradio itself knows: the webui's own patch of it takes the tooltip away."""
+    return {name: value for name, value in settings.items() if name != "tooltip"}
+
+
+def binding(**named: Any) -> Any:
+    return SimpleNamespace(**named)
+
+
+class Pasting:
+    """modules.infotext_utils: the fields of each tab, and the buttons that paste into them."""
+
+    def __init__(self, host: FakeHost) -> None:
+        self.host = host
+        self.fields: dict[str, dict[str, Any]] = {}
+        self.bindings: list[Any] = []
+        self.callbacks: list[Callable[[str, dict[str, Any]], None]] = []
+
+    def add_paste_fields(self, tab: str, init_img: Any, fields: list[Any]) -> None:
+        self.fields[tab] = {"init_img": init_img, "fields": fields}
+
+    def parsed(self, text: str) -> dict[str, Any]:
+        """What pasting knows of the text: it adds what a generation has, and saved styles go."""
+        *lines, last = text.strip().split("\n")
+        told = dict(re.findall(r'(\w[\w ]+): ("(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)', last))
+        told = {name: json.loads(value) if value[:1] == '"' else value for name, value in told.items()}
+        told.update({"Prompt": "\n".join(lines).replace(", in a saved style", ""), "Clip skip": "1"})
+        for callback in self.callbacks:
+            callback(text, told)
+        return told
+
+    def pasted(self, tab: str, text: str) -> dict[str, Any]:
+        """What each field of the tab gets, by elem_id; those that stay as they are left out."""
+        if not text:
+            text = "the last generation\nSteps: 1, Sampler: Euler, Seed: 99"  # params.txt
+        told = self.parsed(text)
+        got = {one.elem_id: key(told) for one, key in self.fields[tab]["fields"]}
+        return {name: value for name, value in got.items() if value is not None}
 
 
 def parse_prompt(prompt: str) -> tuple[str, dict[str, list[Any]]]:

@@ -16,6 +16,7 @@ from fake_host import FakeHost
 from PIL import Image
 
 import vxa
+from vxa.infotext import parse_infotext, read_infotext
 
 fastapi = pytest.importorskip("fastapi", reason='fastapi is not installed: pip install ".[app]"')
 testclient = pytest.importorskip("fastapi.testclient", reason="its client is missing")
@@ -77,6 +78,43 @@ def test_a_picture_alone_needs_no_more_of_the_pass_than_its_sites(
     assert (alone["png"], behind) == (whole["png"], [])
 
 
+def test_a_picture_says_how_it_was_made(client: Any, given: str) -> None:
+    asked = {"image": given, "prompt": "a red hat", "words": "hat", "timestep": 300, "noise": "matched"}
+    asked["seed"] = 41
+    answer = client.post("/vxa/v1/visualize", json=asked).json()
+    with Image.open(io.BytesIO(base64.b64decode(answer["png"]))) as picture:
+        assert picture.info["parameters"] == answer["infotext"]
+    made = parse_infotext(answer["infotext"])
+    assert made is not None
+    told = {name: made.settings[f"VXA {name}"] for name in ("words", "tokens", "timestep", "noise", "mode")}
+    assert told == {"words": "hat", "tokens": "3", "timestep": "300", "noise": "matched", "mode": "overlay"}
+    assert (made.prompt, made.settings["Seed"], "saved" in answer) == ("a red hat", "41", False)
+    other = client.post("/vxa/v1/visualize", json={**asked, "seed": 42}).json()
+    assert other["png"] != answer["png"]
+
+
+def test_a_picture_is_saved_below_the_outputs_folder_alone(client: Any, host: FakeHost, given: str) -> None:
+    asked = {"image": given, "prompt": "hat", "save": True}
+    assert client.post("/vxa/v1/visualize", json=asked).status_code == 200
+    (saved,) = (host.folder / "outputs").rglob("*.png")
+    assert read_infotext(saved) is not None
+    for path in ("/tmp/x.png", "../x.png", ["x.png"], 1):
+        answer = client.post("/vxa/v1/visualize", json={**asked, "save": path})
+        assert (answer.status_code, "give a JSON boolean" in answer.json()["detail"]) == (422, True)
+    assert client.post("/vxa/v1/visualize", json={**asked, "folder": "/tmp"}).status_code == 422
+    assert [path for path in host.folder.rglob("*") if path.is_file()] == [saved]
+
+
+def test_the_saved_files_name_is_told(client: Any, host: FakeHost, given: str) -> None:
+    answer = client.post(
+        "/vxa/v1/visualize", json={"image": given, "prompt": "a red hat", "save": True}
+    ).json()
+    assert answer["saved"] == "2026-01-31/00000-0-a red hat.png"
+    saved = host.folder / "outputs" / "vxa-images" / answer["saved"]
+    with Image.open(saved) as picture:
+        assert picture.info["parameters"] == answer["infotext"]
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -88,6 +126,7 @@ def test_a_picture_alone_needs_no_more_of_the_pass_than_its_sites(
         ({"timestep": True}, "give a JSON integer"),
         ({"timestep": 1000}, "from 0 to 999"),
         ({"timestep": 1.5}, "give a JSON integer"),
+        ({"seed": -1}, "seed"),
         ({"words": "dog"}, "not in the prompt"),
         ({"tokens": "1, 99"}, "out of range"),
         ({"sites": "OUT99"}, "no site"),

@@ -21,17 +21,19 @@ from PIL import Image
 
 import vxa
 from vxa.errors import ModelError, PromptError
+from vxa.render import MODES
 from vxa.ui import texts
 from vxa.ui.stopping import Stopped
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "vxa_tab.py"
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "scripts" / "vxa_tab.py"
 PROMPT = "a red hat"
 
 
 def run(
     backend: Any, picture: Image.Image, prompt: str = PROMPT, told: Any = lambda fraction, what: None
 ) -> Any:
-    return backend.run(picture, prompt, 1, "none", told)
+    return backend.run(picture, prompt, 1, "none", 0, told)
 
 
 def hooks(model: Any) -> int:
@@ -338,7 +340,14 @@ def test_what_is_no_single_prompt_is_refused(
 def test_the_script_registers_the_same_each_time_it_runs(host: FakeHost) -> None:
     runpy.run_path(str(SCRIPT))
     runpy.run_path(str(SCRIPT))  # Reload UI
-    assert host.events == ["on_ui_settings", "on_ui_tabs", "on_app_started"] * 2
+    registered = [
+        "on_ui_settings",
+        "on_after_component",
+        "on_infotext_pasted",
+        "on_ui_tabs",
+        "on_app_started",
+    ]
+    assert host.events == registered * 2
 
 
 def test_a_script_defines_nothing_that_the_webui_would_register(host: FakeHost) -> None:
@@ -353,8 +362,9 @@ from fake_host import FakeHost
 host = FakeHost()
 host.opts.vxa_mode, host.opts.vxa_colormap, host.opts.vxa_threshold = "grey", "of long ago", 0.3
 sys.modules.update(host.modules())
+from vxa.webui.host_page import sending_of
 from vxa.webui.tab import tabs
-build = tabs({script!r})
+build = tabs({script!r}, sending_of({script!r}))
 for _ in range(2):  # and after Reload UI
     ((blocks, title, name),) = build()
     components = list(blocks.blocks.values())
@@ -379,19 +389,66 @@ def test_the_settings_page_asks_for_what_the_tab_begins_with(host: FakeHost) -> 
     host.opts.add_option = added.__setitem__
     settings = importlib.import_module("vxa.webui.settings")
     settings.add_settings()
-    assert list(added) == ["vxa_sites", "vxa_mode", "vxa_colormap", "vxa_threshold", "vxa_noise"]
+    assert list(added) == [
+        "vxa_sites", "vxa_mode", "vxa_colormap", "vxa_threshold", "vxa_noise", "vxa_keep_all", "vxa_folder",
+    ]  # fmt: skip
+    assert [name for name, one in added.items() if one.restrict_api] == ["vxa_folder"]
+    assert added["vxa_folder"].given[0] == str(host.folder / "outputs" / "vxa-images")
     assert {one.section for one in added.values()} == {("vxa", "VXA")}
     assert settings.first_values() == {
         "vxa_mode": "overlay", "vxa_colormap": "inferno", "vxa_threshold": 0.45, "vxa_noise": "none",
     }  # fmt: skip
 
 
-def test_the_localisation_translates_texts_that_there_are() -> None:
-    translated = json.loads((SCRIPT.parents[1] / "localizations" / "ja_JP.json").read_text("utf-8"))
-    shown = {text for text in vars(texts).values() if isinstance(text, str)}
-    assert set(translated) <= shown
-    assert {texts.PROMPT, texts.PRESS, texts.SITES, texts.NOISE_FIRST} <= set(translated)
+# Texts that the webui's page never shows as a text, a title or a placeholder of their own.
+ELSEWHERE = {
+    "TAB", "EXAMPLES_HINT", "NO_GENERATE", "NO_GRADIO", "UNREACHABLE", "NO_KEEPING",  # of the app
+    "WEBUI_MODEL", "WRONG_PASSWORD", "NO_JSON", "NOT_BASE64",  # of the API
+    "EARLIER_IMAGE", "DEFAULT_SITES", "ALL_SITES",  # parts of sentences
+    "CHIPS", "AGAINST_CHIPS", "PICTURE_ALT",  # what the webui leaves as it is: aria-label and alt
+}  # fmt: skip
+
+
+def translations() -> dict[str, str]:
+    found: dict[str, str] = json.loads((ROOT / "localizations" / "ja_JP.json").read_text("utf-8"))
+    return found
+
+
+def test_every_text_that_the_webui_shows_is_in_japanese() -> None:
+    translated = translations()
+    constants = {name: text for name, text in vars(texts).items() if isinstance(text, str) and name.isupper()}
+    assert set(constants) >= ELSEWHERE
+    shown = {text for name, text in constants.items() if name not in ELSEWHERE}
+    assert shown | {*MODES, *texts.SPECIALS.values()} == set(translated)
     assert all(any(ord(letter) > 0x3000 for letter in text) for text in translated.values())
+
+
+TEXTS = (
+    BUILD
+    + """
+import json, re
+said, labels = [], []
+for one in components:
+    config = one.get_config()
+    own = [config.get(name) for name in ("info", "placeholder")]
+    labels += [config["label"]] if config.get("label") else []
+    own += [one.value] if one.get_block_name() == "button" else []
+    own += re.split("<[^>]+>", one.value or "") if one.get_block_name() == "html" else []
+    said += [text.strip() for text in own if text and text.strip()]
+print(json.dumps([said, labels]))
+"""
+)
+
+
+def test_what_stands_in_the_tab_at_first_can_be_translated_and_labels_are_unique() -> None:
+    pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
+    code = TEXTS.format(tests=str(Path(__file__).parent), script=str(SCRIPT))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    said, labels = json.loads(done.stdout.splitlines()[-1])
+    assert len(said) > 10, done.stderr
+    assert len(labels) > 20
+    assert {*said, *labels} <= set(translations())
+    assert len(labels) == len(set(labels))
 
 
 def test_a_second_copy_and_an_update_are_one_sentence(host: FakeHost, tmp_path: Path) -> None:

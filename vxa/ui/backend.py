@@ -15,6 +15,7 @@ from typing import Protocol
 from PIL import Image
 
 from vxa.attention.site import Site
+from vxa.infotext import Infotext, read_infotext
 from vxa.maps import AttentionMaps
 from vxa.tokens import Token
 from vxa.ui import texts
@@ -36,6 +37,7 @@ class Run(Protocol):
         prompt: str,
         timestep: int,
         noise: str,
+        seed: int,
         progress: Progress,
         sites: str | None = None,
     ) -> AttentionMaps:
@@ -56,7 +58,7 @@ class Backend:
 
     Attributes:
         model: what people call it.
-        source: what `vxa --model` and `vxa.load` are given for it.
+        source: what `vxa --model` and `vxa.load` are given for the model of that name.
         tokenize: a prompt's tokens, without running the model.
         run: see Run; the backend itself sees to it that one pass runs at a time, in the order of asking.
         sites: labels to choose a site by at first; see site_labels.
@@ -66,10 +68,13 @@ class Backend:
         generate: a picture from a prompt and a seed; None where the model cannot.
         current_sites: the labels for the model of this moment, none before there is one; None where the model
             never changes.
+        made: how the image in a file was made, where it says so.
+        keep: saves a picture among the host's own, with how it was made; its name. None where it has none.
+        keeps_all: whether the picture of every pass is to be saved so.
     """
 
     model: str
-    source: str
+    source: Callable[[str], str]
     tokenize: Callable[[str], Sequence[Token]]
     run: Run
     sites: tuple[str, ...]
@@ -79,6 +84,9 @@ class Backend:
     examples: tuple[Example, ...] = ()
     generate: Callable[[str, int, Progress], Image.Image] | None = None
     current_sites: Callable[[], tuple[str, ...]] | None = None
+    made: Callable[[str], Infotext | None] = read_infotext
+    keep: Callable[[Image.Image, Infotext], str] | None = None
+    keeps_all: Callable[[], bool] = lambda: False
 
 
 def site_labels(

@@ -13,10 +13,9 @@ from vxa.ui.backend import Backend
 from vxa.ui.compat import component
 from vxa.ui.piece import html
 from vxa.ui.upload import UploadedImage
+from vxa.visualize import NOISES
 
 __all__ = ["Given", "given"]
-
-NOISES = ("none", "matched")
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,9 @@ class Given:
     """The components that say what to look at, and how."""
 
     image: Any
+    offer: Any
+    offered: Any
+    use: Any
     examples: Any
     prompt: Any
     chips: Any
@@ -32,6 +34,7 @@ class Given:
     stop: Any
     timestep: Any
     noise: Any
+    noise_seed: Any
     seed: Any
     make: Any
 
@@ -46,6 +49,7 @@ def given(backend: Backend, chips: str) -> Given:
             sources=["upload", "clipboard"], image_mode=None, format="png", height=300,
             alt_text=texts.IMAGE, elem_id="vxa_image",
         ),
+        **_offering(),
         examples=_gallery(backend, texts.EXAMPLES_HINT),
         prompt=component(
             gr.Textbox, value=prompt, label=texts.PROMPT, placeholder=texts.PROMPT_HINT, lines=2,
@@ -60,6 +64,19 @@ def given(backend: Backend, chips: str) -> Given:
         **_pass_settings(backend),
         **_making(backend),
     )  # fmt: skip
+
+
+def _offering() -> dict[str, Any]:
+    """What an image says of how it was made, and the button that takes it over."""
+    row = component(gr.Row, visible=False, elem_id="vxa_offered", elem_classes=["vxa-offered"])
+    with row:
+        return {
+            "offered": row,
+            "offer": html("", "offer"),
+            "use": component(
+                gr.Button, value=texts.USE_OFFERED, scale=0, min_width=140, size="sm", elem_id="vxa_use"
+            ),
+        }
 
 
 def _gallery(backend: Backend, hint: str) -> Any:
@@ -92,6 +109,10 @@ def _pass_settings(backend: Backend) -> dict[str, Any]:
             "noise": component(
                 gr.Radio, label=texts.NOISE, info=texts.NOISE_INFO, choices=list(NOISES), value=backend.noise,
                 elem_id="vxa_noise",
+            ),
+            "noise_seed": component(
+                gr.Number, label=texts.NOISE_SEED, info=texts.NOISE_SEED_INFO, value=0, precision=0,
+                elem_id="vxa_noise_seed",
             ),
         }  # fmt: skip
 

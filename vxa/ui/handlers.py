@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from vxa.errors import PromptError, SettingError, VxaError
+from vxa.infotext import Infotext
 from vxa.maps import AttentionMaps
 from vxa.render import pixel_at, render
 from vxa.timesteps import parse_timesteps
@@ -35,6 +36,7 @@ from vxa.ui.passes import (
     whole,
 )
 from vxa.ui.pictures import Pictures
+from vxa.ui.recorded import written
 from vxa.ui.spot import ranked_words
 from vxa.ui.stopping import Stoppable, Stopped
 
@@ -73,6 +75,10 @@ class Handlers:
         if image:
             uploaded(image)
 
+    def made(self, image: str | None) -> Infotext | None:
+        """How the image was made, where it says so."""
+        return self.backend.made(image) if image else None
+
     def chips(self, prompt: str, selection: str = "", against: bool = False) -> str:
         """The HTML of the prompt's chips, those of the second selection where it is `against`."""
         blank = not (prompt or "").strip()
@@ -90,10 +96,12 @@ class Handlers:
             maps = None
         return offered(labels, site, maps) if labels else None
 
-    def earlier(self, page: str | None, image: str | None, prompt: str, timestep: Any, noise: str) -> str:
+    def earlier(
+        self, page: str | None, image: str | None, prompt: str, timestep: Any, noise: str, seed: Any = 0
+    ) -> str:
         """What to say when the page's picture is no longer of what is set; blank when it is."""
         try:
-            of = earlier(self.pages.get(page), image, prompt, timestep, noise)
+            of = earlier(self.pages.get(page), image, prompt, timestep, noise, seed)
         except PageGone:
             return ""
         return texts.earlier(of) if of else ""
@@ -107,11 +115,12 @@ class Handlers:
         noise: str,
         site: str | None = None,
         progress: Progress = _silent,
+        seed: Any = 0,
     ) -> Looked:
         """One pass over the image file, kept for the page."""
         started = time.perf_counter()
         with Stoppable(self._stops, page, progress) as told:
-            kept = one_pass(self.backend, image, prompt, timestep, noise, told)
+            kept = one_pass(self.backend, image, prompt, timestep, noise, seed, told)
         self.pages.put(page, kept)
         return looked(kept, site, time.perf_counter() - started)
 
@@ -125,6 +134,7 @@ class Handlers:
         timesteps: str,
         site: str | None = None,
         progress: Progress = _silent,
+        seed: Any = 0,
     ) -> Looked:
         """A pass at each of the timesteps that the page does not have yet, kept as soon as it is made.
 
@@ -133,9 +143,9 @@ class Handlers:
         started = time.perf_counter()
         wanted = parse_timesteps(timesteps or "", self.backend.timesteps)
         with Stoppable(self._stops, page, progress) as told:
-            kept = self._current(page, image, prompt, noise)
+            kept = self._current(page, image, prompt, noise, seed)
             if kept is None:
-                kept = one_pass(self.backend, image, prompt, timestep, noise, told)
+                kept = one_pass(self.backend, image, prompt, timestep, noise, seed, told)
                 self.pages.put(page, kept)
             for more in several_passes(self.backend, kept, wanted, self.pages.most_bytes, told):
                 if not self.pages.exchange(page, kept, more):
@@ -143,13 +153,13 @@ class Handlers:
                 kept = more
         return looked(kept, site, time.perf_counter() - started)
 
-    def _current(self, page: str, image: str | None, prompt: str, noise: str) -> Kept | None:
+    def _current(self, page: str, image: str | None, prompt: str, noise: str, seed: Any) -> Kept | None:
         """What the page keeps, where that is of the same image, prompt and noise."""
         try:
             kept = self.pages.get(page)
         except PageGone:
             return None
-        return None if earlier(kept, image, prompt, kept.wanted.timestep, noise) else kept
+        return None if earlier(kept, image, prompt, kept.wanted.timestep, noise, seed) else kept
 
     def stop(self, page: str | None) -> None:
         """Stop what the page has asked for, where it can be stopped."""
@@ -191,8 +201,15 @@ class Handlers:
         kept = self.pages.get(page)
         made = [maps.provenance for maps in _shown(kept, asked)]
         output = f"{file_stem(kept.name)}-{asked.mode}.png"
-        given = (self.backend.source, kept.name, made, asked, output)
+        given = (self.backend.source(made[0].model), kept.name, made, asked, output)
         return command_line(*given), python_lines(*given)
+
+    def keep(self, page: str | None, asked: Asked) -> str:
+        """The name of the picture, saved among the host's own with how it was made."""
+        if self.backend.keep is None:
+            raise SettingError(texts.NO_KEEPING)
+        made = written(_shown(self.pages.get(page), asked), asked)
+        return self.backend.keep(self.picture(page, asked), made)
 
     def files(self, page: str | None, asked: Asked) -> list[str]:
         """The paths of the picture, the mask, and the maps with their JSON, written for this download."""

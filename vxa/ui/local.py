@@ -33,7 +33,7 @@ def local_backend(
     turns = Turns()
     return Backend(
         model=model.name,
-        source=source,
+        source=lambda name: source,
         tokenize=model.tokenize,
         run=_run(model, turns),
         sites=site_labels(model.sites, model.default_sites, latent_size),
@@ -49,12 +49,13 @@ def _run(model: Model, turns: Turns) -> Callable[..., AttentionMaps]:
         prompt: str,
         timestep: int,
         noise: str,
+        seed: int,
         progress: Progress,
         sites: str | None = None,
     ) -> AttentionMaps:
         with turns.turn(lambda ahead: progress(0.0, texts.ahead(ahead))):
             with interruptible(lambda: progress(0.1, texts.LOOKING)):
-                maps = visualize(model, image, prompt, timestep, noise, sites=sites)  # type: ignore[arg-type]
+                maps = visualize(model, image, prompt, timestep, noise, seed, sites=sites)  # type: ignore[arg-type]
             progress(1.0, texts.DONE)
             return maps
 

@@ -14,6 +14,7 @@ from vxa.ui.compat import listen
 from vxa.ui.exploring import redrawn
 from vxa.ui.given import Given
 from vxa.ui.handlers import Handlers
+from vxa.ui.keeping import kept_of_a_pass
 from vxa.ui.passes import Looked
 from vxa.ui.shown import Shown
 
@@ -54,21 +55,23 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
 
     def work(run: Callable[..., Looked], progress: Any, wanted: Any, given: Any) -> list[Any]:
         def done() -> list[Any]:
-            looked = run(*wanted, site=given[1], progress=told(progress))
+            looked = run(*wanted[:-1], seed=wanted[-1], site=given[1], progress=told(progress))
             asked = Asked(given[0], looked.site, *given[2:])
             summary = f'<p class="vxa-hint">{escape(looked.summary)}</p>'
             offered = gr.update(choices=list(looked.sites), value=looked.site)
-            return [summary, offered, *answer(handlers, wanted[0], asked)]
+            kept = kept_of_a_pass(handlers, wanted[0], asked)
+            return [summary, offered, kept, *answer(handlers, wanted[0], asked)]
 
         handlers.latest.ask(wanted[0], Asked(*given))
-        return tried(done, 5)
+        return tried(done, 6)
 
     # The progress comes first, so that gradio puts it before whatever number of controls there are.
     def press(progress: Any = gr.Progress(), *values: Any) -> list[Any]:  # noqa: B008
-        return work(handlers.run, progress, values[:5], values[6:])
+        return work(handlers.run, progress, values[:6], values[7:])
 
     def press_timesteps(progress: Any = gr.Progress(), *values: Any) -> list[Any]:  # noqa: B008
-        return work(handlers.run_timesteps, progress, values[:6], values[6:])
+        *wanted, seed, timesteps = values[:7]
+        return work(handlers.run_timesteps, progress, (*wanted, timesteps, seed), values[7:])
 
     def example(event: gr.SelectData) -> list[Any]:
         chosen = handlers.backend.examples[event.index]
@@ -83,9 +86,10 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
         said = handlers.earlier(*values)
         return f'<p role="status">{escape(said)}</p>' if said else ""
 
-    wanted = [left.image, left.prompt, left.timestep, left.noise]
+    wanted = [left.image, left.prompt, left.timestep, left.noise, left.noise_seed]
     asking = [state, *wanted, right.timesteps, *controls(left, right)]
-    outputs = [right.summary, right.sites, right.picture, right.command, right.python, right.message]
+    drawn = [right.picture, right.command, right.python, right.message]
+    outputs = [right.summary, right.sites, right.kept, *drawn]
     picked = listen(
         left.examples.select, example, None, [left.image, left.prompt, left.indices, left.chips],
         show_progress="hidden",
@@ -97,7 +101,7 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
             ready.then, run, asking, outputs, concurrency_limit=None, show_progress_on=[right.picture]
         )
         listen(done.then, flag, [state, *wanted], [right.earlier], queue=False, show_progress="hidden")
-        listen(done.then, catch_up, [state, *controls(left, right)], outputs[2:], show_progress="hidden")
+        listen(done.then, catch_up, [state, *controls(left, right)], drawn, show_progress="hidden")
     for control in wanted:
         listen(control.change, flag, [state, *wanted], [right.earlier], **LIVE)
     listen(left.stop.click, handlers.stop, [state], None, queue=False, show_progress="hidden")

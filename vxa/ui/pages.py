@@ -33,13 +33,14 @@ class Wanted:
 
     Attributes:
         digest: tells the image's file from others.
-        prompt, timestep, noise: as they were set.
+        prompt, timestep, noise, seed: as they were set.
     """
 
     digest: str = ""
     prompt: str = ""
     timestep: int = 1
     noise: str = "none"
+    seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,9 @@ from vxa.ui.exploring import wire_shown
 from vxa.ui.following import wire_following
 from vxa.ui.given import given
 from vxa.ui.handlers import Handlers
+from vxa.ui.keeping import wire_keep
 from vxa.ui.looking import wire_given, wire_passes
+from vxa.ui.offering import wire_offer
 from vxa.ui.piece import html
 from vxa.ui.shown import shown
 
@@ -40,7 +42,9 @@ def panel(backend: Backend, folder: Path, **page: Any) -> gr.Blocks:
             with component(gr.Column, scale=3, min_width=340, elem_classes=["vxa-shown"]):
                 right = shown(backend, handlers.chips(first, against=True))
         wire_given(handlers, state, left, right)
+        wire_offer(handlers, left, right)
         wire_passes(handlers, state, left, right)
         wire_shown(handlers, state, left, right)
         wire_following(handlers, state, left, right)
+        wire_keep(handlers, state, left, right)
     return blocks

@@ -46,14 +46,20 @@ class Looked(Offered):
 
 
 def one_pass(
-    backend: Backend, image: str | None, prompt: str | None, timestep: Any, noise: str, told: Progress
+    backend: Backend,
+    image: str | None,
+    prompt: str | None,
+    timestep: Any,
+    noise: str,
+    seed: Any,
+    told: Progress,
 ) -> Kept:
     """What a page keeps of one pass over the image file."""
     if not image:
         raise ImageError(texts.NO_IMAGE)
     picture = uploaded(image)
-    wanted = Wanted(_digest(image), prompt or "", whole("timestep", timestep), noise)
-    maps = backend.run(picture, wanted.prompt, wanted.timestep, wanted.noise, told)
+    wanted = Wanted(_digest(image), prompt or "", whole("timestep", timestep), noise, whole("seed", seed))
+    maps = backend.run(picture, wanted.prompt, wanted.timestep, wanted.noise, wanted.seed, told)
     return Kept(picture, Path(image).name, maps, wanted)
 
 
@@ -80,7 +86,8 @@ def several_passes(
     yield _with_passes(kept, known, timesteps)
     for done, timestep in enumerate(missing):
         part = _part(told, done, len(missing))
-        known[timestep] = backend.run(kept.image, kept.wanted.prompt, timestep, kept.wanted.noise, part)
+        set_once = (kept.wanted.noise, kept.wanted.seed)
+        known[timestep] = backend.run(kept.image, kept.wanted.prompt, timestep, *set_once, part)
         yield _with_passes(kept, known, timesteps)
 
 
@@ -93,7 +100,9 @@ def _part(told: Progress, done: int, count: int) -> Progress:
     return lambda fraction, what: told((done + fraction) / count, texts.one_of(what, done + 1, count))
 
 
-def earlier(kept: Kept, image: str | None, prompt: str | None, timestep: Any, noise: str) -> list[str]:
+def earlier(
+    kept: Kept, image: str | None, prompt: str | None, timestep: Any, noise: str, seed: Any
+) -> list[str]:
     """What the page's maps are of that is set otherwise now, in words."""
     was = kept.wanted
     changed = {
@@ -101,6 +110,7 @@ def earlier(kept: Kept, image: str | None, prompt: str | None, timestep: Any, no
         texts.earlier_prompt(was.prompt): was.prompt != (prompt or ""),
         texts.earlier_setting("timestep", was.timestep): was.timestep != timestep,
         texts.earlier_setting("noise", was.noise): was.noise != noise,
+        texts.earlier_setting("seed", was.seed): was.seed != seed and "none" not in (was.noise, noise),
     }
     return [what for what, other in changed.items() if other]
 

@@ -48,6 +48,8 @@ class Shown:
     python: Any
     save: Any
     files: Any
+    keep: Any
+    kept: Any
 
 
 def shown(backend: Backend, chips: str) -> Shown:
@@ -71,7 +73,7 @@ def shown(backend: Backend, chips: str) -> Shown:
         **_look(asked),
         **_scales(asked),
         spot=html(f'<p class="vxa-hint">{escape(texts.SPOT_HINT)}</p>', "spot"),
-        **_taking(),
+        **_taking(backend),
     )  # fmt: skip
 
 
@@ -159,10 +161,11 @@ def _scales(asked: Asked) -> dict[str, Any]:
         }  # fmt: skip
 
 
-def _taking() -> dict[str, Any]:
+def _taking(backend: Backend) -> dict[str, Any]:
     with component(gr.Accordion, label=texts.TAKE, open=False, elem_id="vxa_take"):
         copied = {"show_copy_button": True, "buttons": ["copy"], "interactive": False}
         return {
+            **_keeping(backend),
             "command": component(gr.Textbox, label=texts.COMMAND, lines=2, elem_id="vxa_command", **copied),
             "python": component(gr.Textbox, label=texts.PYTHON, lines=7, elem_id="vxa_python", **copied),
             "save": component(gr.Button, value=texts.SAVE, elem_id="vxa_save"),
@@ -170,3 +173,12 @@ def _taking() -> dict[str, Any]:
                 gr.File, label=texts.FILES, file_count="multiple", interactive=False, elem_id="vxa_files"
             ),
         }
+
+
+def _keeping(backend: Backend) -> dict[str, Any]:
+    """What saves the picture among the host's own."""
+    able = backend.keep is not None
+    return {
+        "keep": component(gr.Button, value=texts.KEEP, visible=able, elem_id="vxa_keep"),
+        "kept": html("", "kept"),
+    }

@@ -25,6 +25,10 @@ TIMESTEP = "Timestep"
 TIMESTEP_INFO = "The noise level the model is told, from 0 (clean)."
 NOISE = "Noise"
 NOISE_INFO = "none shows it the clean image; matched adds the noise that the timestep means."
+NOISE_SEED = "Noise seed"
+NOISE_SEED_INFO = "Of the matched noise: the same seed is the same noise."
+OFFERED = "This image was generated from"
+USE_OFFERED = "Use its prompt"
 PRESS = "Visualize"
 STOP = "Stop"
 GENERATE = "Make an image from the prompt"
@@ -56,6 +60,8 @@ NO_SPOT = "That is beside the image: click inside it, or on the image you gave."
 TAKE = "Take it away"
 SAVE = "Make the files"
 FILES = "Picture, mask, maps (npz and JSON)"
+KEEP = "Save the picture to the outputs folder"
+KEPT = "Saved to"
 COMMAND = "As a command"
 PYTHON = "As Python"
 
@@ -73,6 +79,7 @@ STOPPED = "stopped; press again to start anew"
 REPLACED = "another pass of this page came first; press again"
 LOOKING = "one denoising pass"
 DONE = "done"
+NO_KEEPING = "pictures are saved to an outputs folder in a webui alone; press Make the files instead"
 NO_GENERATE = "this model cannot make images; drop one, or choose an example"
 QUEUED = "waiting for the webui's queue"
 UNREACHABLE = (
@@ -170,7 +177,8 @@ def strange_number(name: str, value: object) -> str:
 # In the webui
 TAB = "VXA"
 WEBUI_MODEL = "the webui's checkpoint"
-WEBUI_SOURCE = "CHECKPOINT.safetensors"
+SEND = "Send the image, its prompt and its seed to the VXA tab."
+SEND_TO = "Send to VXA"
 NO_CHECKPOINT = "the webui has no checkpoint loaded; choose one at the top of the page, or wait until it is"
 BEING_LOADED = (
     "the webui is loading a checkpoint, or has one whose prompts VXA cannot read; try again in a moment"
@@ -182,10 +190,22 @@ MODE_FIRST = "Picture at first"
 COLORMAP_FIRST = "Colour map at first"
 THRESHOLD_FIRST = "Threshold at first"
 NOISE_FIRST = "Noise at first"
+KEEP_ALL = "Save the picture of every pass to the outputs folder"
+KEEP_FOLDER = "Outputs folder for pictures of VXA"
 WRONG_PASSWORD = "the webui was started with --api-auth; give one of its names and passwords"
 NO_JSON = 'the body is not a JSON object; send one such as {"prompt": "hat, neck"}'
 NOT_BASE64 = "the image is not base64; send the bytes of an image file in it (an address is never fetched)"
 RESTART = "VXA was updated on disk; restart the webui (Reload UI is not enough)"
+
+
+def fill_in(model: str) -> str:
+    """What stands for the path of a checkpoint that is no file vxa can load."""
+    return f"PATH/OF/{model}.safetensors"
+
+
+def not_kept(reason: str) -> str:
+    """Why a picture is not in the outputs folder."""
+    return f"the webui could not save the picture ({reason}); look at its outputs folder in Settings, VXA"
 
 
 def not_loaded(reason: str) -> str:

@@ -6,20 +6,24 @@ import base64
 import binascii
 import io
 import tempfile
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from vxa.errors import ImageError, SettingError
 from vxa.export import sidecar_path, write_maps
+from vxa.infotext import Infotext
 from vxa.maps import AttentionMaps
 from vxa.render import render
+from vxa.tokens import find_words
 from vxa.ui import texts
 from vxa.ui.asked import Asked
 from vxa.ui.backend import Backend
 from vxa.ui.passes import uploaded
+from vxa.ui.recorded import written
 
 __all__ = ["Look", "OfPrompt", "filled", "look", "schema", "tokens"]
 
@@ -40,15 +44,17 @@ class Look:
 
     Attributes:
         image: the bytes of an image file in base64, plain or as a data URL.
-        prompt, timestep, noise: as in vxa.visualize.
+        prompt, timestep, noise, seed: as in vxa.visualize.
         words, tokens, sites, heads, mode, opacity, threshold, colormap: as in `vxa show`.
         npz: whether the maps are wanted too, as files in base64.
+        save: whether the picture is to be saved in the webui's outputs folder.
     """
 
     image: str
     prompt: str
     timestep: int = 1
     noise: str = "none"
+    seed: int = 0
     words: str = ""
     tokens: str = ""
     sites: str = ""
@@ -58,6 +64,7 @@ class Look:
     threshold: float = Asked.threshold
     colormap: str = Asked.colormap
     npz: bool = False
+    save: bool = False
 
 
 def filled(kind: type[Request], given: dict[str, Any]) -> Request:
@@ -101,19 +108,28 @@ def tokens(backend: Backend, asked: OfPrompt) -> dict[str, Any]:
 
 
 def look(backend: Backend, asked: Look) -> dict[str, Any]:
-    """One denoising pass over an image: a picture as PNG, and the maps where they are wanted."""
+    """One denoising pass over an image: a picture as PNG, how it was made, and the maps where wanted."""
     image = _image(asked.image)
-    settings = Asked(
+    view = Asked(
         asked.tokens, asked.sites, asked.heads, asked.mode, asked.opacity, asked.threshold, asked.colormap
-    ).settings()
+    )
+    settings = view.settings()
     if asked.words:
         settings["words"] = asked.words
     # Who takes no maps away needs no more than the sites of the picture, and the pass ends at the last one.
     sites = None if asked.npz else settings.get("sites")
-    maps = backend.run(image, asked.prompt, asked.timestep, asked.noise, _nobody, sites=sites)
-    answer = {"model": maps.provenance.model, "notes": list(maps.provenance.notes)}
-    answer["png"] = _text(_png(render(maps, image, **settings)))
-    return {**answer, **(_files(maps) if asked.npz else {})}
+    maps = backend.run(image, asked.prompt, asked.timestep, asked.noise, asked.seed, _nobody, sites=sites)
+    picture, made = render(maps, image, **settings), _made(maps, view, asked.words)
+    answer = {"model": maps.provenance.model, "notes": list(maps.provenance.notes), "infotext": str(made)}
+    if asked.save and backend.keep is not None:
+        answer["saved"] = backend.keep(picture, made)
+    return {**answer, "png": _text(_png(picture, made)), **(_files(maps) if asked.npz else {})}
+
+
+def _made(maps: AttentionMaps, view: Asked, words: str) -> Infotext:
+    """How the picture was made: words are told as the indices that they have."""
+    found = [index for word in find_words(maps.tokens, words) for index in word.tokens] if words else []
+    return written([maps], replace(view, selection=", ".join(map(str, found))) if found else view)
 
 
 def _nobody(fraction: float, what: str) -> None:
@@ -139,10 +155,11 @@ def _files(maps: AttentionMaps) -> dict[str, str]:
         return {"npz": _text(path.read_bytes()), "json": sidecar_path(path).read_text("utf-8")}
 
 
-def _png(picture: Image.Image) -> bytes:
-    written = io.BytesIO()
-    picture.save(written, "PNG")
-    return written.getvalue()
+def _png(picture: Image.Image, made: Infotext) -> bytes:
+    content, told = io.BytesIO(), PngInfo()
+    told.add_itxt("parameters", str(made))
+    picture.save(content, "PNG", pnginfo=told)
+    return content.getvalue()
 
 
 def _text(data: bytes) -> str:

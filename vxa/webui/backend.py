@@ -17,7 +17,9 @@ from vxa.ui import texts
 from vxa.ui.backend import Backend, Progress, site_labels
 from vxa.visualize import visualize
 from vxa.webui import host
+from vxa.webui.host_files import checkpoint_source, image_made, save_picture
 from vxa.webui.prompts import WebuiPrompts
+from vxa.webui.settings import keeps_all, kept_folder
 
 __all__ = ["model_sites", "webui_backend"]
 
@@ -28,11 +30,14 @@ def webui_backend() -> Backend:
     """The backend; it needs no model to be there yet."""
     return Backend(
         model=texts.WEBUI_MODEL,
-        source=texts.WEBUI_SOURCE,
+        source=checkpoint_source,
         tokenize=_tokenize,
         run=_run,
         sites=site_labels((), "", None),
         current_sites=_current_sites,
+        made=image_made,
+        keep=lambda picture, made: save_picture(picture, made, kept_folder()),
+        keeps_all=keeps_all,
     )
 
 
@@ -67,6 +72,7 @@ def _run(
     prompt: str,
     timestep: int,
     noise: str,
+    seed: int,
     progress: Progress,
     sites: str | None = None,
 ) -> AttentionMaps:
@@ -79,7 +85,7 @@ def _run(
         wanted()  # it may have been stopped while it waited
         model = host.chosen_model()
         with host.networks(prompt) as notes, interruptible(wanted):
-            maps = visualize(_model(model, notes), image, prompt, timestep, noise, sites=sites)  # type: ignore[arg-type]
+            maps = visualize(_model(model, notes), image, prompt, timestep, noise, seed, sites=sites)  # type: ignore[arg-type]
     progress(1.0, texts.DONE)
     return maps
 

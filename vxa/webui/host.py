@@ -1,12 +1,13 @@
-"""The webui as VXA sees it, and the only file that knows its modules; checked with AUTOMATIC1111's 1.10.1.
+"""The webui as VXA sees it: its model, queue and options; checked with AUTOMATIC1111's 1.10.1.
 
     with job("vxa"):                          # the queue's lock, and a task that the webui shows
         model = chosen_model()                # the checkpoint that is chosen now
         with networks("a <lora:ink:1>"):      # LoRAs and hypernetworks as in a generation
             …
 
-Nothing is kept between calls: the model, the device and the options are those of the moment, for a person
-may choose another checkpoint at any time.
+With host_files and host_page it is all that knows the webui's modules. Nothing is kept between calls: the
+model, the device and the options are those of the moment, for a person may choose another checkpoint at any
+time.
 """
 
 from __future__ import annotations
@@ -107,10 +108,13 @@ def api_users() -> dict[str, str] | None:
     return dict(one.split(":", 1) for one in given.split(",")) if given else None
 
 
-def add_option(name: str, default: Any, label: str, kind: type[Any], arguments: dict[str, Any]) -> None:
-    """Add an option to VXA's page of the settings."""
+def add_option(
+    name: str, default: Any, label: str, kind: type[Any], arguments: dict[str, Any], by_hand: bool = False
+) -> None:
+    """Add an option to VXA's page of the settings; `by_hand` is one that the webui's API cannot set."""
+    section = ("vxa", texts.TAB)
     shared.opts.add_option(
-        name, shared.OptionInfo(default, label, kind, arguments, section=("vxa", texts.TAB))
+        name, shared.OptionInfo(default, label, kind, arguments, section=section, restrict_api=by_hand)
     )
 
 

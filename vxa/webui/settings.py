@@ -1,4 +1,4 @@
-"""The VXA page of the webui's settings: what the tab's controls say at first."""
+"""The VXA page of the webui's settings: what the tab's controls say at first, and what is saved where."""
 
 from __future__ import annotations
 
@@ -12,37 +12,42 @@ from vxa.colormaps import COLORMAPS
 from vxa.render import MODES
 from vxa.ui import texts
 from vxa.ui.asked import Asked
-from vxa.ui.given import NOISES
+from vxa.visualize import NOISES
 from vxa.webui import host
+from vxa.webui.host_files import folder_is_shown, outputs_folder
 
-__all__ = ["add_settings", "first_values"]
+__all__ = ["add_settings", "first_values", "keeps_all", "kept_folder"]
+
+_KEEP_ALL, _FOLDER = "vxa_keep_all", "vxa_folder"
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting, and the control of the tab that begins with it.
+    """One setting, and the control of the tab that begins with it, where there is one.
 
     Attributes:
-        control: the control's elem_id, and the setting's name.
+        name: the setting's name, which is the control's elem_id.
         default: what the tab says without it; blank is the control's own.
         label: what the settings page calls it.
         kind, arguments: the component that asks for it.
         fits: whether a value that was saved, maybe long ago, is one that the control knows.
+        by_hand: whether the webui's API must not set it.
     """
 
-    control: str
+    name: str
     default: Any
     label: str
     kind: type[Any]
     arguments: dict[str, Any] = field(default_factory=dict)
     fits: Callable[[Any], bool] = bool
+    by_hand: bool = False
 
 
-def _choice(control: str, default: str, label: str, choices: tuple[str, ...]) -> Setting:
-    return Setting(control, default, label, gr.Dropdown, {"choices": list(choices)}, choices.__contains__)
+def _choice(name: str, default: str, label: str, choices: tuple[str, ...]) -> Setting:
+    return Setting(name, default, label, gr.Dropdown, {"choices": list(choices)}, choices.__contains__)
 
 
-def _settings() -> tuple[Setting, ...]:
+def _of_controls() -> tuple[Setting, ...]:
     return (
         Setting("vxa_sites", "", texts.SITES_FIRST, gr.Textbox),
         _choice("vxa_mode", Asked.mode, texts.MODE_FIRST, tuple(MODES)),
@@ -55,13 +60,33 @@ def _settings() -> tuple[Setting, ...]:
     )  # fmt: skip
 
 
+def _of_saving() -> tuple[Setting, ...]:
+    return (
+        Setting(_KEEP_ALL, False, texts.KEEP_ALL, gr.Checkbox),
+        Setting(
+            _FOLDER, outputs_folder(), texts.KEEP_FOLDER, gr.Textbox, {"visible": folder_is_shown()},
+            by_hand=True,
+        ),
+    )  # fmt: skip
+
+
 def add_settings() -> None:
     """Add the page to the webui's settings, each time it builds them."""
-    for one in _settings():
-        host.add_option(one.control, one.default, one.label, one.kind, one.arguments)
+    for one in (*_of_controls(), *_of_saving()):
+        host.add_option(one.name, one.default, one.label, one.kind, one.arguments, one.by_hand)
 
 
 def first_values() -> dict[str, Any]:
     """What the tab's controls say at first, by their elem_id, where a setting says it."""
-    chosen = {one.control: host.option(one.control, one.default) for one in _settings()}
-    return {one.control: chosen[one.control] for one in _settings() if one.fits(chosen[one.control])}
+    chosen = {one.name: host.option(one.name, one.default) for one in _of_controls()}
+    return {one.name: chosen[one.name] for one in _of_controls() if one.fits(chosen[one.name])}
+
+
+def keeps_all() -> bool:
+    """Whether the picture of every pass is saved."""
+    return bool(host.option(_KEEP_ALL, False))
+
+
+def kept_folder() -> str:
+    """Where pictures are saved."""
+    return str(host.option(_FOLDER, "")).strip() or outputs_folder()

@@ -16,6 +16,7 @@ import gradio as gr
 from vxa.ui import texts
 from vxa.ui.panel import panel
 from vxa.webui.backend import webui_backend
+from vxa.webui.host_page import Sending
 from vxa.webui.installed import problem
 from vxa.webui.settings import first_values
 
@@ -24,14 +25,16 @@ __all__ = ["tabs"]
 Tabs = list[tuple[gr.Blocks, str, str]]
 
 
-def tabs(script: str) -> Callable[[], Tabs]:
-    """What gives the webui the tab of the extension that `script` is of, each time it builds its page."""
+def tabs(script: str, sending: Sending) -> Callable[[], Tabs]:
+    """What gives the webui the tab of the extension that `script` is of, when it builds its page."""
 
     def build() -> Tabs:
         said = problem(script)
         if said:
             return [(_notice(said), texts.TAB, f"vxa_{abs(hash(script)):x}")]
-        return [(_begun(panel(webui_backend(), _folder())), texts.TAB, "vxa")]
+        tab = _begun(panel(webui_backend(), _folder()))
+        sending.connect(tab)
+        return [(tab, texts.TAB, "vxa")]
 
     return build
 

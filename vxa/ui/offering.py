@@ -1,0 +1,55 @@
+"""What an image says of how it was made, offered to the page: nothing that a person typed goes unasked."""
+
+from __future__ import annotations
+
+from html import escape
+from textwrap import shorten
+from typing import Any
+
+import gradio as gr
+
+from vxa.infotext import Infotext
+from vxa.ui import texts
+from vxa.ui.answering import LIVE
+from vxa.ui.compat import listen
+from vxa.ui.given import Given
+from vxa.ui.handlers import Handlers
+from vxa.ui.recorded import ENTRIES, recorded
+from vxa.ui.shown import Shown
+
+__all__ = ["offer_html", "wire_offer"]
+
+_SHOWN = 300  # characters of a prompt
+
+
+def offer_html(made: Infotext) -> str:
+    """The sentence that offers the image's own prompt."""
+    said = shorten(made.prompt, _SHOWN, placeholder=" …")
+    return f'<p role="status"><span>{escape(texts.OFFERED)}</span> <q>{escape(said)}</q></p>'
+
+
+def wire_offer(handlers: Handlers, left: Given, right: Shown) -> None:
+    """The offer, there while the page's prompt is another than the image's, and taking it."""
+    made = gr.State(None)
+    settings = {one.elem_id: one for side in (left, right) for one in vars(side).values()}
+    changed = [left.prompt, *(settings[entry.control] for entry in ENTRIES)]
+
+    def read(image: str | None) -> Infotext | None:
+        return handlers.made(image)
+
+    def offer(found: Infotext | None, prompt: str | None) -> list[Any]:
+        if found is None or not found.prompt or found.prompt == (prompt or "").strip():
+            return ["", gr.update(visible=False)]
+        return [offer_html(found), gr.update(visible=True)]
+
+    def take(found: Infotext | None) -> list[Any]:
+        if found is None:
+            return [gr.update()] * len(changed)
+        told = recorded(found.settings)
+        return [found.prompt, *(told.get(entry.control, gr.update()) for entry in ENTRIES)]
+
+    offered = [left.offer, left.offered]
+    known = listen(left.image.change, read, [left.image], [made], **LIVE)
+    listen(known.then, offer, [made, left.prompt], offered, queue=False, show_progress="hidden")
+    listen(left.prompt.change, offer, [made, left.prompt], offered, **LIVE)
+    listen(left.use.click, take, [made], changed, queue=False, show_progress="hidden")

@@ -1,4 +1,4 @@
-"""The command line: `vxa app`, `show`, `tokens`, `sites`, `generate`, `scene`, `export-webui`.
+"""The command line: `vxa app`, `show`, `tokens`, `sites`, `generate`, `scene`, `evaluate`, `export-webui`.
 
 Nothing heavy is imported before a command needs it. Every user error, usage errors included, ends with exit
 status 2 and one line on stderr, and leaves no file.
@@ -207,6 +207,21 @@ def scene(
     made = make(seed, split)
     write_scene(made, output)
     typer.echo(columns(("folder", output), ("caption", made.caption), ("masks", ", ".join(made.masks))))
+
+
+@app.command()
+def evaluate(
+    methods: options.Methods = None,
+    split: options.Split = "test",
+    scenes: options.Scenes = 200,
+    generated: options.Generated = 60,
+    seed: options.FirstSeed = 0,
+    report: options.ReportFolder = None,
+) -> None:
+    """Measure how true the maps are, ours and others', against what papercut's pictures show."""
+    from vxa.cli_evaluate import evaluated
+
+    typer.echo(evaluated(methods, split, scenes, generated, seed, report))
 
 
 @app.command("export-webui")

@@ -61,3 +61,9 @@ Browser = Annotated[bool, Option("--browser/--no-browser", help="Open the page i
 
 SceneSeed = Annotated[int, Option("--seed", help="Which scene.")]
 Split = Annotated[str, Option(help="train, dev or test.")]
+
+Methods = Annotated[str | None, Option(help="Names, as in default, daam, daam (best). Blank: all.")]
+Scenes = Annotated[int, Option(help="How many rendered scenes.")]
+Generated = Annotated[int, Option(help="How many pictures made from their captions.")]
+FirstSeed = Annotated[int, Option("--seed", help="The first scene, and seed of the pictures.")]
+ReportFolder = Annotated[Path | None, Option("--report", help="A new folder for the report and its page.")]

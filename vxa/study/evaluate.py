@@ -1,6 +1,4 @@
-"""The truth bench: every method on the same pictures, measured against what is known of them.
-
-    report = evaluate(load("papercut"), Plan(scenes=200, generated=60))
+"""Every method on the same pictures, measured against what is known of them.
 
 What is chosen for a peer (sites, steps, cut, τ) is chosen on `dev` by its mean IoU; the split that is asked
 for only reports. Every figure is over words; intervals draw the pictures again.
@@ -8,8 +6,9 @@ for only reports. Every figure is over words; intervals draw the pictures again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,6 @@ from vxa.study.methods import METHODS, SETTINGS, Cut, Method, Read
 from vxa.study.metrics import average_precision, ious, leakage, pointing
 from vxa.study.pictures import Question, judged, rendered
 from vxa.study.segmentation import THRESHOLDS
-
-Advance = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,12 @@ class Plan:
     generated: int = 60
     developed: int = 60
     seed: int = 0
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures are looked at."""
+        tuned = any(name.endswith(" (best)") for name in self.methods)
+        return self.scenes + self.generated + (self.developed if tuned else 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +81,7 @@ def generated_evidence(model: DiffusersModel, split: Split, seeds: Iterable[int]
     """The evidence of pictures made from the captions of scenes, from the scenes' seeds."""
     for seed in seeds:
         made_from = scene(seed, split)
-        yield seen.of_generated(
-            model, made_from.caption, seed, lambda image, it=made_from: judged(it.seed, image, it)
-        )
+        yield seen.of_generated(model, made_from.caption, seed, partial(judged, shown=made_from))
 
 
 def answers(looked_at: Evidence, methods: Mapping[str, Method]) -> Iterator[Answer]:
@@ -122,7 +123,10 @@ def _best(
     _, setting, cut = key = max(means, key=lambda key: float(means[key].max()))
     threshold = THRESHOLDS[int(means[key].argmax())]
     return Method(
-        tried[peer, setting], cut, threshold, f"{METHODS[peer].about}, at {setting}, τ {threshold} of the {cut}"
+        tried[peer, setting],
+        cut,
+        threshold,
+        f"{METHODS[peer].about}, at {setting}, τ {threshold} of the {cut}",
     )
 
 

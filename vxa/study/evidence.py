@@ -24,6 +24,7 @@ from vxa.attention.record import PassRecord, Recording
 from vxa.attention.watch import watch
 from vxa.maps import AttentionMaps
 from vxa.models.diffusers import DiffusersModel
+from vxa.study.peers import Passes
 from vxa.study.pictures import Picture
 from vxa.visualize import visualize
 
@@ -36,20 +37,20 @@ class Evidence:
 
     model: DiffusersModel
     picture: Picture
-    record_steps: Callable[[], tuple[AttentionMaps, ...]]
+    record_steps: Callable[[], Passes]
 
     @cached_property
     def clean(self) -> AttentionMaps:
         """One pass on the picture as it is."""
-        return visualize(self.model, self.picture.image, self.picture.caption, sites="all")
+        return visualize(self.model, self.picture.image, self.picture.caption, sites="all", refine=True)
 
     @cached_property
     def dimmed(self) -> AttentionMaps:
         """One pass on the latent that the encoder makes of pixels in [0, 1]."""
-        return visualize(_Dimmed(self.model), self.picture.image, self.picture.caption, sites="all")  # type: ignore[arg-type]
+        return visualize(_Dimmed(self.model), self.picture.image, self.picture.caption, sites="all")
 
     @cached_property
-    def steps(self) -> tuple[AttentionMaps, ...]:
+    def steps(self) -> Passes:
         """One pass for each step of the sampler, from the noisiest."""
         return self.record_steps()
 
@@ -58,36 +59,43 @@ def of_rendered(model: DiffusersModel, picture: Picture) -> Evidence:
     """The evidence of a picture that the model did not make."""
     scheduler = model.pipeline.scheduler.__class__.from_config(model.pipeline.scheduler.config)
     scheduler.set_timesteps(STEPS)
-    noised = dict(noise="matched", seed=picture.seed, sites="all")
+    noised: dict[str, Any] = {"noise": "matched", "seed": picture.seed, "sites": "all"}
 
-    def steps() -> tuple[AttentionMaps, ...]:
-        return tuple(
-            visualize(model, picture.image, picture.caption, int(timestep), **noised)  # type: ignore[arg-type]
-            for timestep in scheduler.timesteps
+    def steps() -> Passes:
+        return Passes(
+            tuple(
+                visualize(model, picture.image, picture.caption, int(timestep), **noised)
+                for timestep in scheduler.timesteps
+            )
         )
 
     return Evidence(model, picture, steps)
+
+
+def made(model: DiffusersModel, caption: str, seed: int) -> Image.Image:
+    """The picture that the sampler makes of a caption from that seed."""
+    model.pipeline.set_progress_bar_config(disable=True)
+    image: Image.Image = model.pipeline(
+        caption,
+        num_inference_steps=STEPS,
+        guidance_scale=GUIDANCE,
+        generator=torch.Generator("cpu").manual_seed(seed),
+    ).images[0]
+    return image
 
 
 def of_generated(
     model: DiffusersModel, caption: str, seed: int, look: Callable[[Image.Image], Picture]
 ) -> Evidence:
     """The evidence of a picture made from the caption; `look` asks the questions about it."""
-    kept: list[Mapping[str, PassRecord]] = []
-    pipeline = model.pipeline
-    pipeline.set_progress_bar_config(disable=True)
-    side = pipeline.unet.config.sample_size
+    side = model.pipeline.unet.config.sample_size
     with _every_forward(model.network, model, (side, side), row=1) as kept:
-        image = pipeline(
-            caption,
-            num_inference_steps=STEPS,
-            guidance_scale=GUIDANCE,
-            generator=torch.Generator("cpu").manual_seed(seed),
-        ).images[0]
+        image = made(model, caption, seed)
     picture = look(image)
-    evidence = Evidence(model, picture, lambda: ())
-    passes = tuple(replace(evidence.clean, records=records) for records in kept)
-    return replace(evidence, record_steps=lambda: passes)
+    evidence = Evidence(model, picture, lambda: passes)
+    cross = replace(evidence.clean, self_sites=())
+    passes = Passes(tuple(replace(cross, records=records) for records in kept))
+    return evidence
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The formulas of other tools, on the attention of the same passes.
 
-Each takes the recorded passes of one picture (one `AttentionMaps` for each step, in order) and a word, and
-gives that tool's map, float32, over the image. What was read in their released code, not in their papers:
+Each takes the recorded passes of one picture and a word, and gives that tool's map, float32, over the image.
+What was read in their released code, not in their papers:
 
 - **VXA** (the original extension): the mid block; Σ heads Σ tokens, divided by the maximum; blocks of pixels.
 - **daam** 0.2.0: every layer and head summed over the steps, brought to the latent's size by bicubic
@@ -15,7 +15,9 @@ gives that tool's map, float32, over the image. What was read in their released 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -24,58 +26,81 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vxa.attention.record import SiteRecord
 from vxa.attention.site import Site
 from vxa.maps import AttentionMaps
 
 Values = NDArray[np.float32]
-Passes = Sequence[AttentionMaps]
+
+
+@dataclass(frozen=True, eq=False)
+class Passes:
+    """The recorded passes of one picture, one `AttentionMaps` for each step, in order. The sums that formulas
+    share are made once."""
+
+    maps: tuple[AttentionMaps, ...]
+    _sums: dict[tuple[str, str], Tensor] = field(default_factory=dict)
+
+    @property
+    def first(self) -> AttentionMaps:
+        """The first pass: sizes and sites are those of all."""
+        return self.maps[0]
+
+    @property
+    def last(self) -> Passes:
+        """The last pass alone."""
+        return Passes(self.maps[-1:])
+
+    def summed(self, word: str, site: Site) -> Tensor:
+        """The word's map (the mean of its tokens) in a site's heads, summed over passes: [heads, h, w]."""
+        if (word, site.name) not in self._sums:
+            tokens = [index for found in self.first.find_words(word) for index in found.tokens]
+            self._sums[word, site.name] = sum(
+                (_by_head(maps.records[site.name], tokens) for maps in self.maps), torch.zeros(())
+            )
+        return self._sums[word, site.name]
+
+
 Formula = Callable[[Passes, str], Values]
+
+
+def _by_head(record: SiteRecord, tokens: Sequence[int]) -> Tensor:
+    return torch.stack([record.tokens(tokens, (head,)).mean(0) for head in range(record.heads)])
 
 
 def original(passes: Passes, word: str, sites: str = "mid") -> Values:
     """The original extension's map, from the first pass."""
-    heat = passes[0].heat_map(word, sites=sites, normalize="original")
+    heat = passes.first.heat_map(word, sites=sites, normalize="original")
     return heat.upsampled(resample="nearest")
 
 
 def daam(passes: Passes, word: str, sites: str = "down,up") -> Values:
     """daam's global heat map of a word."""
-    wanted = [site for site in passes[0].select_sites(sites) if site.factor < 8]
-    size = passes[0].latent_size
-    layers = [_resized(_steps(passes, word, site), size, "bicubic").clamp(min=0).mean(0) for site in wanted]
-    return _over_image(passes[0], torch.stack(layers).mean(0), "bicubic")
+    wanted = [site for site in passes.first.select_sites(sites) if site.factor < 8]
+    size = passes.first.latent_size
+    layers = [_resized(passes.summed(word, site), size, "bicubic").clamp(min=0).mean(0) for site in wanted]
+    return _over_image(passes.first, torch.stack(layers).mean(0), "bicubic")
 
 
 def kousw(passes: Passes, word: str, sites: str = "all") -> Values:
     """The map of daam's webui script."""
     grids: dict[int, list[Tensor]] = {}
-    for site in passes[0].select_sites(sites):
-        layer = _resized(_steps(passes, word, site), _within_64(passes[0].latent_size), "bicubic")
+    for site in passes.first.select_sites(sites):
+        layer = _resized(passes.summed(word, site), _within_64(passes.first.latent_size), "bicubic")
         grids.setdefault(site.factor, []).append(layer.sum(0))
     total = torch.stack([torch.stack(layers).mean(0) for layers in grids.values()]).sum(0)
-    return _over_image(passes[0], total, "bicubic")
+    return _over_image(passes.first, total, "bicubic")
 
 
 def attention_map_diffusers(
     passes: Passes, word: str, sites: str = "all", steps: Literal["last", "all"] = "last"
 ) -> Values:
     """attention-map-diffusers' spatial map of a word's tokens."""
-    kept = passes if steps == "all" else passes[-1:]
-    wanted = kept[0].select_sites(sites)
-    size = max((site.grid(kept[0].latent_size) for site in wanted), key=lambda grid: grid[0] * grid[1])
-    layers = [_resized(_steps(kept, word, site), size, "bilinear").mean(0) for site in wanted]
-    return _over_image(kept[0], torch.stack(layers).mean(0), "bilinear")
-
-
-def _steps(passes: Passes, word: str, site: Site) -> Tensor:
-    """The word's map in every head of a site, summed over the passes, [heads, h, w]: the mean of its tokens."""
-    total: Tensor | int = 0
-    for maps in passes:
-        tokens = [index for found in maps.find_words(word) for index in found.tokens]
-        record = maps.records[site.name]
-        total = total + torch.stack([record.tokens(tokens, (head,)).mean(0) for head in range(record.heads)])
-    assert isinstance(total, Tensor)
-    return total
+    kept = passes if steps == "all" else passes.last
+    wanted = kept.first.select_sites(sites)
+    size = max((site.grid(kept.first.latent_size) for site in wanted), key=math.prod)
+    layers = [_resized(kept.summed(word, site), size, "bilinear").mean(0) for site in wanted]
+    return _over_image(kept.first, torch.stack(layers).mean(0), "bilinear")
 
 
 def _resized(heads: Tensor, size: tuple[int, int], mode: str) -> Tensor:

@@ -59,7 +59,7 @@ def rendered(seed: int, split: Split) -> Picture:
     return Picture(seed, shown.image, shown.caption, tuple(questions))
 
 
-def judged(seed: int, image: Image.Image, shown: Scene) -> Picture:
+def judged(image: Image.Image, shown: Scene) -> Picture:
     """An image made from a scene's caption, with the judge's masks of the nouns that it finds."""
     labels = judge.label(image)
     lemmas = {row.form: row.lemma for row in shown.parse.rows if row.upos == "NOUN"}
@@ -69,7 +69,7 @@ def judged(seed: int, image: Image.Image, shown: Scene) -> Picture:
     }
     questions = [Question(word, "noun", truth, _others(truth, found)) for word, truth in found.items()]
     absent = tuple(word for word in wanted if word not in found)
-    return Picture(seed, image, shown.caption, tuple(questions), absent)
+    return Picture(shown.seed, image, shown.caption, tuple(questions), absent)
 
 
 def _spoken_of(shown: Scene) -> list[tuple[str, WordClass, Mask]]:

@@ -80,6 +80,7 @@ def show(
     tokens: options.Tokens = None,
     sites: options.Sites = None,
     heads: options.Heads = "mean",
+    refine: options.Refine = False,
     mode: options.Mode = "masked",
     against: options.Against = None,
     against_tokens: options.AgainstTokens = None,
@@ -100,6 +101,7 @@ def show(
 ) -> None:
     """Draw where the model sees some words of PROMPT in IMAGE."""
     selection: dict[str, Any] = {"words": words, "tokens": tokens, "sites": sites, "heads": heads}
+    selection["refine"] = refine
     compared: dict[str, Any] = {"against": against, "against_tokens": against_tokens}
     view: dict[str, Any] = {
         "normalize": normalize, "threshold": threshold, "opacity": opacity,
@@ -115,7 +117,7 @@ def show(
         answered = [saved_maps(maps, prompt)]
     else:
         everything = save is not None or (sites is None and mode in ("sites", "matrix"))
-        settings = {"noise": noise, "seed": seed, "max_side": max_side}
+        settings = {"noise": noise, "seed": seed, "max_side": max_side, "refine": refine}
         wanted = timesteps or "" if mode == "timesteps" else timestep
         answered = watch_passes(model, device, picture, prompt, wanted, sites, everything, settings)
     drawn = render(answered, picture, mode, **selection, **compared, **view)

@@ -144,7 +144,8 @@ class AttentionMaps:
     def _refined(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         if not self.self_sites:
             raise SettingError(
-                "refine=True reads self-attention, and these maps have none; make them again with refine=True"
+                "these maps have no self-attention to be refined by; make them again with "
+                "vxa.visualize(…, refine=True) or vxa show --refine"
             )
         gathered = [self._gathered(site, values) for site in self.self_sites]
         return _mean_of_sites(gathered)

@@ -92,13 +92,18 @@ class PassRecord:
     def gather(self, values: Tensor) -> Tensor:
         """What each query takes of `values` [token_count], one number a key, by its attention, the mean over
         heads: float32 [height, width]."""
+        return (self._mean @ values.float()).reshape(self.grid)
+
+    @cached_property
+    def _mean(self) -> Tensor:
+        """The mean over heads [queries, tokens]; kept, so that a further map costs little."""
         keys = self.key.float() * self.scale
-        result = torch.zeros(self.query.shape[0])
+        mean = torch.zeros(self.query.shape[0], self.token_count)
         for part in self._chunks(self.token_count):
             for head in range(self.heads):
                 logits = self._query(head, part).T @ keys[:, self._channels(head)].T
-                result[part] += logits.softmax(1) @ values.float()
-        return result.div_(self.heads).reshape(self.grid)
+                mean[part] += logits.softmax(1)
+        return mean.div_(self.heads)
 
     @cached_property
     def _summary(self) -> tuple[Tensor, Tensor | None]:

@@ -1,6 +1,6 @@
-import pytest
-
 import dataclasses
+
+import pytest
 
 from vxa.attention.site import Site, finest_self, grid_size, select_sites
 from vxa.errors import SiteError

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,9 @@ class Known:
     def tokens(self, indices: Any, heads: Any = None) -> Tensor:
         chosen = self.values if heads is None else self.values[list(heads)]
         return chosen[:, list(indices)].mean(0)
+
+    def gather(self, values: Tensor) -> Tensor:
+        return (self.values.mean(0).flatten(1).T @ values).reshape(self.grid)
 
 
 def token(index: int, text: str, word: int | None, special: Any = None) -> Token:
@@ -176,3 +180,23 @@ def test_names() -> None:
     assert maps.site_names == ("wide", "tall")
     assert maps.site_labels == ("IN04", "OUT05")
     assert [word.text for word in maps.words] == ["red", "scarf"]
+
+
+def test_refining_gathers_the_map_by_self_attention_on_its_own_grid() -> None:
+    # Every place of the 2×3 grid attends to the first two places alone, half and half.
+    attention = torch.zeros(1, 6, 2, 3)
+    attention[:, :2] = 0.5
+    own = Site("own", "self", "down", 0, 1, 2, "IN04")
+    maps = make_maps()
+    refining = dataclasses.replace(maps, records={**maps.records, "own": Known(attention)}, self_sites=(own,))
+    plain = maps.heat_map(tokens=1, sites="IN04")
+    refined = refining.heat_map(tokens=1, sites="IN04", refine=True)
+    assert np.allclose(refined.values, plain.values.ravel()[:2].mean())
+    assert refined.refined
+    assert refining.heat_map(tokens=1, sites="OUT05", refine=True).values.shape == (2, 3)
+    assert np.array_equal(refining.heat_map(tokens=1, sites="IN04").values, plain.values)
+
+
+def test_refining_needs_self_attention() -> None:
+    with pytest.raises(SettingError, match="have no self-attention"):
+        make_maps().heat_map(tokens=1, refine=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from vxa.attention.site import REFINING_CELLS
 from vxa.errors import ImageError, PromptError, RecordingError, SettingError, SiteError, VxaError, WordError
 from vxa.visualize import visualize
 
@@ -211,3 +213,17 @@ def test_a_context_that_was_added_to_is_refused(sd_model: Any, picture: Image.Im
     sd_model.network.register_forward_pre_hook(add, with_kwargs=True)
     with pytest.raises(RecordingError, match="attended to 154 tokens, and the prompt has 77"):
         visualize(sd_model, picture, PROMPT)
+
+
+def test_refining_records_the_finest_self_attention_that_is_small_enough(
+    sd_model: Any, picture: Image.Image
+) -> None:
+    maps = visualize(sd_model, picture, "hat, neck", sites="mid", refine=True)
+    own = {site.grid(maps.latent_size) for site in maps.self_sites}
+    grids = {site.grid(maps.latent_size) for site in sd_model.sites}
+    assert own == {max(grid for grid in grids if math.prod(grid) <= REFINING_CELLS)}
+    assert all(site.kind == "self" for site in maps.self_sites)
+    refined, plain = maps.heat_map("hat", refine=True), maps.heat_map("hat")
+    assert plain.sites == refined.sites
+    assert plain.values.min() <= refined.values.min() <= refined.values.max() <= plain.values.max()
+    assert not visualize(sd_model, picture, "hat, neck").self_sites

@@ -1,4 +1,4 @@
-"""The command line: `vxa app`, `show`, `tokens`, `sites`, `generate`, `scene`, `export-webui`.
+"""The command line: `vxa app`, `show`, `tokens`, `sites`, `generate`, `scene`, `evaluate`, `export-webui`.
 
 Nothing heavy is imported before a command needs it. Every user error, usage errors included, ends with exit
 status 2 and one line on stderr, and leaves no file.
@@ -79,6 +79,7 @@ def show(
     tokens: options.Tokens = None,
     sites: options.Sites = None,
     heads: options.Heads = "mean",
+    refine: options.Refine = False,
     mode: options.Mode = "masked",
     against: options.Against = None,
     against_tokens: options.AgainstTokens = None,
@@ -99,6 +100,7 @@ def show(
 ) -> None:
     """Draw where the model sees some words of PROMPT in IMAGE."""
     selection: dict[str, Any] = {"words": words, "tokens": tokens, "sites": sites or None, "heads": heads}
+    selection["refine"] = refine
     compared: dict[str, Any] = {"against": against, "against_tokens": against_tokens}
     view: dict[str, Any] = {
         "normalize": normalize, "threshold": threshold, "opacity": opacity,
@@ -114,7 +116,7 @@ def show(
         answered = [saved_maps(maps, prompt)]
     else:
         everything = save is not None or (not sites and mode in ("sites", "matrix"))
-        settings = {"noise": noise, "seed": seed, "max_side": max_side}
+        settings = {"noise": noise, "seed": seed, "max_side": max_side, "refine": refine}
         wanted = timesteps or "" if mode == "timesteps" else timestep
         answered = watch_passes(model, device, picture, prompt, wanted, sites, everything, settings)
     drawn = render(answered, picture, mode, **selection, **compared, **view)
@@ -202,6 +204,21 @@ def scene(
     made = make(seed, split)
     write_scene(made, output)
     typer.echo(columns(("folder", output), ("caption", made.caption), ("masks", ", ".join(made.masks))))
+
+
+@app.command()
+def evaluate(
+    methods: options.Methods = None,
+    split: options.Split = "test",
+    scenes: options.Scenes = 200,
+    generated: options.Generated = 60,
+    seed: options.FirstSeed = 0,
+    report: options.ReportFolder = None,
+) -> None:
+    """Measure how true the maps are, ours and others', against what papercut's pictures show."""
+    from vxa.cli_evaluate import evaluated
+
+    typer.echo(evaluated(methods, split, scenes, generated, seed, report))
 
 
 @app.command("export-webui")

@@ -33,6 +33,7 @@ Version = Annotated[bool, Option("--version", help="Show the version and leave."
 Words = Annotated[str | None, Option(help="Words or phrases: hat, red scarf, cat#2. Blank: all.")]
 Tokens = Annotated[str | None, Option(help='Token indices instead of words: "1, 3-5", or all.')]
 Sites = Annotated[str | None, Option(help="Sites or groups: mid, OUT04, f4, all; see vxa sites.")]
+Refine = Annotated[bool, Option("--refine", help="Spread the map over what self-attention ties together.")]
 Heads = Annotated[str, Option(help="mean, or head numbers: 0, 3.")]
 Mode = Annotated[str, Option(help=_one_of(MODES))]
 Against = Annotated[str | None, Option(help="Words to compare with, in mode difference. Blank: all.")]
@@ -61,3 +62,9 @@ Browser = Annotated[bool, Option("--browser/--no-browser", help="Open the page i
 
 SceneSeed = Annotated[int, Option("--seed", help="Which scene.")]
 Split = Annotated[str, Option(help="train, dev or test.")]
+
+Methods = Annotated[str | None, Option(help="Names, as in default, daam, daam (best). Blank: all.")]
+Scenes = Annotated[int, Option(help="How many rendered scenes.")]
+Generated = Annotated[int, Option(help="How many pictures made from their captions.")]
+FirstSeed = Annotated[int, Option("--seed", help="The first scene, and seed of the pictures.")]
+ReportFolder = Annotated[Path | None, Option("--report", help="A new folder for the report and its page.")]

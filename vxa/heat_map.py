@@ -21,6 +21,9 @@ from vxa.errors import SettingError
 DEFAULT_THRESHOLD = 0.45
 """τ of a mask, as a fraction of the map's maximum."""
 
+REFINED_THRESHOLD = 0.6
+"""τ of a refined map's mask: refined maps are flatter inside what they show."""
+
 Resample = Literal["bicubic", "nearest"]
 
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "nearest": Image.Resampling.NEAREST}
@@ -38,6 +41,7 @@ class HeatMap:
         tokens: the indices of the tokens in it.
         sites: the labels of the sites in it.
         scale: "probability", the mean probability per token; "original", a maximum of one.
+        refined: whether self-attention spread it over what belongs together.
     """
 
     values: NDArray[np.float32]
@@ -47,6 +51,12 @@ class HeatMap:
     tokens: tuple[int, ...] = ()
     sites: tuple[str, ...] = ()
     scale: Literal["probability", "original"] = "probability"
+    refined: bool = False
+
+    @property
+    def default_threshold(self) -> float:
+        """τ when none is given, chosen on papercut's `dev` scenes."""
+        return REFINED_THRESHOLD if self.refined else DEFAULT_THRESHOLD
 
     def __post_init__(self) -> None:
         self.values.setflags(write=False)
@@ -79,7 +89,7 @@ class HeatMap:
         Raises:
             SettingError: the threshold is not in 0 … 1.
         """
-        threshold = DEFAULT_THRESHOLD if threshold is None else threshold
+        threshold = self.default_threshold if threshold is None else threshold
         if not 0 <= threshold <= 1:
             raise SettingError(f"threshold {threshold!r} is not a fraction of the map's maximum; give 0 to 1")
         values = self.upsampled(height, width)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from vxa.attention.record import SiteRecord
@@ -54,6 +55,7 @@ class AttentionMaps:
         provenance: where the maps come from.
         records: what was recorded, by site name.
         default_sites: what `sites=None` reads, in the grammar of `vxa.attention.site`.
+        self_sites: the self-attention sites recorded, which `refine` reads.
     """
 
     sites: tuple[Site, ...]
@@ -64,6 +66,7 @@ class AttentionMaps:
     provenance: Provenance
     records: Mapping[str, SiteRecord]
     default_sites: str = "all"
+    self_sites: tuple[Site, ...] = ()
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -95,6 +98,7 @@ class AttentionMaps:
         sites: SiteSpec = None,
         heads: HeadSpec = None,
         normalize: Normalize | None = None,
+        refine: bool = False,
     ) -> HeatMap:
         """The map of some words or tokens at some sites and heads.
 
@@ -107,6 +111,10 @@ class AttentionMaps:
             heads: None or "mean" for all, or indices as "0, 3" or numbers.
             normalize: "original" is the original extension's formula, Σ over heads Σ over tokens divided
                 by the maximum, of one site.
+            refine: gather the map through self-attention: each place takes the values of the places that it
+                attends to, A M with A the mean over the heads and recorded self sites (as DiffSegmenter
+                does, Wang et al. 2023, arXiv:2309.02773). Parts of one thing attend to one another, so
+                the map fills it and follows its edges. A's rows sum to one: the scale stays.
 
         Raises:
             WordError, TokenIndexError, SiteError, HeadError, SettingError: see the message.
@@ -120,6 +128,8 @@ class AttentionMaps:
             values = self._original(chosen, groups, picked)
         else:
             raise SettingError(f"normalize {normalize!r} is unknown; use None or 'original'")
+        if refine:
+            values = self._refined(values)
         return HeatMap(
             values,
             self.image_size,
@@ -128,7 +138,23 @@ class AttentionMaps:
             union(groups),
             tuple(site.label for site in chosen),
             "probability" if normalize is None else "original",
+            refine,
         )
+
+    def _refined(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not self.self_sites:
+            raise SettingError(
+                "these maps have no self-attention to be refined by; make them again with "
+                "vxa.visualize(…, refine=True) or vxa show --refine"
+            )
+        gathered = [self._gathered(site, values) for site in self.self_sites]
+        return _mean_of_sites(gathered)
+
+    def _gathered(self, site: Site, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        record = self.records[site.name]
+        same = values if values.shape == record.grid else resized(values, record.grid, (1.0, 1.0), "bicubic")
+        gathered: NDArray[np.float32] = record.gather(torch.from_numpy(same.ravel())).numpy()
+        return gathered
 
     def _site_mean(
         self, site: Site, groups: list[tuple[int, ...]], heads: tuple[int, ...] | None

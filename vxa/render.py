@@ -56,13 +56,15 @@ def render(
     opacity: float = View.opacity,
     colormap: str = View.colormap,
     resample: Resample = View.resample,
+    refine: bool = False,
 ) -> Image.Image:
     """The picture (RGB) of the chosen words or tokens at the chosen sites and heads, in one of MODES.
 
     The selection is that of `AttentionMaps.heat_map`; blank, "words" and "matrix" show every word of the
     prompt, "sites" and "matrix" every recorded site. "difference" compares the selection with the words or
     tokens of `against` or `against_tokens`, blank being every word there too. "timesteps" draws the maps of
-    several passes over the same image and prompt. The settings are those of `vxa.view.View`.
+    several passes over the same image and prompt. `refine` gathers every map through self-attention, as
+    `heat_map` does. The settings are those of `vxa.view.View`.
 
     Raises SettingError for an unknown mode, a setting out of range, and `against` or several passes in
     another mode than theirs, ImageError for an image that cannot be read or is not of the maps' size, and
@@ -74,7 +76,7 @@ def render(
         raise SettingError(f"mode {mode!r} draws one pass, not {len(passes)}; mode timesteps draws several")
     view = View(normalize, threshold, opacity, colormap, resample)
     asked = (words, tokens, sites, heads, view, against, against_tokens)
-    return _DRAW[mode](Question(passes[0], read_image(image), *asked, passes))
+    return _DRAW[mode](Question(passes[0], read_image(image), *asked, passes, refine))
 
 
 def check_mode(mode: str, against: WordSpec = None, against_tokens: TokenSpec = None) -> None:
@@ -136,7 +138,7 @@ def _contour(question: Question) -> Image.Image:
     heat, view, size = question.heat(), question.view, _figure_size(question.maps)
     picture = outlined(question.scaled(size), heat.mask(*size, threshold=view.threshold), max(size) / 200)
     peak = number(float(heat.upsampled(*size).max()))
-    place = f"threshold {view.cut():g} of max {peak} · {question.place(heat)}"
+    place = f"threshold {view.cut(heat):g} of max {peak} · {question.place(heat)}"
     return _captioned(picture, question.subject(heat), place, _letter(size))
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from vxa.attention.site import SiteSpec
 from vxa.colormaps import COLORMAPS
 from vxa.errors import ImageError, SettingError
-from vxa.heat_map import DEFAULT_THRESHOLD, HeatMap, Resample
+from vxa.heat_map import HeatMap, Resample
 from vxa.maps import AttentionMaps
 from vxa.selection import HeadSpec, TokenSpec, WordSpec
 from vxa.shading import NORMALIZATIONS, normalized
@@ -68,9 +68,9 @@ class View:
         """The values of one map, or of several on one scale, in [0, 1], and what 0 and 1 stand for."""
         return normalized(values, "max" if self.normalize == "original" else self.normalize)
 
-    def cut(self) -> float:
-        """The threshold in use."""
-        return DEFAULT_THRESHOLD if self.threshold is None else self.threshold
+    def cut(self, heat: HeatMap) -> float:
+        """The threshold in use for the map."""
+        return heat.default_threshold if self.threshold is None else self.threshold
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,8 @@ class Question:
     """Some tokens at some sites and heads of the maps, and the image they are of.
 
     `against` and `against_tokens` are what the words and tokens are compared with, where they are; `passes`
-    are the maps of all passes, where there are several, `maps` being the first.
+    are the maps of all passes, where there are several, `maps` being the first. `refine` gathers every map
+    through self-attention.
     """
 
     maps: AttentionMaps
@@ -91,6 +92,7 @@ class Question:
     against: WordSpec = None
     against_tokens: TokenSpec = None
     passes: tuple[AttentionMaps, ...] = ()
+    refine: bool = False
     _scaled: dict[tuple[int, int], Image.Image] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -108,6 +110,7 @@ class Question:
             "tokens": self.tokens,
             "sites": self.sites,
             "heads": self.heads,
+            "refine": self.refine,
         }
         if "tokens" in instead:
             asked["words"] = None
@@ -149,7 +152,8 @@ class Question:
         """The sites and heads it was read at, for a label: "OUT04 · heads 0", "5 sites"."""
         labels = list(dict.fromkeys(heat.sites))
         sites = ", ".join(labels) if len(labels) <= _NAMED else f"{len(labels)} sites"
-        return sites + ("" if self.heads in (None, "", "mean") else f" · heads {_listed(self.heads)}")
+        sites += "" if self.heads in (None, "", "mean") else f" · heads {_listed(self.heads)}"
+        return ("refined · " if heat.refined else "") + sites
 
     def scaled(self, size: tuple[int, int]) -> Image.Image:
         """The image at (height, width), made once for all the cells of a grid."""

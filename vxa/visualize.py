@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 from vxa.attention.record import PassRecord, record
-from vxa.attention.site import Site, SiteSpec, select_sites
+from vxa.attention.site import Site, SiteSpec, finest_self, select_sites
 from vxa.errors import PromptError, RecordingError, SettingError
 from vxa.images import read_image
 from vxa.maps import AttentionMaps, Provenance
@@ -47,6 +47,7 @@ def visualize(
     seed: int = 0,
     sites: SiteSpec = None,
     max_side: int = 1024,
+    refine: bool = False,
 ) -> AttentionMaps:
     """The attention maps of `image` for `prompt`, from one pass of `model`.
 
@@ -60,6 +61,7 @@ def visualize(
         sites: the cross-attention sites to record, in the grammar of `vxa.attention.site`; None is all of
             them, of which the maps read the model's default ones unless asked for others.
         max_side: the image is scaled down to this many pixels on its longer side, never up.
+        refine: record self-attention as well, for `AttentionMaps.heat_map(refine=True)`.
 
     Raises:
         ImageError, PromptError, SettingError, SiteError: a bad argument.
@@ -73,11 +75,12 @@ def visualize(
         latent = model.encode_image(pixels)
         latent_size = (latent.shape[-2], latent.shape[-1])
         wanted = select_sites(cross, sites, latent_size)
+        own = finest_self(model.sites, latent_size) if refine else ()
         conditioning = model.encode_prompt(prompt, (pixels.shape[-2], pixels.shape[-1]))
         noised = (
             _add_noise(latent, float(model.alphas_cumprod[timestep]), seed) if noise == "matched" else latent
         )
-        records = _record(model, noised, timestep, conditioning, wanted)
+        records = _record(model, noised, timestep, conditioning, wanted, own)
     return AttentionMaps(
         sites=wanted,
         tokens=conditioning.tokens,
@@ -87,21 +90,28 @@ def visualize(
         provenance=Provenance(model.name, prompt, timestep, noise, seed, _versions(), model.notes),
         records=records,
         default_sites=model.default_sites if sites is None else "all",
+        self_sites=own,
     )
 
 
 def _record(
-    model: Model, latent: Tensor, timestep: int, conditioning: Conditioning, sites: Sequence[Site]
+    model: Model,
+    latent: Tensor,
+    timestep: int,
+    conditioning: Conditioning,
+    sites: Sequence[Site],
+    own: Sequence[Site],
 ) -> dict[str, PassRecord]:
     size = (latent.shape[-2], latent.shape[-1])
     rows = model.rows(len(latent), guided=False)
-    with record(model.network, sites, latent_size=size, rows=rows, stop_early=True) as recording:
+    with record(model.network, (*sites, *own), latent_size=size, rows=rows, stop_early=True) as recording:
         model.denoise(latent, timestep, conditioning)
     records = recording.records()
-    for name, kept in records.items():
+    for site in sites:
+        kept = records[site.name]
         if kept.token_count != len(conditioning.tokens):
             raise RecordingError(
-                f"site {name} attended to {kept.token_count} tokens, and the prompt has "
+                f"site {site.name} attended to {kept.token_count} tokens, and the prompt has "
                 f"{len(conditioning.tokens)}: its context was added to; unload what does that"
             )
     return records

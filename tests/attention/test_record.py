@@ -96,6 +96,15 @@ def test_all_tokens_are_the_softmax_in_float32_however_it_is_cut(
     assert torch.allclose(kept.tokens(range(count), heads=[0, 1]), maps, atol=1e-6)
 
 
+def test_gathering_is_the_attention_times_the_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vxa.attention.record._SCRATCH", 16)
+    kept = PassRecord(torch.randn(6, 8).half(), torch.randn(6, 8).half(), heads=2, scale=0.5, grid=(3, 2))
+    attention = kept.tokens(range(6)).reshape(6, 6)  # [keys, queries]
+    values = torch.randn(6)
+    assert torch.allclose(kept.gather(values), (values @ attention).reshape(3, 2), atol=1e-6)
+    assert torch.allclose(kept.gather(torch.ones(6)), torch.ones(3, 2), atol=1e-6)
+
+
 def test_an_answer_is_the_callers_own() -> None:
     kept = PassRecord(torch.randn(6, 8), torch.randn(5, 8), heads=2, scale=0.5, grid=(3, 2))
     first = kept.tokens([1])

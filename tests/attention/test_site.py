@@ -1,6 +1,8 @@
+import dataclasses
+
 import pytest
 
-from vxa.attention.site import Site, grid_size, select_sites
+from vxa.attention.site import Site, finest_self, grid_size, select_sites
 from vxa.errors import SiteError
 
 
@@ -67,3 +69,12 @@ def test_a_site_that_is_not_there(spec: str | list[str], message: str) -> None:
 def test_a_grid_needs_an_image() -> None:
     with pytest.raises(SiteError, match="called '5x3'"):
         select_sites(SITES, "5x3")
+
+
+def test_the_finest_self_attention_that_is_small_enough() -> None:
+    own = [dataclasses.replace(site, kind="self") for site in SITES]
+    assert [site.factor for site in finest_self([*SITES, *own], (32, 32))] == [1]
+    assert [site.factor for site in finest_self(own, (64, 64))] == [2, 2, 2]
+    assert [site.factor for site in finest_self(own, (96, 48))] == [2, 2, 2]
+    assert [site.factor for site in finest_self(own, (1000, 1000))] == [4]
+    assert finest_self(SITES, (32, 32)) == ()

@@ -45,6 +45,10 @@ class SiteRecord(Protocol):
     def tokens(self, indices: Sequence[int], heads: Sequence[int] | None = None) -> Tensor:
         """Probabilities [len(indices), height, width] in float32, the mean over `heads` (None: all)."""
 
+    def gather(self, values: Tensor) -> Tensor:
+        """What each query takes of `values` [token_count], one number a key, by its attention, the mean over
+        heads: float32 [height, width]."""
+
 
 @dataclass(frozen=True, eq=False)
 class PassRecord:
@@ -83,6 +87,23 @@ class PassRecord:
                 key, query = keys[:, self._channels(head)], self._query(head, part)
                 result[:, part] += torch.addmm(-normalizer[head, part], key, query).exp_()
         return result.div_(len(chosen)).reshape(len(indices), *self.grid)
+
+    @torch.no_grad()
+    def gather(self, values: Tensor) -> Tensor:
+        """What each query takes of `values` [token_count], one number a key, by its attention, the mean over
+        heads: float32 [height, width]."""
+        return (self._mean @ values.float()).reshape(self.grid)
+
+    @cached_property
+    def _mean(self) -> Tensor:
+        """The mean over heads [queries, tokens]; kept, so that a further map costs little."""
+        keys = self.key.float() * self.scale
+        mean = torch.zeros(self.query.shape[0], self.token_count)
+        for part in self._chunks(self.token_count):
+            for head in range(self.heads):
+                logits = self._query(head, part).T @ keys[:, self._channels(head)].T
+                mean[part] += logits.softmax(1)
+        return mean.div_(self.heads)
 
     @cached_property
     def _summary(self) -> tuple[Tensor, Tensor | None]:

@@ -14,6 +14,7 @@ The grammar of a choice, in any letter case; a comma-separated string or a seque
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ from vxa.errors import SiteError
 Kind = Literal["self", "cross"]
 Part = Literal["down", "mid", "up"]
 SiteSpec = str | Sequence[str] | None
+
+REFINING_CELLS = 2048
+"""Of self-attention, cells of the largest grid that maps are refined by: SD1 at 512² and papercut have 32×32,
+and a sum of their matrices takes 4 MB."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,14 @@ def select_sites(
     for entry in entries:
         wanted.update(_select(sites, entry, latent_size))
     return tuple(site for site in sites if site in wanted)
+
+
+def finest_self(sites: Sequence[Site], latent_size: tuple[int, int]) -> tuple[Site, ...]:
+    """The self-attention sites of the finest grid with at most `REFINING_CELLS` cells, or the coarsest."""
+    own = [site for site in sites if site.kind == "self"]
+    grids = sorted({site.grid(latent_size) for site in own}, key=math.prod)
+    small = [grid for grid in grids if math.prod(grid) <= REFINING_CELLS] or grids[:1]
+    return tuple(site for site in own if site.grid(latent_size) == small[-1])
 
 
 def _select(sites: Sequence[Site], entry: str, latent_size: tuple[int, int] | None) -> list[Site]:

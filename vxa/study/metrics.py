@@ -2,7 +2,10 @@
 
 iou(mask, truth)              overlap over union, of two bool arrays [h, w]
 pointing(values, truth)       whether the map's peak lies on the mask
+average_precision(values, …)  the map as a ranking of pixels, whatever the threshold
+leakage(mask, others)         the share of a mask that lies on other things
 bootstrap(scores)             the mean with its 95 % interval
+paired(ours, theirs)          the mean difference over the same cases, with its interval
 """
 
 from __future__ import annotations
@@ -21,12 +24,16 @@ def iou(mask: Mask, truth: Mask) -> float:
     return float(np.logical_and(mask, truth).sum() / union) if union else 1.0
 
 
-def ious(values: NDArray[np.float32], truth: Mask, thresholds: Sequence[float]) -> NDArray[np.float64]:
-    """The IoU of `values ≥ τ·max` for every τ [len(thresholds)], as `HeatMap.mask` draws its masks.
+def ious(
+    values: NDArray[np.float32], truth: Mask, thresholds: Sequence[float], floor: float = 0.0
+) -> NDArray[np.float64]:
+    """The IoU of `values ≥ floor + τ·(max - floor)` for every τ [len(thresholds)]: with a floor of 0 as
+    `HeatMap.mask` draws its masks, with the map's minimum as min-max does.
 
     One sort of the pixels serves all thresholds: the mask at τ is the head of the sorted list."""
     order = np.sort(values[truth])[::-1], np.sort(values[~truth])[::-1]
-    limits = np.asarray(thresholds) * max(float(values.max()), np.finfo(np.float32).tiny)
+    height = max(float(values.max()) - floor, np.finfo(np.float32).tiny)
+    limits = floor + np.asarray(thresholds) * height
     hit, false = (len(part) - np.searchsorted(part[::-1], limits, side="left") for part in order)
     scores: NDArray[np.float64] = hit / np.maximum(truth.sum() + false, 1)
     return scores
@@ -37,9 +44,37 @@ def pointing(values: NDArray[np.float32], truth: Mask) -> bool:
     return bool(truth.flat[int(values.argmax())])
 
 
+def average_precision(values: NDArray[np.float32], truth: Mask) -> float:
+    """Area under the precision-recall curve of the pixels ranked by `values` (scikit-learn's, without
+    interpolation)."""
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(truth.ravel(), values.ravel()))
+
+
+def leakage(mask: Mask, others: Mask) -> float:
+    """The share of `mask` that lies on `others`; 0 of an empty mask."""
+    return float((mask & others).sum() / max(int(mask.sum()), 1))
+
+
 def bootstrap(scores: Sequence[float], rounds: int = 1000, seed: int = 0) -> tuple[float, float, float]:
     """The mean of some scores and the 2.5th and 97.5th percentile of its bootstrap distribution."""
     array = np.asarray(scores, dtype=np.float64)
     draws = np.random.default_rng(seed).integers(0, len(array), (rounds, len(array)))
     low, high = np.percentile(array[draws].mean(axis=1), (2.5, 97.5))
     return float(array.mean()), float(low), float(high)
+
+
+def paired(
+    ours: Sequence[float], theirs: Sequence[float], groups: Sequence[int], rounds: int = 1000, seed: int = 0
+) -> tuple[float, float, float]:
+    """The mean of `ours - theirs` over the same cases, with its 95 % interval.
+
+    The images are drawn again, not the cases: those of one image (`groups` says which) come together, since
+    they are not independent."""
+    difference = np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)
+    _, index = np.unique(np.asarray(groups), return_inverse=True)
+    sums, counts = np.bincount(index, difference), np.bincount(index)
+    draws = np.random.default_rng(seed).integers(0, len(counts), (rounds, len(counts)))
+    low, high = np.percentile(sums[draws].sum(1) / counts[draws].sum(1), (2.5, 97.5))
+    return float(difference.mean()), float(low), float(high)

@@ -1,0 +1,55 @@
+"""The truth bench from end to end, on one picture a track, and its report."""
+
+import json
+
+import pytest
+
+import vxa
+from vxa.errors import SettingError
+from vxa.study.bench import NAMES, run
+from vxa.study.evaluate import Plan
+from vxa.study.report import markdown, write_report
+
+
+@pytest.fixture(scope="module")
+def found():
+    done = []
+    plan = Plan(("default", "daam", "vxa (best)", "whole image"), "dev", 2, 1, developed=1, seed=0)
+    report, pictures = run(vxa.load("papercut"), plan, lambda: done.append(1))
+    assert len(done) == plan.pictures == 4
+    return report, pictures
+
+
+def test_every_method_sees_the_same_questions(found):
+    report, _ = found
+    assert list(report["methods"]) == ["default", "daam", "vxa (best)", "whole image"]
+    words = {figures["rendered"]["words"] for figures in report["methods"].values()}
+    assert words == {report["tracks"]["rendered"]["words"]}
+    assert report["tracks"]["generated"]["pictures"] == 1
+
+
+def test_figures_are_shares_with_intervals_and_differences(found):
+    report, _ = found
+    default, whole = (report["methods"][name]["rendered"] for name in ("default", "whole image"))
+    assert 0 <= default["low"] <= default["object_miou"] <= default["high"] <= 1
+    assert default["below_reference"] == (0, 0, 0)
+    gap = default["object_miou"] - whole["object_miou"]
+    assert whole["below_reference"][0] == pytest.approx(gap, abs=2e-4)
+    assert default["oracle_miou"] >= default["miou_at"]["max"]["0.5"]
+
+
+def test_a_report_is_three_files_and_its_pictures(found, tmp_path):
+    report, pictures = found
+    write_report(report, pictures, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "report.json", "report.md", "index.html", "best.png", "median.png", "worst.png",
+    }  # fmt: skip
+    read = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    miou = read["methods"]["daam"]["rendered"]["object_miou"]
+    assert f"| daam | {miou:.3f}" in markdown(read) == (tmp_path / "report.md").read_text("utf-8")
+    assert f"{miou:.3f}" in (tmp_path / "index.html").read_text("utf-8")
+
+
+def test_an_unknown_method_is_told_the_known_ones():
+    with pytest.raises(SettingError, match="choose some of " + NAMES[0]):
+        run(vxa.load("papercut"), Plan(("dam",)))

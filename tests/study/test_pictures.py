@@ -1,0 +1,33 @@
+"""Questions with known answers, on both tracks."""
+
+import numpy as np
+
+from vxa.papercut import judge, scene
+from vxa.study.pictures import judged, rendered
+
+
+def test_a_rendered_picture_asks_for_objects_adjectives_and_verbs():
+    asked = [question for seed in range(40) for question in rendered(seed, "dev").questions]
+    assert {question.kind for question in asked} == {"noun", "adjective", "verb"}
+    assert all(question.truth.any() for question in asked)
+    assert not any((question.truth & question.others).any() for question in asked)
+    assert not {"sky", "grass", "sand", "snow", "night", "wall"} & {question.word for question in asked}
+
+
+def test_others_are_the_captions_other_objects():
+    picture = rendered(2, "dev")
+    masks = scene(2, "dev").masks
+    by_word = {question.word: question for question in picture.questions}
+    assert np.array_equal(by_word["dog"].others, masks["table"] & ~masks["dog"])
+    assert np.array_equal(by_word["green"].truth, masks["dog"])
+
+
+def test_a_judged_picture_counts_what_it_does_not_show():
+    shown, other = scene(2, "dev"), scene(5, "dev")
+    found = judged(shown.image, shown)
+    assert {question.word for question in found.questions} | set(found.absent) == {"dog", "table"}
+    for question in found.questions:
+        assert question.truth.mean() >= judge.PRESENT / 2
+    missing = judged(other.image, shown)
+    assert missing.absent == ("dog", "table")
+    assert missing.questions == ()

@@ -17,7 +17,7 @@ from typing import Literal
 from vxa.errors import RecordingError, SettingError
 from vxa.tokens import parse_indices
 
-__all__ = ["Bins", "Schedule", "StepBin", "bins_of", "check_bins"]
+__all__ = ["Bins", "Schedule", "StepBin", "bins_of", "check_bins", "check_steps"]
 
 Bins = int | Literal["each"]
 
@@ -86,6 +86,17 @@ def check_bins(bins: object) -> Bins:
     if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
         raise SettingError(f'bins {bins!r} is not allowed; give a whole number from 1, or "each"')
     return bins
+
+
+def check_steps(steps: tuple[StepBin, ...]) -> None:
+    """Raise ValueError unless the bins are whole steps in order, without overlaps."""
+    last = -1
+    for each in steps:
+        if not type(each.first) is type(each.last) is int or not last < each.first <= each.last < 2**31:
+            raise ValueError("steps out of order")
+        if not -1e9 < each.lowest <= each.highest < 1e9:
+            raise ValueError("steps without timesteps")
+        last = each.last
 
 
 def bins_of(kept: tuple[StepBin, ...], steps: str | int) -> tuple[int, ...]:

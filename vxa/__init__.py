@@ -31,6 +31,7 @@ from vxa.heat_map import HeatMap
 from vxa.maps import AttentionMaps, Provenance
 from vxa.models import load
 from vxa.tokens import Token, Word
+from vxa.trace import Trace, trace
 from vxa.version import __version__
 
 # A function of its module's name: bound here, at once, because the import system would put the module
@@ -56,6 +57,7 @@ __all__ = [
     "SiteError",
     "Token",
     "TokenIndexError",
+    "Trace",
     "VxaError",
     "Word",
     "WordError",
@@ -63,6 +65,7 @@ __all__ = [
     "load",
     "papercut",
     "read_maps",
+    "trace",
     "visualize",
     "write_maps",
 ]

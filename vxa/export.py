@@ -1,4 +1,5 @@
-"""Saved maps: `maps.npz` with the queries and keys, `maps.json` beside it with everything else.
+"""Saved maps: `maps.npz` with the queries and keys, or the sums of a trace, and `maps.json` beside it with
+everything else.
 
     write_maps(maps, "maps.npz")
     read_maps("maps.npz").heat_map("hat")
@@ -20,17 +21,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxa.atomic import atomic_file
-from vxa.attention.record import PassRecord
 from vxa.attention.site import Site
 from vxa.errors import MapsFileError
 from vxa.maps import AttentionMaps, Provenance
-from vxa.npz import StoredArrays, digest_of, to_array, to_tensor
+from vxa.npz import StoredArrays, digest_of
+from vxa.steps import StepBin, check_steps
+from vxa.stored_records import check_record, pack_record, pair, unpack_record
 from vxa.tokens import Token
 
 __all__ = ["SCHEMA", "check_maps_path", "read_maps", "sidecar_path", "write_maps"]
 
-SCHEMA = 1
+SCHEMA = 2
 """The layout's number: it grows when what an older VXA would read wrongly is written."""
+
+_PASS_SCHEMA = 1  # maps of one pass are written as ever, for an older VXA to read
 
 _FORMAT = "vxa-maps"
 _MAX_SIDECAR = 64 * 2**20
@@ -58,7 +62,7 @@ def check_maps_path(path: str | Path) -> Path:
 def write_maps(maps: AttentionMaps, path: str | Path) -> Path:
     """The path of the npz, written with its JSON: both whole, or neither.
 
-    Raises MapsFileError for a place that cannot be written, or maps that are not of a single pass.
+    Raises MapsFileError for a place that cannot be written, or maps of a record that has no layout.
     """
     path = check_maps_path(path)
     arrays, header = _pack(maps)
@@ -99,21 +103,20 @@ def read_maps(path: str | Path) -> AttentionMaps:
 
 def _pack(maps: AttentionMaps) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """The arrays by name, and all the rest as plain JSON values."""
-    arrays, records = {}, []
+    arrays: dict[str, NDArray[Any]] = {}
+    records = []
     for number, site in enumerate(maps.sites):
-        record = maps.records[site.name]
-        if not isinstance(record, PassRecord):
-            raise MapsFileError(
-                f"maps of a {type(record).__name__} cannot be saved; save those of a single pass"
-            )
-        arrays[f"query_{number}"] = to_array(record.query)
-        arrays[f"key_{number}"] = to_array(record.key)
-        dtypes = [str(tensor.dtype).removeprefix("torch.") for tensor in (record.query, record.key)]
-        records.append({"heads": record.heads, "scale": record.scale, "grid": record.grid, "dtypes": dtypes})
+        stored, entry = pack_record(number, maps.records[site.name])
+        arrays |= stored
+        records.append(entry)
+    provenance = asdict(maps.provenance)
+    if provenance["last_timestep"] is None:
+        del provenance["last_timestep"]  # schema 1 does not know it
+    steps = {"steps": [asdict(each) for each in maps.steps]} if maps.steps else {}
     return arrays, {
         "format": _FORMAT,
-        "schema": SCHEMA,
-        "provenance": asdict(maps.provenance),
+        "schema": SCHEMA if maps.steps else _PASS_SCHEMA,
+        "provenance": provenance,
         "image_size": maps.image_size,
         "extent": maps.extent,
         "latent_size": maps.latent_size,
@@ -121,6 +124,7 @@ def _pack(maps: AttentionMaps) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]
         "sites": [asdict(site) for site in maps.sites],
         "tokens": [asdict(token) for token in maps.tokens],
         "records": records,
+        **steps,
     }
 
 
@@ -131,26 +135,19 @@ def _unpack(header: dict[str, Any], arrays: StoredArrays) -> AttentionMaps:
     maps = AttentionMaps(
         sites=sites,
         tokens=tokens,
-        image_size=_pair(header["image_size"], int),
-        extent=_pair(header["extent"], float),
-        latent_size=_pair(header["latent_size"], int),
+        image_size=pair(header["image_size"], int),
+        extent=pair(header["extent"], float),
+        latent_size=pair(header["latent_size"], int),
         provenance=Provenance(**{**provenance, "notes": tuple(provenance["notes"])}),
         records={
-            site.name: _record(number, entry, arrays)
+            site.name: unpack_record(number, entry, arrays)
             for number, (site, entry) in enumerate(zip(sites, header["records"], strict=True))
         },
         default_sites=header["default_sites"],
+        steps=tuple(StepBin(**each) for each in header.get("steps", ())),
     )
     _check(maps)
     return maps
-
-
-def _record(number: int, entry: dict[str, Any], arrays: StoredArrays) -> PassRecord:
-    query, key = (
-        to_tensor(arrays.read(f"{part}_{number}"), dtype)
-        for part, dtype in zip(("query", "key"), entry["dtypes"], strict=True)
-    )
-    return PassRecord(query, key, entry["heads"], entry["scale"], _pair(entry["grid"], int))
 
 
 def _check(maps: AttentionMaps) -> None:
@@ -164,18 +161,10 @@ def _check(maps: AttentionMaps) -> None:
     if min(*maps.image_size, *maps.latent_size) < 1 or not all(0 < part <= 1 for part in maps.extent):
         raise ValueError("sizes out of range")
     maps.select_sites()
+    check_steps(maps.steps)
     for site in maps.sites:
         record = maps.records[site.name]
-        if not isinstance(record, PassRecord) or record.query.ndim != 2 or record.key.ndim != 2:
-            raise ValueError(f"{site.label} has no query and key")
-        height, width = record.grid
-        channels = record.query.shape[1]
-        if record.grid != site.grid(maps.latent_size) or record.query.shape[0] != height * width:
-            raise ValueError(f"{site.label} has queries of another grid")
-        if record.key.shape != (len(maps.tokens), channels) or record.heads < 1 or channels % record.heads:
-            raise ValueError(f"{site.label} has keys of another shape")
-        if not isinstance(record.heads, int) or not np.isfinite(record.scale):
-            raise ValueError(f"{site.label} has no scale or heads")
+        check_record(site, record, maps.latent_size, len(maps.tokens), len(maps.steps))
 
 
 def _header(path: Path) -> dict[str, Any]:
@@ -194,21 +183,14 @@ def _header(path: Path) -> dict[str, Any]:
         raise _bad(path, f"{sidecar.name} is damaged or no JSON") from error
     if not isinstance(header, dict) or header.get("format") != _FORMAT:
         raise _bad(path, f"{sidecar.name} was not written by VXA")
-    if header.get("schema") != SCHEMA:
+    if header.get("schema") not in (_PASS_SCHEMA, SCHEMA):
         found = str(header.get("schema"))[:20]
         raise MapsFileError(
-            f"cannot read maps {str(path)!r}: its schema is {found} and this VXA reads {SCHEMA}; "
+            f"cannot read maps {str(path)!r}: its schema is {found} and this VXA reads up to {SCHEMA}; "
             "install the version of VXA that wrote it, or make the maps again"
         )
     return header
 
 
-def _pair(value: Any, kind: Any) -> tuple[Any, Any]:
-    first, second = value
-    if isinstance(first, bool) or isinstance(second, bool) or kind(first) != first or kind(second) != second:
-        raise ValueError(f"{value!r} is no pair of {kind.__name__}")
-    return kind(first), kind(second)
-
-
 def _bad(path: Path, reason: str) -> MapsFileError:
-    return MapsFileError(f"cannot read maps {str(path)!r}: {reason}; make them again with vxa show --save")
+    return MapsFileError(f"cannot read maps {str(path)!r}: {reason}; make them again with --save")

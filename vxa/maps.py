@@ -12,7 +12,7 @@ the largest grid among them. Nothing is ever run again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 
 from vxa.attention.record import SiteRecord
 from vxa.attention.site import Site, SiteSpec, select_sites
+from vxa.attention.sums import SumRecord
 from vxa.errors import SettingError, SiteError
 from vxa.heat_map import HeatMap, resized
 from vxa.selection import HeadSpec, TokenSpec, WordSpec, head_indices, token_groups, union
+from vxa.steps import StepBin, bins_of
 from vxa.tokens import Token, Word, find_words, words
 
 Normalize = Literal["original"]
@@ -31,15 +33,32 @@ Normalize = Literal["original"]
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where maps come from: enough to make them again."""
+    """Where maps come from: enough to make them again.
+
+    Attributes:
+        model, prompt: what was asked, of which model.
+        timestep: the noise level of the pass; of several, the highest.
+        noise: "none", "matched", "generated" (while an image was made) or "ddim" (inverted).
+        seed: of that noise; None where it is not known.
+        versions: of what made the maps.
+        notes: what a reader must know.
+        last_timestep: the lowest noise level of several passes.
+    """
 
     model: str
     prompt: str
     timestep: int
     noise: str
-    seed: int
+    seed: int | None
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    last_timestep: int | None = None
+
+    @property
+    def level(self) -> str:
+        """The noise levels for a label: "t = 1", "t = 981 … 1"."""
+        last = "" if self.last_timestep is None else f" … {self.last_timestep}"
+        return f"t = {self.timestep}{last}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +75,7 @@ class AttentionMaps:
         records: what was recorded, by site name.
         default_sites: what `sites=None` reads, in the grammar of `vxa.attention.site`.
         self_sites: the self-attention sites recorded, which `refine` reads.
+        steps: the step bins of a trace, in order; none for a single pass.
     """
 
     sites: tuple[Site, ...]
@@ -67,6 +87,7 @@ class AttentionMaps:
     records: Mapping[str, SiteRecord]
     default_sites: str = "all"
     self_sites: tuple[Site, ...] = ()
+    steps: tuple[StepBin, ...] = ()
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -90,6 +111,32 @@ class AttentionMaps:
     def select_sites(self, sites: SiteSpec = None) -> tuple[Site, ...]:
         """The recorded sites that `sites` names, None being the default ones."""
         return select_sites(self.sites, self.default_sites if sites is None else sites, self.latent_size)
+
+    def at_steps(self, steps: str | int) -> AttentionMaps:
+        """The maps of some steps alone, written as "0-4, 9" or a number; they fill the bins that were kept.
+
+        Raises:
+            SettingError: the maps are of one pass, or the steps share a bin with others.
+            TokenIndexError: the steps cannot be read.
+        """
+        return self.of_bins(bins_of(self.steps, steps))
+
+    def each_bin(self) -> tuple[AttentionMaps, ...]:
+        """The maps of each step bin by itself, in order."""
+        return tuple(self.of_bins((number,)) for number in range(len(self.steps)))
+
+    def of_bins(self, bins: tuple[int, ...]) -> AttentionMaps:
+        """The maps of some step bins together, by their numbers."""
+        kept = tuple(self.steps[number] for number in bins)
+        records = {
+            name: record.of_bins(bins)
+            for name, record in self.records.items()
+            if isinstance(record, SumRecord)
+        }
+        highest, lowest = max(each.highest for each in kept), min(each.lowest for each in kept)
+        last = None if highest == lowest else round(lowest)
+        provenance = replace(self.provenance, timestep=round(highest), last_timestep=last)
+        return replace(self, records=records, steps=kept, provenance=provenance)
 
     def heat_map(
         self,

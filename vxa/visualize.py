@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 import operator
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -29,13 +28,11 @@ from vxa.errors import PromptError, RecordingError, SettingError
 from vxa.images import read_image
 from vxa.maps import AttentionMaps, Provenance
 from vxa.models.base import Conditioning, Model
-from vxa.version import __version__
+from vxa.version import versions
 
 Noise = Literal["none", "matched"]
 NOISES: tuple[str, ...] = get_args(Noise)
 ImageSource = str | Path | Image.Image | NDArray[Any]
-
-_VERSIONED = ("torch", "diffusers", "transformers")
 
 
 def visualize(
@@ -87,7 +84,7 @@ def visualize(
         image_size=image_size,
         extent=extent,
         latent_size=latent_size,
-        provenance=Provenance(model.name, prompt, timestep, noise, seed, _versions(), model.notes),
+        provenance=Provenance(model.name, prompt, timestep, noise, seed, versions(), model.notes),
         records=records,
         default_sites=model.default_sites if sites is None else "all",
         self_sites=own,
@@ -169,9 +166,3 @@ def _check_prompt(model: Model, prompt: str) -> None:
         raise PromptError(f'the prompt is a {type(prompt).__name__}; give text such as "hat, neck"')
     if not prompt.strip() or all(token.special for token in model.tokenize(prompt)):
         raise PromptError(f'the prompt {prompt[:80]!r} has no words; describe the image, as in "hat, neck"')
-
-
-def _versions() -> dict[str, str]:
-    """The versions of what made the maps, among what is loaded."""
-    loaded = {name: getattr(sys.modules.get(name), "__version__", None) for name in _VERSIONED}
-    return {"vxa": __version__, **{name: str(version) for name, version in loaded.items() if version}}

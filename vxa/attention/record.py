@@ -159,23 +159,10 @@ class Recording:
     def receive(self, site: Site, layer: nn.Module, query: Tensor, key: Tensor) -> None:
         """Keep copies of the wanted rows; raise RecordingError where the shapes do not fit the site."""
         grid = site.grid(self._latent_size)
-        where = f"site {site.label} ({site.name})"
-        if query.ndim != 3 or query.shape[1] != grid[0] * grid[1]:
-            raise RecordingError(
-                f"{where} has queries of shape {tuple(query.shape)}, but a latent of {self._latent_size} has "
-                f"{grid[0]}×{grid[1]} there: tokens were merged or the image was tiled; switch that off"
-            )
-        if query.shape[-1] != key.shape[-1] or max(self._rows) >= min(len(query), len(key)):
-            raise RecordingError(
-                f"{where} has queries {tuple(query.shape)} and keys {tuple(key.shape)}, which do not pair "
-                f"for rows {self._rows}"
-            )
-        scale = getattr(layer, "scale", None)
-        if scale is None:  # Forge's layers carry none
-            scale = (query.shape[-1] // site.heads) ** -0.5
+        check_pair(site, query, key, self._latent_size, self._rows)
         # Indexing by a list copies: a later in-place operation of the network cannot reach what is kept.
         kept = (query.detach()[self._rows], key.detach()[self._rows])
-        self._kept[site.name] = (*kept, site.heads, float(scale), grid)
+        self._kept[site.name] = (*kept, site.heads, scale_of(site, layer, query), grid)
 
     def records(self, row: int = 0) -> dict[str, PassRecord]:
         """The record of each site by name, in the order they ran; `row` counts the rows asked for."""
@@ -183,6 +170,30 @@ class Recording:
             name: PassRecord(_on_cpu(query[row]), _on_cpu(key[row]), heads, scale, grid)
             for name, (query, key, heads, scale, grid) in self._kept.items()
         }
+
+
+def check_pair(
+    site: Site, query: Tensor, key: Tensor, latent_size: tuple[int, int], rows: Sequence[int]
+) -> None:
+    """Raise RecordingError unless the shapes fit the site's grid and each other, and hold the rows."""
+    grid = site.grid(latent_size)
+    where = f"site {site.label} ({site.name})"
+    if query.ndim != 3 or query.shape[1] != grid[0] * grid[1]:
+        raise RecordingError(
+            f"{where} has queries of shape {tuple(query.shape)}, but a latent of {latent_size} has "
+            f"{grid[0]}×{grid[1]} there: tokens were merged or the image was tiled; switch that off"
+        )
+    if query.shape[-1] != key.shape[-1] or max(rows) >= min(len(query), len(key)):
+        raise RecordingError(
+            f"{where} has queries {tuple(query.shape)} and keys {tuple(key.shape)}, which do not pair "
+            f"for rows {list(rows)}"
+        )
+
+
+def scale_of(site: Site, layer: nn.Module, query: Tensor) -> float:
+    """The factor of the layer's logits; Forge's layers carry none, and have the usual one."""
+    scale = getattr(layer, "scale", None)
+    return float((query.shape[-1] // site.heads) ** -0.5 if scale is None else scale)
 
 
 def _on_cpu(tensor: Tensor) -> Tensor:

@@ -40,13 +40,17 @@ class Watch:
         """Whether every site has fired in this forward."""
         return len(self._fired) == len(self.sites)
 
+    def reset(self) -> None:
+        """Be ready for another forward, whatever became of the last one."""
+        self._queries.clear()
+        self._fired.clear()
+
     def check(self) -> None:
         """Raise RecordingError unless every site fired exactly once; then be ready for another forward."""
         missing = [site for site in self.sites if not self._fired[site.name]]
         half = [site for site in missing if site.name in self._queries]
         count = len(self.sites)
-        self._queries.clear()
-        self._fired.clear()
+        self.reset()
         if missing:
             raise RecordingError(_missing(missing, half, count))
 

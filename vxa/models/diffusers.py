@@ -16,13 +16,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from vxa.errors import ModelError
+from vxa.errors import ModelError, PromptError
 from vxa.models.base import Conditioning
 from vxa.models.chunks import CHUNK
 from vxa.models.quiet import quietly
 from vxa.models.text import TextEncoder, text_encoders
 from vxa.models.unet import unet_sites, usual_sites
-from vxa.tokens import Token
+from vxa.tokens import Token, words
 
 with quietly("transformers"):
     from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
@@ -134,6 +134,27 @@ class DiffusersModel:
     def tokenize(self, prompt: str) -> tuple[Token, ...]:
         """One Token for each position of the prompt's context."""
         return self._encoders()[0].tokens(prompt)
+
+    def tokens_read(self, prompt: str, positions: int) -> tuple[Token, ...]:
+        """One Token for each position of what the pipeline itself, or `encode_prompt`, made of the prompt.
+
+        A pipeline cuts a prompt off after 75 tokens. Raises PromptError where the prompt has other positions.
+        """
+        encoder = self._encoders()[0]
+        tokens = encoder.tokens(prompt)
+        if len(tokens) > positions == CHUNK:
+            return encoder.first_tokens(prompt)
+        if len(tokens) != positions:
+            raise PromptError(
+                f"the prompt {prompt[:80]!r} has {len(tokens)} positions, and its embeddings {positions}: "
+                "they are of another prompt; give the Tokens themselves"
+            )
+        return tokens
+
+    def cut_words(self, prompt: str, positions: int) -> tuple[str, ...]:
+        """The texts of the prompt's words that have no whole place in so many positions."""
+        kept, whole = words(self.tokens_read(prompt, positions)), words(self.tokenize(prompt))
+        return tuple(word.text for word in whole[len(kept) :])
 
     @torch.no_grad()
     def encode_image(self, pixels: Tensor) -> Tensor:

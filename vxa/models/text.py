@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vxa.models.chunks import name_tokens, padded_ids, split_chunks
+from vxa.models.chunks import ROOM, name_tokens, padded_ids, split_chunks
 from vxa.tokens import Token
 
 _CHUNKS_AT_ONCE = 8  # a prompt of 10,000 words has hundreds
@@ -34,15 +34,26 @@ class TextEncoder:
 
     def chunks(self, prompt: str) -> list[list[int]]:
         """The prompt's own token ids in chunks of at most 75."""
-        text = self.expand(prompt, self.tokenizer)
-        ids = self.tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
-        return split_chunks(ids, self.tokenizer.get_vocab().get(",</w>"))
+        return split_chunks(self._ids(prompt), self.tokenizer.get_vocab().get(",</w>"))
 
     def tokens(self, prompt: str) -> tuple[Token, ...]:
         """One Token for each position of the prompt's context."""
+        return self._named(self.chunks(prompt))
+
+    def first_tokens(self, prompt: str) -> tuple[Token, ...]:
+        """One Token for each of the 77 positions of a prompt cut off after 75, as pipelines do."""
+        return self._named([self._ids(prompt)[:ROOM]])
+
+    def _ids(self, prompt: str) -> list[int]:
+        text = self.expand(prompt, self.tokenizer)
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)[
+            "input_ids"
+        ]
+        return ids
+
+    def _named(self, chunks: list[list[int]]) -> tuple[Token, ...]:
         whole = {*self.tokenizer.get_added_vocab().values(), *self.tokenizer.all_special_ids}
-        piece_of = self.tokenizer.convert_ids_to_tokens
-        return name_tokens(self.chunks(prompt), self._specials(), piece_of, whole)
+        return name_tokens(chunks, self._specials(), self.tokenizer.convert_ids_to_tokens, whole)
 
     def encode(self, prompt: str, device: torch.device) -> tuple[Tensor, Tensor]:
         """The context [1, 77·chunks, channels] and the first chunk's first output (pooled, if projected)."""

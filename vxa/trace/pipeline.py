@@ -1,0 +1,263 @@
+"""Tracing a diffusers pipeline: each of its calls becomes a TracedCall, whatever it was asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vxa.attention.site import Site, SiteSpec, select_sites
+from vxa.attention.watch import Watch, watch
+from vxa.errors import ModelError, RecordingError, SettingError
+from vxa.maps import AttentionMaps, Provenance
+from vxa.models import load
+from vxa.models.prompting import Encoded, prompts_heard
+from vxa.selection import TokenSpec, WordSpec
+from vxa.steps import Bins, Schedule
+from vxa.trace.call import Facts, Settings, TracedCall
+from vxa.trace.readings import PromptSpec, Reader
+from vxa.version import versions
+
+__all__ = ["Trace", "trace"]
+
+
+class Trace:
+    """What was traced: complete when its `with` block has ended, and to be asked before, too."""
+
+    def __init__(self) -> None:
+        self._calls: list[TracedCall] = []
+
+    @property
+    def calls(self) -> tuple[TracedCall, ...]:
+        """Each generation of the block that made a pass."""
+        return tuple(call for call in self._calls if call.passes)
+
+    @property
+    def images(self) -> tuple[AttentionMaps, ...]:
+        """The maps of every image of every call, in the pipeline's order.
+
+        Raises:
+            RecordingError: no generation was traced.
+        """
+        self._check()
+        return tuple(maps for call in self.calls for maps in call.images)
+
+    @property
+    def negatives(self) -> tuple[AttentionMaps, ...]:
+        """The maps of every image for its negative prompt.
+
+        Raises:
+            RecordingError: no generation was traced, or none with its negative prompt.
+        """
+        self._check()
+        found = tuple(maps for call in self.calls for maps in call.negatives)
+        if not found:
+            raise RecordingError(
+                "no negative prompt was traced; trace with negative=True, and generate with guidance"
+            )
+        return found
+
+    @property
+    def nbytes(self) -> int:
+        """What all sums hold: it grows with images, never with steps (but with bins="each")."""
+        return sum(call.nbytes for call in self._calls)
+
+    def _check(self) -> None:
+        if not self.calls:
+            raise RecordingError(
+                "nothing was traced: no pass of the pipeline was made in the block, by its thread; call the "
+                "pipeline that was given to trace"
+            )
+
+
+@contextmanager
+def trace(
+    source: object,
+    *,
+    words: WordSpec = None,
+    tokens: TokenSpec = None,
+    sites: SiteSpec = None,
+    bins: Bins = 1,
+    heads: bool = False,
+    negative: bool = False,
+    prompt: PromptSpec = None,
+    negative_prompt: PromptSpec = None,
+    on_step: Callable[[TracedCall], object] | None = None,
+) -> Iterator[Trace]:
+    """Trace every generation that this thread makes with a pipeline in this block.
+
+    The images stay the same bit for bit. For each image and site one float32 sum is kept, of
+    4 bytes × tokens × queries: 8 MB for SD1 at 512², 32 MB for SDXL at 1024², however many steps.
+
+    Args:
+        source: a model with a pipeline, or the pipeline itself; see `vxa.load`.
+        words: keep these words alone (for one of 77 tokens, 1/77 of the memory); None is every token.
+        tokens: instead of words: keep these indices alone.
+        sites: the cross-attention sites to trace, in the grammar of `vxa.attention.site`; None is all.
+        bins: keep the steps in so many bins, or "each": so many times the memory.
+        heads: keep each head by itself: as many times the memory as there are heads.
+        negative: trace the negative prompt too: twice the memory, and twice the work.
+        prompt: where `prompt_embeds` are given: their text, or one text (or its Tokens) for each.
+        negative_prompt: likewise of `negative_prompt_embeds`.
+        on_step: called after each pass with its call, whose `images` are the maps so far, copied when they
+            are asked for; `step` and `steps` say how far it is. What it raises ends the generation.
+
+    Raises:
+        ModelError: the source has no pipeline that VXA can watch.
+        RecordingError: the network cannot be watched faithfully (compiled, fused, replaced, tiled).
+        SettingError, SiteError: a bad argument.
+        WordError, TokenIndexError: from the pipeline's call: a word that none of its prompts has.
+    """
+    model: Any = load(source)
+    pipeline = getattr(model, "pipeline", None)
+    if pipeline is None:
+        raise ModelError(f"the model {model.name} has no pipeline to trace; give a diffusers pipeline")
+    settings = Settings(bins, heads, negative)
+    if words is not None and tokens is not None:
+        raise SettingError(f"both words {words!r} and tokens {tokens!r} were given; choose by one of them")
+    cross = tuple(site for site in model.sites if site.kind == "cross")
+    if sites is not None:
+        _check_sites(cross, sites)
+    with watch(model.network, cross, _ignore):
+        pass  # refuses what cannot be watched, before anything is generated
+    reader = Reader(model, negative, words, tokens, prompt, negative_prompt)
+    tracer = _Tracer(model, cross, sites, settings, reader, on_step)
+    with ExitStack() as stack:
+        stack.callback(tracer.end_call)
+        stack.enter_context(prompts_heard(pipeline, tracer.hear))
+        yield tracer.trace
+
+
+def _ignore(site: Site, layer: nn.Module, query: Tensor, key: Tensor) -> None:
+    pass
+
+
+def _check_sites(cross: Sequence[Site], sites: SiteSpec) -> None:
+    """Raise SiteError at once for what is no site of any size; a grid is known with the first pass."""
+    entries = sites.split(",") if isinstance(sites, str) else list(sites or ())
+    known = [entry for entry in entries if "x" not in str(entry) or not str(entry).strip()[:1].isdigit()]
+    if known or not entries:
+        select_sites(cross, known)
+
+
+class _Tracer:
+    """Starts a call when the pipeline encodes its prompts, and feeds it the network's passes."""
+
+    def __init__(
+        self,
+        model: Any,
+        cross: tuple[Site, ...],
+        sites: SiteSpec,
+        settings: Settings,
+        reader: Reader,
+        on_step: Callable[[TracedCall], object] | None,
+    ) -> None:
+        self.trace = Trace()
+        self._model, self._cross, self._sites, self._settings = model, cross, sites, settings
+        self._reader, self._on_step = reader, on_step
+        self._thread = threading.get_ident()
+        self._hooks = ExitStack()
+        self._encoded: Encoded | None = None
+        self._call: TracedCall | None = None
+        self._watcher: Watch | None = None
+
+    def hear(self, encoded: Encoded) -> None:
+        """A new call: its prompts are known, its passes are to come."""
+        self.end_call()
+        self._encoded = encoded
+        self._reader.hear(encoded)
+        network = self._model.network  # as it is now: adapters may have been loaded since the last call
+        for handle in (
+            network.register_forward_pre_hook(self._before, with_kwargs=True),
+            network.register_forward_hook(self._after),
+        ):
+            self._hooks.callback(handle.remove)
+
+    def end_call(self) -> None:
+        """No pass of this call comes any more."""
+        self._hooks.close()
+        if self._call is not None:
+            self._call.finish()
+        self._call = self._watcher = self._encoded = None
+
+    def _before(self, network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if threading.get_ident() != self._thread or self._encoded is None:
+            return
+        sample, timestep, context = _inputs(args, kwargs)
+        latent_size = (sample.shape[-2], sample.shape[-1])
+        if self._call is None:
+            self._start(network, latent_size)
+        assert self._call is not None
+        assert self._watcher is not None
+        self._watcher.reset()
+        rows = rows_of(self._encoded, context, self._settings.negative)
+        self._call.begin(latent_size, timestep, rows)
+
+    def _start(self, network: nn.Module, latent_size: tuple[int, int]) -> None:
+        assert self._encoded is not None
+        model = self._model
+        chosen = select_sites(self._cross, self._sites, latent_size)
+        notes = (*model.notes, *self._reader.notes(self._encoded))
+        provenance = Provenance(model.name, "", 0, "generated", None, versions(), notes)
+        default = model.default_sites if self._sites is None else "all"
+        pixels = 2 ** (len(model.pipeline.vae.config.block_out_channels) - 1)
+        self._call = TracedCall(
+            chosen,
+            self._reader.readings(self._encoded),
+            Schedule.of(model.pipeline.scheduler.timesteps.tolist()),
+            self._settings,
+            Facts(provenance, default, pixels),
+        )
+        self._watcher = self._hooks.enter_context(watch(network, chosen, self._call.receive))
+        self.trace._calls.append(self._call)
+
+    def _after(self, network: nn.Module, args: Any, output: Any) -> None:
+        if threading.get_ident() != self._thread or self._call is None or self._watcher is None:
+            return
+        self._watcher.check()
+        self._call.end_pass()
+        if self._on_step is not None:
+            self._on_step(self._call)
+
+
+def _inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, float, Tensor]:
+    """The sample, the timestep and the context that the network is called with."""
+    named = dict(zip(("sample", "timestep", "encoder_hidden_states"), args, strict=False)) | kwargs
+    sample, context = named.get("sample"), named.get("encoder_hidden_states")
+    if not torch.is_tensor(sample) or sample.ndim != 4 or not torch.is_tensor(context):
+        raise RecordingError(
+            "the network was not called with images [rows, channels, height, width] and a context: "
+            "VXA traces pipelines of single images (SD1, SD2, SDXL)"
+        )
+    timestep = named["timestep"]
+    return sample, float(timestep.reshape(-1)[0] if torch.is_tensor(timestep) else timestep), context
+
+
+def rows_of(encoded: Encoded, context: Tensor, negative: bool) -> dict[int, int]:
+    """Which reading each row of a pass reads: image i's prompt is i, its negative prompt images + i.
+
+    diffusers puts the unconditional rows first. That is not taken on trust: the rows' context must be what
+    was encoded for them, else RecordingError is raised.
+    """
+    images, rows = len(encoded.context), len(context)
+    guided = rows == 2 * images and encoded.negative_context is not None
+    expected = [encoded.context]
+    if guided:
+        assert encoded.negative_context is not None
+        expected = [encoded.negative_context, encoded.context]
+    whole = torch.cat([part.to(context) for part in expected])
+    if whole.shape != context.shape or not torch.equal(whole, context):
+        raise RecordingError(
+            f"the pipeline ran the network on {rows} rows for {images} images, and they are not its negative "
+            "and its own prompts, as they were encoded: it mixes prompts, or adds passes of its own, which "
+            "VXA cannot tell apart; use a plain pipeline"
+        )
+    first = images if guided else 0
+    found = {first + image: image for image in range(images)}
+    if guided and negative:
+        found |= {image: images + image for image in range(images)}
+    return found

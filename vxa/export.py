@@ -14,18 +14,18 @@ import os
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxa.atomic import atomic_file
 from vxa.attention.record import PassRecord
-from vxa.attention.site import Site
+from vxa.attention.site import Kind, Part, Site
 from vxa.errors import MapsFileError
 from vxa.maps import AttentionMaps, Provenance
 from vxa.npz import StoredArrays, digest_of, to_array, to_tensor
-from vxa.tokens import Token
+from vxa.tokens import Special, Token
 
 __all__ = ["SCHEMA", "check_maps_path", "read_maps", "sidecar_path", "write_maps"]
 
@@ -157,10 +157,7 @@ def _check(maps: AttentionMaps) -> None:
     """Raise ValueError unless the parts fit together, so that no question can fail later."""
     if not maps.sites or [token.index for token in maps.tokens] != list(range(len(maps.tokens))):
         raise ValueError("no sites, or tokens out of order")
-    if not all(isinstance(token.text, str) for token in maps.tokens) or not isinstance(
-        maps.default_sites, str
-    ):
-        raise ValueError("texts are not texts")
+    _check_values(maps)
     if min(*maps.image_size, *maps.latent_size) < 1 or not all(0 < part <= 1 for part in maps.extent):
         raise ValueError("sizes out of range")
     maps.select_sites()
@@ -178,12 +175,34 @@ def _check(maps: AttentionMaps) -> None:
             raise ValueError(f"{site.label} has no scale or heads")
 
 
+def _check_values(maps: AttentionMaps) -> None:
+    """Raise ValueError unless each value is of the kind that VXA writes, for a wrong one would be shown."""
+    tokens, sites, source = maps.tokens, maps.sites, maps.provenance
+    texts = [maps.default_sites, source.model, source.prompt, source.noise, *source.notes]
+    texts += [*source.versions.values(), *(token.text for token in tokens)]
+    texts += [text for site in sites for text in (site.name, site.label)]
+    whole = [source.timestep, source.seed, *(token.id for token in tokens)]
+    whole += [token.word for token in tokens if token.word is not None]
+    whole += [number for site in sites for number in (site.index, site.heads, site.factor)]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("texts are not texts")
+    if not all(type(number) is int for number in whole):
+        raise ValueError("numbers are not whole numbers")
+    if not all(type(token.weight) in (int, float) for token in tokens):
+        raise ValueError("weights are not numbers")
+    if not {token.special for token in tokens} <= {None, *get_args(Special)}:
+        raise ValueError("tokens are of an unknown kind")
+    if not all(site.kind in get_args(Kind) and site.part in get_args(Part) for site in sites):
+        raise ValueError("sites are of an unknown kind")
+
+
 def _header(path: Path) -> dict[str, Any]:
     """The JSON beside the npz, known to be ours and of our schema."""
-    sidecar = sidecar_path(path)
-    for part in (path, sidecar):
-        if not os.path.isfile(part):
-            raise _bad(path, f"there is no file {str(part)!r}")
+    if not os.path.isfile(path):
+        raise _bad(path, f"there is no file {str(path)!r}")
+    sidecar = sidecar_path(path)  # which a path without a name, as ".", cannot have
+    if not os.path.isfile(sidecar):
+        raise _bad(path, f"there is no file {str(sidecar)!r}")
     if os.path.getsize(sidecar) > _MAX_SIDECAR:
         raise _bad(path, f"{sidecar.name} is larger than {_MAX_SIDECAR // 2**20} MB")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -53,3 +54,16 @@ def test_the_app_serves_and_leaves_nothing_behind(tmp_path: Path, number: int, h
     assert (
         f"--host {host} lets everyone who can reach this machine use the page on port {port}" in said
     ) == warned
+
+
+def test_an_address_that_is_taken_is_refused_in_one_line(tmp_path: Path):
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "vxa.cli", "app", "--port", str(port), "--host", "0.0.0.0"]
+        environment = os.environ | {"TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
+        app = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (app.returncode, app.stdout) == (2, "")
+    assert re.fullmatch(rf"vxa: port {port} of 0.0.0.0 cannot be used; [^\n]+\n", app.stderr), app.stderr
+    assert not list(tmp_path.glob("vxa-*"))

@@ -128,6 +128,7 @@ def refused(path: Path, match: str) -> None:
 def test_missing_files(saved: Path, tmp_path: Path) -> None:
     refused(tmp_path / "none.npz", "no file")
     refused(tmp_path, "no file")
+    refused(Path("."), "no file")  # as an empty path is read
     sidecar_path(saved).unlink()
     refused(saved, r"no file.*maps\.json")
 
@@ -201,6 +202,27 @@ def test_a_json_whose_parts_do_not_fit(saved: Path, change: dict[str, object]) -
 def test_a_record_that_does_not_fit(saved: Path, change: dict[str, object]) -> None:
     records = json.loads(sidecar_path(saved).read_text())["records"]
     edit(saved, records=[{**records[0], **change}, records[1]])
+    refused(saved, "does not hold")
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("tokens", {"word": "0"}), ("tokens", {"word": 0.5}), ("tokens", {"special": "begin"}),
+        ("tokens", {"weight": "1"}), ("tokens", {"text": None}), ("tokens", {"id": "9"}),
+        ("sites", {"kind": "other"}), ("sites", {"part": "left"}), ("sites", {"label": 5}),
+        ("sites", {"heads": "2"}), ("sites", {"factor": 1.0}), ("provenance", {"prompt": 5}),
+        ("provenance", {"timestep": "1"}), ("provenance", {"seed": None}), ("provenance", {"notes": [1]}),
+        ("provenance", {"versions": {"vxa": 1}}), ("provenance", {"versions": 5}),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_kind(saved: Path, part: str, change: dict[str, object]) -> None:
+    """The digest is of the arrays alone; what the JSON says is looked at value by value."""
+    before = json.loads(sidecar_path(saved).read_text())[part]
+    if isinstance(before, list):
+        edit(saved, **{part: [{**before[0], **change}, *before[1:]]})
+    else:
+        edit(saved, **{part: {**before, **change}})
     refused(saved, "does not hold")
 
 

@@ -24,8 +24,6 @@ def serve(model: str, device: str, host: str, port: int, browser: bool) -> None:
     """Serve the page over the named model; return when it is interrupted or told to end (SIGTERM)."""
     # Python would die of SIGTERM at once, and the app's temporary folder would stay behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if host not in _LOCAL:
-        typer.echo(texts.open_to_all(host, port), err=True)
     loaded = load_quietly(model, device)
 
     def backend(folder: Path) -> Backend:
@@ -33,6 +31,8 @@ def serve(model: str, device: str, host: str, port: int, browser: bool) -> None:
 
     with status("starting the page"), quiet():
         page = start(backend, host, port, browser)
+    if host not in _LOCAL:
+        typer.echo(texts.open_to_all(host, port), err=True)
     typer.echo(texts.address(page.local_url))
     try:
         while True:

@@ -47,10 +47,10 @@ class OneLineErrors(TyperGroup):
     def _usage(self, error: Any, args: list[str]) -> str:
         """What was given, what is allowed and where to read on."""
         message = error.format_message().rstrip(".") + _given(error, args)
-        if not (error.ctx and error.ctx.parent):
+        command = [name for name in args[:1] if name in self.commands]  # the error does not always know it
+        if not command:
             message += f"; commands are {', '.join(self.commands)}"
-        command = error.ctx.command_path if error.ctx else "vxa"
-        return f"{message}; see {command} --help".replace("?;", "? The")
+        return f"{message}; see {' '.join(['vxa', *command])} --help".replace("?;", "? The")
 
 
 def _given(error: Any, args: list[str]) -> str:

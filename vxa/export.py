@@ -11,23 +11,24 @@ so that two files which do not belong together are never read as one; nothing is
 from __future__ import annotations
 
 import json
+import math
 import os
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxa.atomic import atomic_file
-from vxa.attention.site import Site
+from vxa.attention.site import Kind, Part, Site
 from vxa.errors import MapsFileError
 from vxa.maps import AttentionMaps, Provenance
 from vxa.npz import StoredArrays, digest_of
 from vxa.steps import StepBin, check_steps
 from vxa.stored_records import check_record, pack_record, pair, unpack_record
-from vxa.tokens import Token
+from vxa.tokens import Special, Token
 
 __all__ = ["SCHEMA", "check_maps_path", "read_maps", "sidecar_path", "write_maps"]
 
@@ -105,7 +106,8 @@ def _pack(maps: AttentionMaps) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]
     """The arrays by name, and all the rest as plain JSON values."""
     arrays: dict[str, NDArray[Any]] = {}
     records = []
-    for number, site in enumerate(maps.sites):
+    sites = (*maps.sites, *maps.self_sites)
+    for number, site in enumerate(sites):
         stored, entry = pack_record(number, maps.records[site.name])
         arrays |= stored
         records.append(entry)
@@ -115,13 +117,13 @@ def _pack(maps: AttentionMaps) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]
     steps = {"steps": [asdict(each) for each in maps.steps]} if maps.steps else {}
     return arrays, {
         "format": _FORMAT,
-        "schema": SCHEMA if maps.steps else _PASS_SCHEMA,
+        "schema": SCHEMA if maps.steps or maps.self_sites else _PASS_SCHEMA,
         "provenance": provenance,
         "image_size": maps.image_size,
         "extent": maps.extent,
         "latent_size": maps.latent_size,
         "default_sites": maps.default_sites,
-        "sites": [asdict(site) for site in maps.sites],
+        "sites": [asdict(site) for site in sites],
         "tokens": [asdict(token) for token in maps.tokens],
         "records": records,
         **steps,
@@ -133,7 +135,7 @@ def _unpack(header: dict[str, Any], arrays: StoredArrays) -> AttentionMaps:
     tokens = tuple(Token(**token) for token in header["tokens"])
     provenance = header["provenance"]
     maps = AttentionMaps(
-        sites=sites,
+        sites=tuple(site for site in sites if site.kind == "cross"),
         tokens=tokens,
         image_size=pair(header["image_size"], int),
         extent=pair(header["extent"], float),
@@ -144,6 +146,7 @@ def _unpack(header: dict[str, Any], arrays: StoredArrays) -> AttentionMaps:
             for number, (site, entry) in enumerate(zip(sites, header["records"], strict=True))
         },
         default_sites=header["default_sites"],
+        self_sites=tuple(site for site in sites if site.kind == "self"),
         steps=tuple(StepBin(**each) for each in header.get("steps", ())),
     )
     _check(maps)
@@ -154,25 +157,45 @@ def _check(maps: AttentionMaps) -> None:
     """Raise ValueError unless the parts fit together, so that no question can fail later."""
     if not maps.sites or [token.index for token in maps.tokens] != list(range(len(maps.tokens))):
         raise ValueError("no sites, or tokens out of order")
-    if not all(isinstance(token.text, str) for token in maps.tokens) or not isinstance(
-        maps.default_sites, str
-    ):
-        raise ValueError("texts are not texts")
+    _check_values(maps)
     if min(*maps.image_size, *maps.latent_size) < 1 or not all(0 < part <= 1 for part in maps.extent):
         raise ValueError("sizes out of range")
     maps.select_sites()
     check_steps(maps.steps)
-    for site in maps.sites:
-        record = maps.records[site.name]
-        check_record(site, record, maps.latent_size, len(maps.tokens), len(maps.steps))
+    for site in (*maps.sites, *maps.self_sites):
+        keys = len(maps.tokens) if site.kind == "cross" else math.prod(site.grid(maps.latent_size))
+        check_record(site, maps.records[site.name], maps.latent_size, keys, len(maps.steps))
+
+
+def _check_values(maps: AttentionMaps) -> None:
+    """Raise ValueError unless each value is of the kind that VXA writes, for a wrong one would be shown."""
+    tokens, sites, source = maps.tokens, (*maps.sites, *maps.self_sites), maps.provenance
+    texts = [maps.default_sites, source.model, source.prompt, source.noise, *source.notes]
+    texts += [*source.versions.values(), *(token.text for token in tokens)]
+    texts += [text for site in sites for text in (site.name, site.label)]
+    whole = [source.timestep, *(token.id for token in tokens)]
+    whole += [number for number in (source.seed, source.last_timestep) if number is not None]
+    whole += [token.word for token in tokens if token.word is not None]
+    whole += [number for site in sites for number in (site.index, site.heads, site.factor)]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("texts are not texts")
+    if not all(type(number) is int for number in whole):
+        raise ValueError("numbers are not whole numbers")
+    if not all(type(token.weight) in (int, float) for token in tokens):
+        raise ValueError("weights are not numbers")
+    if not {token.special for token in tokens} <= {None, *get_args(Special)}:
+        raise ValueError("tokens are of an unknown kind")
+    if not all(site.kind in get_args(Kind) and site.part in get_args(Part) for site in sites):
+        raise ValueError("sites are of an unknown kind")
 
 
 def _header(path: Path) -> dict[str, Any]:
     """The JSON beside the npz, known to be ours and of our schema."""
-    sidecar = sidecar_path(path)
-    for part in (path, sidecar):
-        if not os.path.isfile(part):
-            raise _bad(path, f"there is no file {str(part)!r}")
+    if not os.path.isfile(path):
+        raise _bad(path, f"there is no file {str(path)!r}")
+    sidecar = sidecar_path(path)  # which a path without a name, as ".", cannot have
+    if not os.path.isfile(sidecar):
+        raise _bad(path, f"there is no file {str(sidecar)!r}")
     if os.path.getsize(sidecar) > _MAX_SIDECAR:
         raise _bad(path, f"{sidecar.name} is larger than {_MAX_SIDECAR // 2**20} MB")
     try:

@@ -67,6 +67,17 @@ class SumRecord:
         total /= len(chosen) * max(sum(self.passes), 1)
         return total.T.reshape(len(columns), *self.grid)
 
+    @torch.no_grad()
+    def gather(self, values: Tensor) -> Tensor:
+        """What each query takes of `values` [token_count] by its mean attention over passes and heads, float32
+        [height, width].
+
+        Raises:
+            TokenIndexError: not every token was kept.
+        """
+        mean = self.sums.sum((0, 1)) / (self.heads * max(sum(self.passes), 1))
+        return (mean[:, self._columns(range(self.token_count))] @ values.float()).reshape(self.grid)
+
     def of_bins(self, bins: Sequence[int]) -> SumRecord:
         """The same site over some of its step bins alone."""
         picked = list(bins)

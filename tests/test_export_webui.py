@@ -9,6 +9,7 @@ import pytest
 
 from vxa.errors import ModelError, SettingError
 from vxa.export_webui import write_checkpoint
+from vxa.models import papercut
 
 PARTS = {"papercut.safetensors", "papercut.yaml", "papercut-clip"}
 
@@ -33,6 +34,8 @@ def test_one_checkpoint_its_yaml_and_its_clip_folder(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*.safetensors")) == [checkpoint], "the webui lists each as a model"
     with safe_open(checkpoint, framework="pt") as file:
         names = set(file.keys())
+        assert file.metadata()["vxa.default_sites"] == papercut.DEFAULT_SITES
+    assert "while the VXA extension is in it" in checkpoint.with_suffix(".yaml").read_text("utf-8")
     # By this one name the webui knows that it need not download a text encoder.
     assert "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight" in names
     clip = clip_folder(checkpoint)

@@ -6,8 +6,8 @@
     papercut.yaml            what the webui reads beside a checkpoint of that name
     papercut-clip/           configuration and tokenizer; the YAML names this folder by its absolute path
 
-The weights are the shipped ones, only named as ldm names them. The YAML names `vxa.models.ldm_widths` too, so
-the webui must have VXA in it.
+The weights are the shipped ones, only named as ldm names them; the checkpoint's metadata names the sites that
+were chosen for them. The YAML names `vxa.models.ldm_widths` too, so the webui must have VXA in it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,17 @@ from torch import Tensor
 
 from vxa.errors import SettingError
 from vxa.models import papercut
-from vxa.models.ldm_config import as_yaml, ldm_config
+from vxa.models.ldm_config import MODEL_KEY, SITES_KEY, as_yaml, ldm_config
 from vxa.models.ldm_layout import renamed, unet_names, vae_names, vae_weights
 
 __all__ = ["write_checkpoint"]
 
 _NAME = "papercut"
 _CLIP = f"{_NAME}-clip"
+_NEEDS_VXA = (
+    "# The webui loads this checkpoint only while the VXA extension is in it and enabled: otherwise its log\n"
+    "# says \"No module named 'vxa'\".\n"
+)
 _CLIP_FILES = ("text_encoder/config.json", *(f"tokenizer/{name}" for name in (
     "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"
 )))  # fmt: skip
@@ -94,8 +98,9 @@ def _write(source: Path, work: Path, clip: Path) -> None:
         shutil.copyfile(source / name, work / _CLIP / Path(name).name)
     unet, vae, schedule = (_config(source, part) for part in ("unet", "vae", "scheduler"))
     settings = {"model": ldm_config(unet, vae, schedule, str(clip))}
-    (work / f"{_NAME}.yaml").write_text(as_yaml(settings), "utf-8")
-    (work / f"{_NAME}.safetensors").write_bytes(save(_weights(source), {"format": "pt", "vxa_model": _NAME}))
+    (work / f"{_NAME}.yaml").write_text(_NEEDS_VXA + as_yaml(settings), "utf-8")
+    metadata = {"format": "pt", SITES_KEY: papercut.DEFAULT_SITES, MODEL_KEY: _NAME}
+    (work / f"{_NAME}.safetensors").write_bytes(save(_weights(source), metadata))
 
 
 def _move(work: Path, folder: Path) -> None:

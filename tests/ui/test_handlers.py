@@ -4,6 +4,7 @@ import logging
 import re
 import shlex
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,20 @@ def test_sites_have_names_for_people_that_lead_back_to_the_librarys():
     assert [site_spec(label) for label in labels] == [None, "all", "down", "mid", "IN01", "M00"]
     assert site_spec("mid, IN01") == "mid, IN01"
     assert site_spec("") is None
+
+
+def test_a_host_whose_model_is_exchanged_offers_its_sites(handlers: Handlers, page: str):
+    offered: tuple[str, ...] = ()
+    handlers.backend = replace(handlers.backend, current_sites=lambda: offered)
+    assert handlers.current_sites("", None) is None  # no model yet
+    offered = ("the model's choice (f4)", "all sites together · all", "mid 1/8 · M00")
+    assert handlers.current_sites("", "").site == "the model's choice (f4)"
+    assert handlers.current_sites("", "mid 6×4 · M00").site == "mid 1/8 · M00"
+    assert handlers.current_sites("", "up 6×4 · OUT11").site == "the model's choice (f4)"
+    assert handlers.current_sites("", "mid, OUT11").site == "mid, OUT11"  # what a person wrote is theirs
+    assert handlers.current_sites(page, None).sites == offered  # the page's maps are of another model
+    offered = site_labels(SITES, "f2", None)
+    assert handlers.current_sites(page, None).sites == site_labels(SITES, "f2", (12, 8))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -307,9 +322,9 @@ def test_a_stopped_strip_keeps_what_is_made(
 
     run = handlers.backend.run
 
-    def twice(image, prompt, timestep, noise, told):  # type: ignore[no-untyped-def]
+    def twice(image, prompt, timestep, noise, seed, told):  # type: ignore[no-untyped-def]
         told(0.1, "begun")
-        return run(image, prompt, timestep, noise, told)
+        return run(image, prompt, timestep, noise, seed, told)
 
     object.__setattr__(handlers.backend, "run", twice)
     with pytest.raises(Stopped):
@@ -323,10 +338,10 @@ def test_a_stopped_strip_keeps_what_is_made(
 def test_a_strip_does_not_replace_a_pass_made_meanwhile(handlers: Handlers, page: str, image_file: Path):
     run = handlers.backend.run
 
-    def interrupted(image, prompt, timestep, noise, told):  # type: ignore[no-untyped-def]
+    def interrupted(image, prompt, timestep, noise, seed, told):  # type: ignore[no-untyped-def]
         object.__setattr__(handlers.backend, "run", run)
         handlers.run(page, str(image_file), "newer", 1, "none")
-        return run(image, prompt, timestep, noise, told)
+        return run(image, prompt, timestep, noise, seed, told)
 
     object.__setattr__(handlers.backend, "run", interrupted)
     with pytest.raises(Stopped, match="another pass"):

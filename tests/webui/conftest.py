@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,13 @@ from typing import Any
 import ldm_code
 import pytest
 from fake_host import FakeHost, as_the_webui_has_it
+from running import FIGURE, PATIENCE, PROMPT, Webui, data_folder, models_folder, open_tab, started
+from shapes import write_shapes
+
+import vxa
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+             "--disable-background-networking", "--disable-component-update"]  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,6 +37,66 @@ def installation(pytestconfig: pytest.Config) -> tuple[Path, Path]:
     if not (folder / "launch.py").is_file() or not Path(python).is_file():
         pytest.fail(f"{folder} holds no webui, or {python} is no Python")
     return folder, Path(python)
+
+
+@pytest.fixture(scope="session")
+def webui(installation: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webui]:
+    """The one that most tests drive."""
+    data = data_folder(tmp_path_factory.mktemp("data"))
+    flags = ["--ckpt", str(models_folder(data) / "papercut.safetensors")]
+    with started(*installation, data, flags) as one:
+        yield one
+
+
+@pytest.fixture
+def papercut(webui: Webui) -> Webui:
+    """It, papercut chosen."""
+    webui.choose("papercut.safetensors")
+    return webui
+
+
+@pytest.fixture(scope="session")
+def shapes(webui: Webui, installation: tuple[Path, Path]) -> Iterator[Webui]:
+    """It, with checkpoints of the other shapes that the webui knows."""
+    write_shapes(models_folder(webui.data) / "papercut.safetensors", *installation)
+    webui.ask("sdapi/v1/refresh-checkpoints", {})
+    yield webui
+    webui.choose("papercut.safetensors")
+
+
+@pytest.fixture(scope="session")
+def standalone() -> vxa.AttentionMaps:
+    """What VXA finds by itself in the figure."""
+    return vxa.visualize(vxa.load("papercut"), FIGURE, PROMPT)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason='Playwright is missing: pip install ".[test]"'
+    )
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with playwright.sync_playwright() as begun:
+        one = begun.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield one
+        one.close()
+
+
+@pytest.fixture
+def tab(browser: Any, papercut: Webui) -> Iterator[Any]:
+    """The VXA tab of a page just opened; the page has no errors of its own afterwards."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1100})
+    errors: list[str] = []
+    page = context.new_page()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.set_default_timeout(PATIENCE * 1000)
+    page.goto(papercut.address, wait_until="domcontentloaded")
+    open_tab(page)
+    yield page
+    context.close()
+    assert errors == []
 
 
 @pytest.fixture

@@ -80,17 +80,46 @@ class State:
 
     events: list[str]
     interrupted: bool = False
+    skipped: bool = False
     job_count: int = 0
     job: str = ""
+    sampling_steps: int = 20
+    sampling_step: int = 0
+    textinfo: str | None = None
 
     def begin(self, job: str) -> None:
-        self.interrupted = False
+        self.interrupted = self.skipped = False
         self.job = job
+        self.job_count = -1
+        self.sampling_step = 0
+        self.textinfo = None
         self.events.append(f"begin {job}")
 
     def end(self) -> None:
         self.job = ""
+        self.job_count = 0
         self.events.append("end")
+
+
+@dataclass
+class Tasks:
+    """modules.progress: the tasks that wait, the one at work, those that are done."""
+
+    pending_tasks: dict[str, float] = field(default_factory=dict)
+    current_task: str | None = None
+    finished_tasks: list[str] = field(default_factory=list)
+
+    def add_task_to_queue(self, task: str) -> None:
+        self.pending_tasks[task] = 0.0
+
+    def start_task(self, task: str) -> None:
+        self.current_task = task
+        self.pending_tasks.pop(task, None)
+
+    def finish_task(self, task: str) -> None:
+        if self.current_task == task:
+            self.current_task = None
+        self.finished_tasks.append(task)
 
 
 @dataclass
@@ -101,6 +130,7 @@ class FakeHost:
     chosen: Callable[[], Any] | None = None
     events: list[str] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
+    tasks: Tasks = field(default_factory=Tasks)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     folder: Path = Path("/nonexistent")
 
@@ -175,6 +205,9 @@ class FakeHost:
             "lowvram": {"send_everything_to_cpu": lambda: self.events.append("to cpu")},
             "paths_internal": {"default_output_dir": str(self.folder / "outputs")},
             "processing": {"StableDiffusionProcessingTxt2Img": SimpleNamespace},
+            "progress": {
+                name: getattr(self.tasks, name) for name in ("add_task_to_queue", "start_task", "finish_task")
+            },
             "prompt_parser": {
                 "SdConditioning": conditioning_list, "get_multicond_prompt_list": split_and,
                 "get_learned_conditioning_prompt_schedules": schedules,
@@ -321,6 +354,6 @@ def as_the_webui_has_it(model: Any, name: str, channels: int = 16) -> Any:
 
     model.__dict__["cond_stage_model"] = TextModel()
     model.__dict__["get_learned_conditioning"] = learned
-    model.sd_checkpoint_info = SimpleNamespace(name_for_extra=name)
+    model.sd_checkpoint_info = SimpleNamespace(name_for_extra=name, metadata={})
     model.lowvram = False
     return model

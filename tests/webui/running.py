@@ -2,8 +2,8 @@
 
     pytest tests/webui --webui ~/stable-diffusion-webui
 
-Nothing is written into the installation: checkpoints, settings, outputs and the extension (a link to this
-checkout) are in the data folder.
+Nothing is written into the installation: checkpoints, settings, outputs and the extensions (a link to this
+checkout, and the tests' own probe) are in the data folder.
 """
 
 from __future__ import annotations
@@ -26,12 +26,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from networks import write_networks
 from PIL import Image
 
 from vxa import AttentionMaps, read_maps
 
 PROJECT = Path(__file__).parents[2]
+FIGURE = PROJECT / "examples" / "figure.png"
+PROMPT = "a boy wearing a red hat and his white cat"
+CLOSE = {"atol": 1e-3, "rtol": 0.0}
 PATIENCE = 1800  # seconds: nothing here is timed, and machines may be busy
 FLAGS = (
     "--skip-prepare-environment", "--skip-install", "--skip-python-version-check", "--skip-version-check",
@@ -45,7 +50,7 @@ class Webui:
 
     address: str
     data: Path
-    process: subprocess.Popen[bytes]
+    process: int = 0
     user: str = "tester:secret"
 
     def ask(self, path: str, body: Any = None, user: str | None = user) -> Any:
@@ -64,6 +69,16 @@ class Webui:
         """Choose a checkpoint, as the list at the top of the page does."""
         self.ask("sdapi/v1/options", {"sd_model_checkpoint": checkpoint})
 
+    @contextmanager
+    def options(self, **chosen: Any) -> Iterator[None]:
+        """The webui's options in this block."""
+        before = {name: self.ask("sdapi/v1/options")[name] for name in chosen}
+        self.ask("sdapi/v1/options", chosen)
+        try:
+            yield
+        finally:
+            self.ask("sdapi/v1/options", before)
+
     def look(self, image: Path, prompt: str, **settings: Any) -> AttentionMaps:
         """The maps that VXA's own API gives."""
         given = base64.b64encode(image.read_bytes()).decode()
@@ -80,21 +95,35 @@ class Webui:
         made = self.ask("sdapi/v1/txt2img", wanted)
         return Image.open(io.BytesIO(base64.b64decode(made["images"][0])))
 
+    def keys(self) -> dict[str, np.ndarray]:
+        """The keys [tokens, channels] of each cross-attention layer in the last generation's last step."""
+        with np.load(io.BytesIO(base64.b64decode(self.ask("probe/keys", {})["npz"]))) as kept:
+            return dict(kept)
+
 
 @contextmanager
-def started(folder: Path, python: Path, data: Path, flags: Sequence[str] = ()) -> Iterator[Webui]:
+def started(
+    folder: Path, python: Path, data: Path, flags: Sequence[str] = (), python_path: str = ""
+) -> Iterator[Webui]:
     """The webui of `folder`, until the block ends; its log is in the data folder."""
     port = _free_port()
     place = ["--data-dir", str(data), "--port", str(port), "--api-auth", Webui.user]
     command = [str(python), "launch.py", *FLAGS, *place, *flags]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
+    (data / "tmp").mkdir(exist_ok=True)
+    own = {
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONPATH": python_path,
+        "TMPDIR": str(data / "tmp"),
+    }
+    environment = {**os.environ, **own}
     log = data / "log.txt"
     with log.open("w") as output:
         process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            webui = Webui(f"http://127.0.0.1:{port}/", data, process)
+            webui = Webui(f"http://127.0.0.1:{port}/", data, process.pid)
             _wait_until_answering(webui, process, log)
             yield webui
         finally:
@@ -131,13 +160,26 @@ def data_folder(folder: Path) -> Path:
     """The folder with papercut, a second checkpoint that looks everywhere alike, and the extension."""
     from vxa.export_webui import write_checkpoint
 
-    models = folder / "models" / "Stable-diffusion"
+    models = models_folder(folder)
     models.mkdir(parents=True)
     checkpoint = write_checkpoint(models)
     _write_blind(checkpoint)
-    (folder / "extensions").mkdir()
+    write_networks(folder, checkpoint)
+    add_probe(folder)
     (folder / "extensions" / "vxa").symlink_to(PROJECT, target_is_directory=True)
     return folder
+
+
+def add_probe(data: Path) -> None:
+    """Install the tests' own extension, which lets a busy machine start the server too."""
+    (data / "extensions").mkdir(exist_ok=True)
+    probe = Path(__file__).with_name("probe")
+    (data / "extensions" / "probe").symlink_to(probe, target_is_directory=True)
+
+
+def models_folder(data: Path) -> Path:
+    """Where a data folder has its checkpoints."""
+    return data / "models" / "Stable-diffusion"
 
 
 def _write_blind(checkpoint: Path) -> None:
@@ -150,3 +192,31 @@ def _write_blind(checkpoint: Path) -> None:
             weight.zero_()
     save_file(weights, checkpoint.with_name("blind.safetensors"))
     checkpoint.with_name("blind.yaml").write_text(checkpoint.with_suffix(".yaml").read_text("utf-8"), "utf-8")
+
+
+def open_tab(page: Any) -> None:
+    """Go to the VXA tab of the webui's page."""
+    page.click("#tabs > .tab-nav button:has-text('VXA')")
+    page.wait_for_selector("#vxa_prompt textarea", state="visible")
+
+
+def values(maps: AttentionMaps, word: str = "hat") -> dict[str, np.ndarray]:
+    """The map of a word at every site, by the site's label."""
+    return {site.label: maps.heat_map(word, sites=site.label).values for site in maps.sites}
+
+
+def assert_the_same(found: AttentionMaps, wanted: AttentionMaps, word: str = "hat") -> None:
+    """The same sites, and at each of them the same map of the word."""
+    expected = values(wanted, word)
+    assert [site.label for site in found.sites] == list(expected)
+    for label, one in values(found, word).items():
+        np.testing.assert_allclose(one, expected[label], err_msg=label, **CLOSE)
+    assert max(float(np.ptp(one)) for one in expected.values()) > 0.01  # a flat map would be no test
+
+
+def refusal(work: Any) -> tuple[int, str]:
+    """The status and the sentence with which the webui refuses what is asked."""
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        work()
+    with refused.value as answer:
+        return answer.code, json.load(answer)["detail"]

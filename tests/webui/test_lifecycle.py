@@ -9,10 +9,13 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from fake_host import FakeHost
 from PIL import Image
 
@@ -111,7 +114,7 @@ def test_the_lock_is_held_for_model_work_alone(
     told: list[tuple[str, bool]] = []
     maps = run(backend, picture, told=lambda fraction, what: told.append((what, host.lock.held)))
     assert held == [True]
-    assert [now for _, now in told] == [False, True, False]
+    assert [now for _, now in dict.fromkeys(told)] == [False, True, False]
     maps.heat_map("red").mask()
     assert host.lock.taken == 1
 
@@ -151,7 +154,35 @@ def test_after_an_exception_the_lock_is_free_and_nothing_is_left_behind(
     assert run(backend, picture).provenance.model == "one"
 
 
-def test_interrupt_stops_it_and_the_next_job_is_not_interrupted(
+def global_hooks() -> int:
+    return len(torch.nn.modules.module._global_forward_pre_hooks)
+
+
+@pytest.fixture
+def in_the_middle(checkpoint: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What is done as soon as the UNet's middle block runs, and the names of the blocks that ran."""
+
+    def arrange(press: Any) -> list[str]:
+        network, ran = checkpoint.model.diffusion_model, []
+        middle, out = network.middle_block, network.output_blocks[0]
+        for name, block in (("middle", middle), ("out", out)):
+            monkeypatch.setattr(block, "forward", _noting(block.forward, ran, name, press))
+        return ran
+
+    return arrange
+
+
+def _noting(forward: Any, ran: list[str], name: str, press: Any) -> Any:
+    def noted(*given: Any) -> Any:
+        ran.append(name)
+        if name == "middle":
+            press()
+        return forward(*given)
+
+    return noted
+
+
+def test_interrupt_stops_it_before_it_begins(
     host: FakeHost, backend: Any, picture: Image.Image, checkpoint: Any
 ) -> None:
     host.model = checkpoint
@@ -163,6 +194,121 @@ def test_interrupt_stops_it_and_the_next_job_is_not_interrupted(
         run(backend, picture, told=pressed)
     assert (host.lock.held, host.state.job, host.state.interrupted) == (False, "", False)
     assert run(backend, picture).provenance.prompt == PROMPT
+
+
+@pytest.mark.parametrize("name", ["interrupted", "skipped"])
+def test_interrupt_ends_a_running_forward_and_leaves_nothing(
+    host: FakeHost, backend: Any, picture: Image.Image, checkpoint: Any, in_the_middle: Any, name: str
+) -> None:
+    host.model = checkpoint
+    checkpoint.lowvram = True
+    whole, hooks_before = run(backend, picture), global_hooks()
+    ran = in_the_middle(lambda: setattr(host.state, name, len(ran) == 1))
+    with pytest.raises(Stopped):
+        run(backend, picture)
+    assert ran == ["middle"]
+    assert (host.lock.held, host.state.job, getattr(host.state, name)) == (False, "", False)
+    assert host.events[-3:] == ["no networks", "to cpu", "end"]
+    assert (hooks(checkpoint), global_hooks()) == (0, hooks_before)
+    assert (host.tasks.pending_tasks, host.tasks.current_task) == ({}, None)
+    again = run(backend, picture)
+    assert np.array_equal(again.heat_map("hat").values, whole.heat_map("hat").values)
+
+
+def test_the_pages_own_stop_ends_a_running_forward(
+    host: FakeHost, backend: Any, picture: Image.Image, checkpoint: Any, in_the_middle: Any
+) -> None:
+    host.model = checkpoint
+    stopping = threading.Event()
+    ran = in_the_middle(stopping.set)
+
+    def told(fraction: float, what: str) -> None:
+        if stopping.is_set():
+            raise Stopped(texts.STOPPED)
+
+    with pytest.raises(Stopped):
+        run(backend, picture, told=told)
+    assert (ran, host.lock.held, hooks(checkpoint)) == (["middle"], False, 0)
+
+
+def test_what_was_stopped_while_it_waited_loads_no_checkpoint(
+    host: FakeHost, backend: Any, picture: Image.Image, another: Any
+) -> None:
+    host.chosen = lambda: another
+    with pytest.raises(Stopped):
+        run(backend, picture, told=lambda fraction, what: stop_when(host.lock.held))
+    assert host.events == ["begin vxa", "end"]
+
+
+def stop_when(now: bool) -> None:
+    if now:
+        raise Stopped(texts.STOPPED)
+
+
+def test_the_webuis_progress_shows_the_job(
+    host: FakeHost, backend: Any, picture: Image.Image, checkpoint: Any, in_the_middle: Any
+) -> None:
+    host.model = checkpoint
+    seen: list[Any] = []
+
+    def look() -> None:
+        state = host.state
+        seen.append((state.job, state.job_count, state.sampling_step, state.sampling_steps, state.textinfo))
+
+    in_the_middle(look)
+    run(backend, picture)
+    assert seen == [("vxa", 1, 3, 3, texts.LOOKING)]
+    assert (host.state.job, host.state.job_count) == ("", 0)
+    assert len(host.tasks.finished_tasks) == 1
+
+
+def test_while_it_waits_it_is_one_of_the_webuis_tasks(
+    host: FakeHost, backend: Any, picture: Image.Image, checkpoint: Any
+) -> None:
+    host.model = checkpoint
+    waiting: list[list[str]] = []
+    told = threading.Event()
+    with host.lock:
+        other = threading.Thread(target=run, args=(backend, picture, PROMPT, lambda *said: told.set()))
+        other.start()
+        assert told.wait(60)
+        while not host.tasks.pending_tasks:
+            time.sleep(0.01)
+        waiting.append(list(host.tasks.pending_tasks))
+    other.join(60)
+    ((task,),) = waiting
+    assert task.startswith("task(vxa-")
+    assert (host.tasks.pending_tasks, host.tasks.finished_tasks) == ({}, [task])
+
+
+# The sites that are offered
+
+
+def test_the_sites_offered_are_those_of_the_model_of_the_moment(
+    host: FakeHost, backend: Any, checkpoint: Any, another: Any
+) -> None:
+    assert backend.sites == (texts.DEFAULT_SITES, "all sites together · all")
+    assert backend.current_sites() == ()
+    host.model = checkpoint
+    first = backend.current_sites()
+    host.model = another
+    second = backend.current_sites()
+    assert first[0] == "the model's choice (all)"
+    assert second[0] == "the model's choice (f4)"
+    assert len(second) > len(first)
+    assert host.lock.taken == 0
+
+
+def test_the_default_sites_are_those_that_the_checkpoints_file_names(
+    host: FakeHost, backend: Any, picture: Image.Image, another: Any
+) -> None:
+    host.model = another
+    another.sd_checkpoint_info.metadata["vxa.default_sites"] = "f2,M00"
+    assert backend.current_sites()[0] == "the model's choice (f2, M00)"
+    assert run(backend, picture).default_sites == "f2,M00"
+    for strange in ("OUT47", {"a": 1}, ""):  # of a checkpoint that was made from another's metadata
+        another.sd_checkpoint_info.metadata["vxa.default_sites"] = strange
+        assert run(backend, picture).default_sites == "f4"
 
 
 def test_extra_networks_work_during_the_pass_and_are_no_words(

@@ -6,11 +6,8 @@ What the tab does is asked of VXA's own HTTP API where a page is not needed; the
 from __future__ import annotations
 
 import base64
-import json
-import shutil
 import urllib.error
 import urllib.parse
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,58 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from running import PATIENCE, PROJECT, Webui, data_folder, started
+from running import FIGURE, PROMPT, Webui, assert_the_same, open_tab, refusal, values
 
 import vxa
-
-playwright = pytest.importorskip("playwright.sync_api", reason='Playwright is missing: pip install ".[test]"')
-
-FIGURE = PROJECT / "examples" / "figure.png"
-PROMPT = "a boy wearing a red hat and his white cat"
-CLOSE = {"atol": 1e-3, "rtol": 0.0}
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-             "--disable-background-networking", "--disable-component-update"]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def webui(installation: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webui]:
-    data = data_folder(tmp_path_factory.mktemp("data"))
-    with started(
-        *installation, data, ["--ckpt", str(data / "models/Stable-diffusion/papercut.safetensors")]
-    ) as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    with playwright.sync_playwright() as begun:
-        one = begun.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield one
-        one.close()
-
-
-@pytest.fixture
-def tab(browser: Any, webui: Webui) -> Iterator[Any]:
-    """The VXA tab of a page just opened; the page has no errors of its own afterwards."""
-    webui.choose("papercut.safetensors")
-    context = browser.new_context(viewport={"width": 1280, "height": 1100})
-    errors: list[str] = []
-    page = context.new_page()
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.set_default_timeout(PATIENCE * 1000)
-    page.goto(webui.address, wait_until="domcontentloaded")
-    open_tab(page)
-    yield page
-    context.close()
-    assert errors == []
-
-
-def open_tab(page: Any) -> None:
-    page.click("#tabs > .tab-nav button:has-text('VXA')")
-    page.wait_for_selector("#vxa_prompt textarea", state="visible")
 
 
 def look(page: Any, image: Path = FIGURE, prompt: str = PROMPT) -> str:
@@ -114,32 +62,6 @@ def maps_of(page: Any, folder: Path) -> vxa.AttentionMaps:
         (folder / name).write_bytes(page.request.get(address).body())
     (maps,) = folder.glob("*.npz")
     return vxa.read_maps(maps)
-
-
-def values(maps: vxa.AttentionMaps, word: str = "hat") -> dict[str, np.ndarray]:
-    """The map of a word at every site, by the site's label."""
-    return {site.label: maps.heat_map(word, sites=site.label).values for site in maps.sites}
-
-
-@pytest.fixture(scope="module")
-def standalone() -> vxa.AttentionMaps:
-    return vxa.visualize(vxa.load("papercut"), FIGURE, PROMPT)
-
-
-def assert_the_same(found: vxa.AttentionMaps, wanted: vxa.AttentionMaps) -> None:
-    """The same sites, and at each of them the same map of the hat."""
-    expected = values(wanted)
-    assert [site.label for site in found.sites] == list(expected)
-    for label, one in values(found).items():
-        np.testing.assert_allclose(one, expected[label], err_msg=label, **CLOSE)
-    assert max(float(np.ptp(one)) for one in expected.values()) > 0.01  # a flat map would be no test
-
-
-@pytest.fixture
-def papercut(webui: Webui) -> Webui:
-    """The webui, papercut chosen."""
-    webui.choose("papercut.safetensors")
-    return webui
 
 
 # Over HTTP
@@ -187,10 +109,8 @@ def test_beside_a_generation_both_are_as_when_alone(papercut: Webui, standalone:
 )
 def test_what_cannot_be_answered_is_one_sentence(papercut: Webui, asked: dict[str, str], said: str) -> None:
     given = {"image": base64.b64encode(FIGURE.read_bytes()).decode(), "prompt": PROMPT, **asked}
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        papercut.ask("vxa/v1/visualize", given)
-    with refused.value as answer:
-        assert (answer.code, said in json.load(answer)["detail"]) == (422, True)
+    code, detail = refusal(lambda: papercut.ask("vxa/v1/visualize", given))
+    assert (code, said in detail) == (422, True)
 
 
 @pytest.mark.parametrize("size", [(320, 200), (250, 250), (33, 500)])

@@ -20,7 +20,7 @@ from vxa.maps import AttentionMaps
 from vxa.tokens import Token
 from vxa.ui import texts
 
-__all__ = ["Backend", "Example", "Progress", "Run", "site_labels", "site_spec"]
+__all__ = ["Backend", "Example", "Progress", "Run", "is_offered", "site_labels", "site_spec"]
 
 Progress = Callable[[float, str], None]
 """Told a fraction done and what is being done, as often as one likes; it raises to stop the work."""
@@ -32,9 +32,16 @@ class Run(Protocol):
     """One pass of the model, when its turn has come."""
 
     def __call__(
-        self, image: Image.Image, prompt: str, timestep: int, noise: str, seed: int, progress: Progress
+        self,
+        image: Image.Image,
+        prompt: str,
+        timestep: int,
+        noise: str,
+        seed: int,
+        progress: Progress,
+        sites: str | None = None,
     ) -> AttentionMaps:
-        """The maps of every site that a person may ask for."""
+        """The maps of `sites`, in their grammar; None is every site that a person may ask for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +61,7 @@ class Backend:
         source: what `vxa --model` and `vxa.load` are given for the model of that name.
         tokenize: a prompt's tokens, without running the model.
         run: see Run; the backend itself sees to it that one pass runs at a time, in the order of asking.
-        sites: labels to choose a site by; see site_labels.
+        sites: labels to choose a site by at first; see site_labels.
         timesteps: how many noise levels there are.
         timestep, noise: what the controls say at first.
         examples: pictures to begin with; the first one is shown.
@@ -62,6 +69,8 @@ class Backend:
         made: how the image in a file was made, where it says so.
         keep: saves a picture among the host's own, with how it was made; its name. None where it has none.
         keeps_all: whether the picture of every pass is to be saved so.
+        current_sites: the labels for the model of this moment, none before there is one; None where the model
+            never changes.
     """
 
     model: str
@@ -77,17 +86,22 @@ class Backend:
     made: Callable[[str], Infotext | None] = read_infotext
     keep: Callable[[Image.Image, Infotext], str] | None = None
     keeps_all: Callable[[], bool] = lambda: False
+    current_sites: Callable[[], tuple[str, ...]] | None = None
 
 
 def site_labels(
     sites: Sequence[Site], default_sites: str, latent_size: tuple[int, int] | None
 ) -> tuple[str, ...]:
-    """What the dropdown offers: the model's default, all, the parts, and each site: "mid 8×8 · M00"."""
+    """What the dropdown offers: the model's default, all, the parts, and each site: "mid 8×8 · M00".
+
+    `default_sites` is blank where it is not known yet.
+    """
     cross = [site for site in sites if site.kind == "cross"]
+    default = f" ({default_sites.replace(',', ', ')})" if default_sites else ""
     parts = dict.fromkeys(site.part for site in cross)
     groups = [f"{texts.PARTS[part]}{_SEPARATOR}{part}" for part in parts if len(parts) > 1]
     return (
-        f"{texts.DEFAULT_SITES} ({default_sites.replace(',', ', ')})",
+        f"{texts.DEFAULT_SITES}{default}",
         f"{texts.ALL_SITES}{_SEPARATOR}all",
         *groups,
         *(_site_label(site, latent_size) for site in cross),
@@ -97,6 +111,11 @@ def site_labels(
 def _site_label(site: Site, latent_size: tuple[int, int] | None) -> str:
     grid = f"1/{site.factor}" if latent_size is None else "{}×{}".format(*site.grid(latent_size))
     return f"{site.part} {grid}{_SEPARATOR}{site.label}"
+
+
+def is_offered(label: str) -> bool:
+    """Whether the label is of a list, and not what somebody wrote themselves."""
+    return _SEPARATOR in label or label.startswith(texts.DEFAULT_SITES)
 
 
 def site_spec(label: str | None) -> str | None:

@@ -24,7 +24,17 @@ from vxa.ui.chips import chips, chips_html
 from vxa.ui.downloads import Downloads, file_stem
 from vxa.ui.latest import Latest
 from vxa.ui.pages import Kept, PageGone, Pages
-from vxa.ui.passes import Looked, earlier, looked, one_pass, several_passes, uploaded, whole
+from vxa.ui.passes import (
+    Looked,
+    Offered,
+    earlier,
+    looked,
+    offered,
+    one_pass,
+    several_passes,
+    uploaded,
+    whole,
+)
 from vxa.ui.pictures import Pictures
 from vxa.ui.recorded import written
 from vxa.ui.spot import ranked_words
@@ -76,6 +86,15 @@ class Handlers:
         if against:
             return chips_html(listed, selection or "", "vxa_against", texts.AGAINST_CHIPS)
         return chips_html(listed, selection or "")
+
+    def current_sites(self, page: str | None, site: str | None) -> Offered | None:
+        """The sites of the model that the host has now, where `site` was chosen; None while it has none."""
+        labels = self.backend.current_sites() if self.backend.current_sites else self.backend.sites
+        try:
+            maps = self.pages.get(page).maps
+        except PageGone:
+            maps = None
+        return offered(labels, site, maps) if labels else None
 
     def earlier(
         self, page: str | None, image: str | None, prompt: str, timestep: Any, noise: str, seed: Any = 0

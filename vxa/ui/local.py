@@ -45,11 +45,17 @@ def local_backend(
 
 def _run(model: Model, turns: Turns) -> Callable[..., AttentionMaps]:
     def run(
-        image: Image.Image, prompt: str, timestep: int, noise: str, seed: int, progress: Progress
+        image: Image.Image,
+        prompt: str,
+        timestep: int,
+        noise: str,
+        seed: int,
+        progress: Progress,
+        sites: str | None = None,
     ) -> AttentionMaps:
         with turns.turn(lambda ahead: progress(0.0, texts.ahead(ahead))):
             with interruptible(lambda: progress(0.1, texts.LOOKING)):
-                maps = visualize(model, image, prompt, timestep, noise, seed)  # type: ignore[arg-type]
+                maps = visualize(model, image, prompt, timestep, noise, seed, sites)  # type: ignore[arg-type]
             progress(1.0, texts.DONE)
             return maps
 

@@ -13,6 +13,7 @@ from vxa.ui.backend import Backend
 from vxa.ui.compat import component, served_folder
 from vxa.ui.downloads import Downloads
 from vxa.ui.exploring import wire_shown
+from vxa.ui.following import wire_following
 from vxa.ui.given import given
 from vxa.ui.handlers import Handlers
 from vxa.ui.keeping import wire_keep
@@ -45,4 +46,5 @@ def panel(backend: Backend, folder: Path, **page: Any) -> gr.Blocks:
         wire_passes(handlers, state, left, right)
         wire_shown(handlers, state, left, right)
         wire_keep(handlers, state, left, right)
+        wire_following(handlers, state, left, right)
     return blocks

@@ -12,20 +12,37 @@ from PIL import Image
 
 from vxa.errors import ImageError, SettingError
 from vxa.images import read_image
+from vxa.maps import AttentionMaps
 from vxa.ui import texts
-from vxa.ui.backend import Backend, Progress, site_labels, site_spec
+from vxa.ui.backend import Backend, Progress, is_offered, site_labels, site_spec
 from vxa.ui.pages import Kept, Wanted, maps_bytes
 
-__all__ = ["Looked", "earlier", "looked", "one_pass", "several_passes", "uploaded", "whole"]
+__all__ = [
+    "Looked",
+    "Offered",
+    "earlier",
+    "looked",
+    "offered",
+    "one_pass",
+    "several_passes",
+    "uploaded",
+    "whole",
+]
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What a pass gives the page: what was looked at, and the sites as they are for this image."""
+class Offered:
+    """The labels to choose a site by, and the one that is chosen."""
 
-    summary: str
     sites: tuple[str, ...]
     site: str
+
+
+@dataclass(frozen=True)
+class Looked(Offered):
+    """What a pass gives the page: the sites as they are for this image, and what was looked at."""
+
+    summary: str
 
 
 def one_pass(
@@ -106,7 +123,19 @@ def looked(kept: Kept, site: str | None, seconds: float) -> Looked:
     said = texts.summary(
         made.prompt, made.model, timesteps or str(made.timestep), made.noise, len(maps.sites), seconds
     )
-    return Looked(said, labels, _same_site(site, labels))
+    return Looked(labels, _same_site(site, labels), said)
+
+
+def offered(labels: tuple[str, ...], site: str | None, maps: AttentionMaps | None) -> Offered:
+    """What the page is told of the model that a host has now; `site` is the label it had chosen.
+
+    Where the page's maps are of these sites, their labels stay: they say the grids.
+    """
+    if maps is not None and site_labels(maps.sites, maps.default_sites, None) == labels:
+        labels = site_labels(maps.sites, maps.default_sites, maps.latent_size)
+    chosen = _same_site(site, labels)
+    gone = chosen not in labels and is_offered(chosen)
+    return Offered(labels, labels[0] if gone else chosen)
 
 
 def whole(name: str, value: Any) -> int:

@@ -116,9 +116,9 @@ def look(backend: Backend, asked: Look) -> dict[str, Any]:
     settings = view.settings()
     if asked.words:
         settings["words"] = asked.words
-    maps = backend.run(
-        image, asked.prompt, asked.timestep, asked.noise, asked.seed, lambda fraction, what: None
-    )
+    # Who takes no maps away needs no more than the sites of the picture, and the pass ends at the last one.
+    sites = None if asked.npz else settings.get("sites")
+    maps = backend.run(image, asked.prompt, asked.timestep, asked.noise, asked.seed, _nobody, sites)
     picture, made = render(maps, image, **settings), _made(maps, view, asked.words)
     answer = {"model": maps.provenance.model, "notes": list(maps.provenance.notes), "infotext": str(made)}
     if asked.save and backend.keep is not None:
@@ -130,6 +130,10 @@ def _made(maps: AttentionMaps, view: Asked, words: str) -> Infotext:
     """How the picture was made: words are told as the indices that they have."""
     found = [index for word in find_words(maps.tokens, words) for index in word.tokens] if words else []
     return written([maps], replace(view, selection=", ".join(map(str, found))) if found else view)
+
+
+def _nobody(fraction: float, what: str) -> None:
+    """The progress of a pass that nobody watches but in the webui's own."""
 
 
 def _image(text: str) -> Image.Image:

@@ -7,7 +7,9 @@ from typing import Any
 
 from PIL import Image
 
-from vxa.errors import ModelError
+from vxa.attention.interrupt import interruptible
+from vxa.attention.site import select_sites
+from vxa.errors import ModelError, SiteError
 from vxa.maps import AttentionMaps
 from vxa.models.ldm import LdmModel
 from vxa.tokens import Token
@@ -22,7 +24,6 @@ from vxa.webui.settings import keeps_all, kept_folder
 __all__ = ["model_sites", "webui_backend"]
 
 _JOB = "vxa"
-_USUAL_SITES = "f4"  # what LdmModel reads when none are named, on every model that has them
 
 
 def webui_backend() -> Backend:
@@ -32,10 +33,11 @@ def webui_backend() -> Backend:
         source=checkpoint_source,
         tokenize=_tokenize,
         run=_run,
-        sites=site_labels((), _USUAL_SITES, None),
         made=image_made,
         keep=lambda picture, made: save_picture(picture, made, kept_folder()),
         keeps_all=keeps_all,
+        sites=site_labels((), "", None),
+        current_sites=_current_sites,
     )
 
 
@@ -44,6 +46,14 @@ def model_sites() -> dict[str, Any]:
     model = _model(_loaded())
     sites = [asdict(site) for site in model.sites]
     return {"model": model.name, "default_sites": model.default_sites, "sites": sites}
+
+
+def _current_sites() -> tuple[str, ...]:
+    model = host.loaded_model()
+    if model is None:
+        return ()
+    found = _model(model)
+    return site_labels(found.sites, found.default_sites, None)
 
 
 def _tokenize(prompt: str) -> tuple[Token, ...]:
@@ -58,19 +68,30 @@ def _loaded() -> Any:
 
 
 def _run(
-    image: Image.Image, prompt: str, timestep: int, noise: str, seed: int, progress: Progress
+    image: Image.Image,
+    prompt: str,
+    timestep: int,
+    noise: str,
+    seed: int,
+    progress: Progress,
+    sites: str | None = None,
 ) -> AttentionMaps:
-    progress(0.0, texts.QUEUED)
-    with host.job(_JOB) as model:
+    def wanted() -> None:
+        host.check_interrupt()
         progress(0.1, texts.LOOKING)
-        with host.networks(prompt) as notes:
-            maps = visualize(_model(model, notes), image, prompt, timestep, noise, seed)  # type: ignore[arg-type]
+
+    progress(0.0, texts.QUEUED)
+    with host.job(_JOB):
+        wanted()  # it may have been stopped while it waited
+        model = host.chosen_model()
+        with host.networks(prompt) as notes, interruptible(wanted):
+            maps = visualize(_model(model, notes), image, prompt, timestep, noise, seed, sites)  # type: ignore[arg-type]
     progress(1.0, texts.DONE)
     return maps
 
 
 def _model(model: Any, notes: tuple[str, ...] = ()) -> LdmModel:
-    return LdmModel(
+    found = LdmModel(
         model,
         WebuiPrompts(model),
         name=host.checkpoint_name(model),
@@ -78,3 +99,13 @@ def _model(model: Any, notes: tuple[str, ...] = ()) -> LdmModel:
         device=host.device(),
         within=host.computing,
     )
+    found.default_sites = _sites_of_the_checkpoint(found, host.checkpoint_sites(model))
+    return found
+
+
+def _sites_of_the_checkpoint(model: LdmModel, said: str | None) -> str:
+    """What the checkpoint's file says is read when no sites are named; the usual where it names none."""
+    try:
+        return said if said and select_sites(model.sites, said) else model.default_sites
+    except SiteError:  # metadata is carried along by those who merge checkpoints
+        return model.default_sites

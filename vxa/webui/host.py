@@ -1,6 +1,7 @@
 """The webui as VXA sees it: its model, queue and options; checked with AUTOMATIC1111's 1.10.1.
 
-    with job("vxa") as model:                 # the queue's lock, and the checkpoint that is chosen now
+    with job("vxa"):                          # the queue's lock, and a task that the webui shows
+        model = chosen_model()                # the checkpoint that is chosen now
         with networks("a <lora:ink:1>"):      # LoRAs and hypernetworks as in a generation
             …
 
@@ -12,6 +13,7 @@ time.
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from textwrap import shorten
@@ -24,6 +26,7 @@ from modules import (
     extra_networks,
     lowvram,
     processing,
+    progress,
     prompt_parser,
     sd_hijack,
     sd_models,
@@ -31,13 +34,17 @@ from modules import (
 )
 
 from vxa.errors import ModelError, PromptError
+from vxa.models.ldm_config import SITES_KEY
 from vxa.ui import texts
 from vxa.ui.stopping import Stopped
 
 __all__ = [
     "add_option",
     "api_users",
+    "check_interrupt",
     "checkpoint_name",
+    "checkpoint_sites",
+    "chosen_model",
     "computing",
     "condition",
     "device",
@@ -52,6 +59,7 @@ __all__ = [
 ]
 
 _MOST_STEPS = 150  # of the webui's own slider: a prompt may change at any of them
+_CALLS = 3  # of the model in a job: for the image, the prompt, and the noise
 
 
 def loaded_model() -> Any | None:
@@ -60,26 +68,33 @@ def loaded_model() -> Any | None:
 
 
 @contextmanager
-def job(name: str) -> Iterator[Any]:
-    """The model of the chosen checkpoint, for a block that has the webui's queue to itself.
+def job(name: str) -> Iterator[None]:
+    """The webui's queue for a block to itself, as a task that it shows like a generation's."""
+    task = f"task({name}-{secrets.token_hex(4)})"
+    progress.add_task_to_queue(task)
+    try:
+        with call_queue.queue_lock:
+            progress.start_task(task)
+            shared.state.begin(job=name)
+            shared.state.job_count = 1
+            shared.state.sampling_steps = _CALLS
+            shared.state.textinfo = texts.LOOKING
+            try:
+                yield
+            finally:
+                if getattr(loaded_model(), "lowvram", False):
+                    lowvram.send_everything_to_cpu()
+                # What comes next was not interrupted.
+                shared.state.interrupted = shared.state.skipped = False
+                shared.state.end()  # which frees what the device's cache holds
+    finally:
+        progress.finish_task(task)
 
-    As a generation does, it loads what was chosen but is not loaded yet, or was exchanged for a refiner.
 
-    Raises:
-        ModelError: no checkpoint can be loaded.
-    """
-    with call_queue.queue_lock:
-        shared.state.begin(job=name)
-        shared.state.job_count = 1
-        try:
-            model = _chosen_model()
-            sd_hijack.model_hijack.apply_circular(shared.opts.tiling)  # the last generation's is still on
-            yield model
-        finally:
-            if getattr(loaded_model(), "lowvram", False):
-                lowvram.send_everything_to_cpu()
-            shared.state.interrupted = False  # what comes next was not
-            shared.state.end()  # which frees what the device's cache holds
+def check_interrupt() -> None:
+    """Raise Stopped where a person pressed the webui's Interrupt, or its Skip."""
+    if shared.state.interrupted or shared.state.skipped:
+        raise Stopped(texts.STOPPED)
 
 
 def has_api() -> bool:
@@ -108,7 +123,14 @@ def option(name: str, default: Any) -> Any:
     return getattr(shared.opts, name, default)
 
 
-def _chosen_model() -> Any:
+def chosen_model() -> Any:
+    """The model of the chosen checkpoint, for a job.
+
+    As a generation does, it loads what was chosen but is not loaded yet, or was exchanged for a refiner.
+
+    Raises:
+        ModelError: no checkpoint can be loaded.
+    """
     try:
         # The first waits for a load that is on its way, the second may only come after it.
         model = shared.sd_model
@@ -118,6 +140,7 @@ def _chosen_model() -> Any:
         raise ModelError(texts.not_loaded(reason)) from error
     if model is None:
         raise ModelError(texts.NO_CHECKPOINT)
+    sd_hijack.model_hijack.apply_circular(shared.opts.tiling)  # the last generation's is still on
     return model
 
 
@@ -125,6 +148,13 @@ def checkpoint_name(model: Any) -> str:
     """The checkpoint's name, without its folder and ending."""
     info = getattr(model, "sd_checkpoint_info", None)
     return str(getattr(info, "name_for_extra", None) or type(model).__name__)
+
+
+def checkpoint_sites(model: Any) -> str | None:
+    """The sites that the checkpoint's file says are read when none are named."""
+    metadata = getattr(getattr(model, "sd_checkpoint_info", None), "metadata", None) or {}
+    said = metadata.get(SITES_KEY)
+    return said if isinstance(said, str) else None
 
 
 def device() -> torch.device:
@@ -135,13 +165,8 @@ def device() -> torch.device:
 
 @contextmanager
 def computing() -> Iterator[None]:
-    """The precision that the webui computes in, unless a person pressed its Interrupt.
-
-    Raises:
-        Stopped: they did.
-    """
-    if shared.state.interrupted:
-        raise Stopped(texts.STOPPED)
+    """The precision that the webui computes in, for one call of the model, which its progress counts."""
+    shared.state.sampling_step = min(shared.state.sampling_step + 1, _CALLS)
     with devices.without_autocast() if devices.unet_needs_upcast else devices.autocast():
         yield
 

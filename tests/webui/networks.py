@@ -1,0 +1,51 @@
+"""Small random extra networks for papercut, as people download them: what a prompt or a setting brings in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+__all__ = ["write_networks"]
+
+# Layers by the names that files give them: two of the UNet, and one of the text encoder.
+_LAYERS = (
+    "diffusion_model_middle_block_1_transformer_blocks_0_attn2_to_k",
+    "diffusion_model_input_blocks_1_1_transformer_blocks_0_attn2_to_k",
+    "transformer_text_model_encoder_layers_1_mlp_fc1",
+)
+
+
+def write_networks(data: Path, checkpoint: Path) -> None:
+    """A LoRA, a hypernetwork and an embedding of two vectors, each called `ink`."""
+    torch.manual_seed(0)
+    weights = load_file(checkpoint)
+    for folder in ("models/Lora", "models/hypernetworks", "embeddings"):
+        (data / folder).mkdir(parents=True, exist_ok=True)
+    save_file(_lora(weights), data / "models/Lora/ink.safetensors", {"ss_network_module": "networks.lora"})
+    _write_hypernetwork(data / "models/hypernetworks/ink.pt", 128)
+    save_file({"emb_params": torch.randn(2, 128)}, data / "embeddings/inkvector.safetensors")
+
+
+def _lora(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    shapes = {name.replace(".", "_"): weight.shape for name, weight in weights.items()}
+    made = {}
+    for layer in _LAYERS:
+        (found,) = (shape for name, shape in shapes.items() if name.endswith(f"{layer}_weight"))
+        made[f"{layer}.lora_down.weight"] = torch.randn(4, found[1]) * 0.1
+        made[f"{layer}.lora_up.weight"] = torch.randn(found[0], 4) * 0.1
+        made[f"{layer}.alpha"] = torch.tensor(4.0)
+    return made
+
+
+def _write_hypernetwork(path: Path, channels: int) -> None:
+    def layer() -> dict[str, torch.Tensor]:
+        return {
+            f"linear.{number}.{part}": torch.randn(*shape) * 0.05
+            for number in (0, 1)
+            for part, shape in (("weight", (channels, channels)), ("bias", (channels,)))
+        }
+
+    settings = {"layer_structure": [1, 1, 1], "activation_func": "linear", "name": "ink", "step": 1}
+    torch.save({**settings, channels: (layer(), layer())}, path)  # the webui knows no other format

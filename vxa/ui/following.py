@@ -1,0 +1,51 @@
+"""Following a model that may be exchanged: its sites and the prompt's chips, asked for by the page.
+
+A host's page presses the hidden button when its tab is opened and when another model was chosen, and again
+while there is none yet (javascript/vxa_following.js).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from vxa.ui.answering import tried
+from vxa.ui.compat import component, listen
+from vxa.ui.given import Given
+from vxa.ui.handlers import Handlers
+from vxa.ui.piece import html
+from vxa.ui.shown import Shown
+
+__all__ = ["wire_following"]
+
+_WAITS = "<span data-waits></span>"
+
+
+def wire_following(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:
+    """The hidden button and its answer, where the backend's model may change."""
+    if handlers.backend.current_sites is None:
+        return
+    button = component(gr.Button, visible=False, elem_id="vxa_follow")
+    followed = html("", "followed")
+
+    def sites(page: str, site: str | None) -> list[Any]:
+        offered = handlers.current_sites(page, site)
+        if offered is None:
+            return [gr.update(), _WAITS]
+        return [gr.update(choices=list(offered.sites), value=offered.site), ""]
+
+    def follow(page: str, site: str | None, prompt: str, selection: str, against: str) -> list[Any]:
+        def chips() -> list[Any]:
+            return [handlers.chips(prompt, selection), handlers.chips(prompt, against, True)]
+
+        *offered, wrong = tried(lambda: sites(page, site), 2)
+        *shown, wrong_too = tried(chips, 2)
+        return [*offered, *shown, wrong or wrong_too]
+
+    done = listen(
+        button.click, follow, [state, right.sites, left.prompt, left.indices, right.against],
+        [right.sites, followed, left.chips, right.against_chips, right.message],
+        queue=False, show_progress="hidden",
+    )  # fmt: skip
+    listen(done.then, None, None, None, js="() => vxaFollowed()")

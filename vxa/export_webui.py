@@ -23,7 +23,7 @@ from torch import Tensor
 
 from vxa.errors import SettingError
 from vxa.models import papercut
-from vxa.models.ldm_config import SITES_KEY, as_yaml, ldm_config
+from vxa.models.ldm_config import MODEL_KEY, SITES_KEY, as_yaml, ldm_config
 from vxa.models.ldm_layout import renamed, unet_names, vae_names, vae_weights
 
 __all__ = ["write_checkpoint"]
@@ -99,7 +99,7 @@ def _write(source: Path, work: Path, clip: Path) -> None:
     unet, vae, schedule = (_config(source, part) for part in ("unet", "vae", "scheduler"))
     settings = {"model": ldm_config(unet, vae, schedule, str(clip))}
     (work / f"{_NAME}.yaml").write_text(_NEEDS_VXA + as_yaml(settings), "utf-8")
-    metadata = {"format": "pt", "vxa_model": _NAME, SITES_KEY: papercut.DEFAULT_SITES}
+    metadata = {"format": "pt", SITES_KEY: papercut.DEFAULT_SITES, MODEL_KEY: _NAME}
     (work / f"{_NAME}.safetensors").write_bytes(save(_weights(source), metadata))
 
 

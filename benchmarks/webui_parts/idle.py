@@ -37,7 +37,7 @@ _STEPS = 20
 
 def _cpu_seconds(webui: Webui) -> float:
     """Of the webui's process, for one image."""
-    process = psutil.Process(webui.process.pid)
+    process = psutil.Process(webui.process)
     before = process.cpu_times()
     webui.txt2img(steps=_STEPS, width=256, height=256)
     after = process.cpu_times()

@@ -322,9 +322,9 @@ def test_a_stopped_strip_keeps_what_is_made(
 
     run = handlers.backend.run
 
-    def twice(image, prompt, timestep, noise, told):  # type: ignore[no-untyped-def]
+    def twice(image, prompt, timestep, noise, seed, told):  # type: ignore[no-untyped-def]
         told(0.1, "begun")
-        return run(image, prompt, timestep, noise, told)
+        return run(image, prompt, timestep, noise, seed, told)
 
     object.__setattr__(handlers.backend, "run", twice)
     with pytest.raises(Stopped):
@@ -338,10 +338,10 @@ def test_a_stopped_strip_keeps_what_is_made(
 def test_a_strip_does_not_replace_a_pass_made_meanwhile(handlers: Handlers, page: str, image_file: Path):
     run = handlers.backend.run
 
-    def interrupted(image, prompt, timestep, noise, told):  # type: ignore[no-untyped-def]
+    def interrupted(image, prompt, timestep, noise, seed, told):  # type: ignore[no-untyped-def]
         object.__setattr__(handlers.backend, "run", run)
         handlers.run(page, str(image_file), "newer", 1, "none")
-        return run(image, prompt, timestep, noise, told)
+        return run(image, prompt, timestep, noise, seed, told)
 
     object.__setattr__(handlers.backend, "run", interrupted)
     with pytest.raises(Stopped, match="another pass"):

@@ -50,7 +50,7 @@ class Webui:
 
     address: str
     data: Path
-    process: subprocess.Popen[bytes]
+    process: int = 0
     user: str = "tester:secret"
 
     def ask(self, path: str, body: Any = None, user: str | None = user) -> Any:
@@ -123,7 +123,7 @@ def started(
             command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            webui = Webui(f"http://127.0.0.1:{port}/", data, process)
+            webui = Webui(f"http://127.0.0.1:{port}/", data, process.pid)
             _wait_until_answering(webui, process, log)
             yield webui
         finally:

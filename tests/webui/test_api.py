@@ -65,19 +65,6 @@ def test_a_picture_and_its_maps(client: Any, given: str, picture: Image.Image, t
     assert url["png"] == answer["png"]
 
 
-def test_a_picture_alone_needs_no_more_of_the_pass_than_its_sites(
-    client: Any, given: str, checkpoint: Any
-) -> None:
-    behind: list[Any] = []
-    asked = {"image": given, "prompt": "a red hat", "words": "hat", "sites": "M00"}
-    whole = client.post("/vxa/v1/visualize", json={**asked, "npz": True}).json()
-    checkpoint.model.diffusion_model.out.register_forward_pre_hook(lambda module, given: behind.append(1))
-    last = checkpoint.model.diffusion_model.output_blocks[-1]
-    last.register_forward_pre_hook(lambda module, given: behind.append(module))
-    alone = client.post("/vxa/v1/visualize", json=asked).json()
-    assert (alone["png"], behind) == (whole["png"], [])
-
-
 def test_a_picture_says_how_it_was_made(client: Any, given: str) -> None:
     asked = {"image": given, "prompt": "a red hat", "words": "hat", "timestep": 300, "noise": "matched"}
     asked["seed"] = 41
@@ -113,6 +100,19 @@ def test_the_saved_files_name_is_told(client: Any, host: FakeHost, given: str) -
     saved = host.folder / "outputs" / "vxa-images" / answer["saved"]
     with Image.open(saved) as picture:
         assert picture.info["parameters"] == answer["infotext"]
+
+
+def test_a_picture_alone_needs_no_more_of_the_pass_than_its_sites(
+    client: Any, given: str, checkpoint: Any
+) -> None:
+    behind: list[Any] = []
+    asked = {"image": given, "prompt": "a red hat", "words": "hat", "sites": "M00"}
+    whole = client.post("/vxa/v1/visualize", json={**asked, "npz": True}).json()
+    checkpoint.model.diffusion_model.out.register_forward_pre_hook(lambda module, given: behind.append(1))
+    last = checkpoint.model.diffusion_model.output_blocks[-1]
+    last.register_forward_pre_hook(lambda module, given: behind.append(module))
+    alone = client.post("/vxa/v1/visualize", json=asked).json()
+    assert (alone["png"], behind) == (whole["png"], [])
 
 
 @pytest.mark.parametrize(

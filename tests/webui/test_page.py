@@ -174,6 +174,20 @@ def test_a_saved_picture_offers_what_made_it_and_overwrites_nothing_unasked(
     assert value(page, "vxa_prompt") == OWN
 
 
+def test_an_infotext_in_the_prompt_is_taken_apart(page: Any) -> None:
+    open_tab(page)
+    page.fill(
+        "#vxa_prompt textarea", f"{PROMPT}\nSteps: 4, Seed: 43, VXA version: 0, VXA mode: grey, VXA tokens: 6"
+    )
+    page.wait_for_selector("#vxa_use", state="visible")
+    page.click("#vxa_use")
+    wait_for_value(page, "vxa_prompt", PROMPT)
+    wait_for_value(page, "vxa_indices", "6")
+    wait_for_value(page, "vxa_noise_seed", "43")
+    assert page.is_checked("#vxa_mode input[value=grey]")
+    page.wait_for_selector("#vxa_use", state="hidden")
+
+
 def test_every_pass_is_saved_where_the_settings_say_so(page: Any, folder: Path) -> None:
     open_tab(page)
     before = set(folder.glob("outputs/**/*.png"))

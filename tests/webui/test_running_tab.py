@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -19,22 +20,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from running import PATIENCE, Webui, data_folder, started
-from test_running import FIGURE, PROMPT, browser, give, look, open_tab
+from running import FIGURE, PATIENCE, PROMPT, Webui, data_folder, models_folder, open_tab, started
+from test_running import give, look
 
 from vxa.infotext import parse_infotext, read_infotext
 
-__all__ = ["browser"]  # a fixture
-
 MADE = "a boy wearing a red hat"
-
-
-@pytest.fixture(scope="module")
-def webui(installation: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webui]:
-    data = data_folder(tmp_path_factory.mktemp("data"))
-    chosen = str(data / "models/Stable-diffusion/papercut.safetensors")
-    with started(*installation, data, ["--ckpt", chosen]) as one:
-        yield one
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +42,8 @@ def opened(browser: Any, webui: Webui) -> Any:
 
 
 @pytest.fixture
-def page(browser: Any, webui: Webui) -> Iterator[Any]:
-    one = opened(browser, webui)
+def page(browser: Any, papercut: Webui) -> Iterator[Any]:
+    one = opened(browser, papercut)
     yield one
     one.context.close()
 
@@ -240,10 +231,9 @@ def test_over_http_a_picture_is_saved_below_the_webuis_folder_alone(webui: Webui
         webui.ask("vxa/v1/visualize", {**given, "save": str(tmp_path / "x.png")})
     with refused.value as error:
         assert (error.code, "boolean" in json.load(error)["detail"]) == (422, True)
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        webui.ask("sdapi/v1/options", {"vxa_folder": str(tmp_path)})
-    refused.value.close()
-    webui.ask("vxa/v1/visualize", {**given, "save": True})
+    webui.ask("sdapi/v1/options", {"vxa_folder": str(tmp_path)})  # which the webui passes over
+    answer = webui.ask("vxa/v1/visualize", {**given, "save": True})
+    assert (webui.data / "outputs" / "vxa-images" / answer["saved"]).is_file()
     assert not list(tmp_path.iterdir())
 
 
@@ -283,14 +273,14 @@ def test_a_webui_that_is_killed_leaves_no_broken_picture(
     installation: tuple[Path, Path], tmp_path: Path
 ) -> None:
     data = data_folder(tmp_path / "data")
-    chosen = str(data / "models/Stable-diffusion/papercut.safetensors")
+    chosen = str(models_folder(data) / "papercut.safetensors")
     with started(*installation, data, ["--ckpt", chosen]) as webui:
         command = [sys.executable, "-c", SAVING, f"{webui.address}vxa/v1/visualize", str(FIGURE), Webui.user]
         clients = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(2)]
         give_up = time.monotonic() + PATIENCE
         while len(saved_in(webui)) < 5 and time.monotonic() < give_up:
             time.sleep(0.2)
-        webui.process.send_signal(signal.SIGKILL)
+        os.kill(webui.process, signal.SIGKILL)
         for client in clients:
             client.kill()
             client.wait()

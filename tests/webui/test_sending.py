@@ -14,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from vxa.errors import SettingError
 from vxa.infotext import Infotext, parse_infotext, read_infotext
+from vxa.models.ldm_config import MODEL_KEY
 from vxa.ui.recorded import ENTRIES
 
 pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
@@ -194,9 +195,9 @@ def test_the_command_names_the_checkpoints_file_or_what_to_fill_in(host: FakeHos
 
 def test_papercut_is_called_by_its_name(host: FakeHost, files: Any) -> None:
     known(host, "papercut", host.folder / "papercut.safetensors")
-    host.checkpoints.popitem()[1].metadata["vxa_model"] = "papercut"
+    host.checkpoints.popitem()[1].metadata[MODEL_KEY] = "papercut"
     known(host, "mine", host.folder / "mine.safetensors")
-    next(iter(host.checkpoints.values())).metadata["vxa_model"] = "papercut"
+    next(iter(host.checkpoints.values())).metadata[MODEL_KEY] = "papercut"
     assert files.checkpoint_source("mine") == "papercut"
 
 

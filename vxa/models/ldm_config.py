@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["SITES_KEY", "as_yaml", "ldm_config"]
+__all__ = ["MODEL_KEY", "SITES_KEY", "as_yaml", "ldm_config"]
 
 Config = Mapping[str, Any]
 
 SITES_KEY = "vxa.default_sites"
 """In the metadata of a checkpoint: the sites that are read when none are named."""
+MODEL_KEY = "vxa.model"
+"""In the metadata of a checkpoint: what `vxa.load` calls the same weights."""
 
 
 def ldm_config(unet: Config, vae: Config, schedule: Config, clip: str) -> dict[str, Any]:

@@ -66,11 +66,11 @@ class Backend:
         timestep, noise: what the controls say at first.
         examples: pictures to begin with; the first one is shown.
         generate: a picture from a prompt and a seed; None where the model cannot.
-        current_sites: the labels for the model of this moment, none before there is one; None where the model
-            never changes.
         made: how the image in a file was made, where it says so.
         keep: saves a picture among the host's own, with how it was made; its name. None where it has none.
         keeps_all: whether the picture of every pass is to be saved so.
+        current_sites: the labels for the model of this moment, none before there is one; None where the model
+            never changes.
     """
 
     model: str
@@ -83,10 +83,10 @@ class Backend:
     noise: str = "none"
     examples: tuple[Example, ...] = ()
     generate: Callable[[str, int, Progress], Image.Image] | None = None
-    current_sites: Callable[[], tuple[str, ...]] | None = None
     made: Callable[[str], Infotext | None] = read_infotext
     keep: Callable[[Image.Image, Infotext], str] | None = None
     keeps_all: Callable[[], bool] = lambda: False
+    current_sites: Callable[[], tuple[str, ...]] | None = None
 
 
 def site_labels(

@@ -55,7 +55,7 @@ def _run(model: Model, turns: Turns) -> Callable[..., AttentionMaps]:
     ) -> AttentionMaps:
         with turns.turn(lambda ahead: progress(0.0, texts.ahead(ahead))):
             with interruptible(lambda: progress(0.1, texts.LOOKING)):
-                maps = visualize(model, image, prompt, timestep, noise, seed, sites=sites)  # type: ignore[arg-type]
+                maps = visualize(model, image, prompt, timestep, noise, seed, sites)  # type: ignore[arg-type]
             progress(1.0, texts.DONE)
             return maps
 

@@ -1,4 +1,7 @@
-"""What an image says of how it was made, offered to the page: nothing that a person typed goes unasked."""
+"""What an image says of how it was made, offered to the page: nothing that a person typed goes unasked.
+
+A prompt that is such a text itself, as people copy it from elsewhere, is offered to be taken apart.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.infotext import Infotext
+from vxa.infotext import Infotext, parse_infotext
 from vxa.ui import texts
 from vxa.ui.answering import LIVE
 from vxa.ui.compat import listen
@@ -22,10 +25,10 @@ __all__ = ["offer_html", "wire_offer"]
 _SHOWN = 300  # characters of a prompt
 
 
-def offer_html(made: Infotext) -> str:
-    """The sentence that offers the image's own prompt."""
+def offer_html(made: Infotext, lead: str = texts.OFFERED) -> str:
+    """The sentence that offers the prompt."""
     said = shorten(made.prompt, _SHOWN, placeholder=" …")
-    return f'<p role="status"><span>{escape(texts.OFFERED)}</span> <q>{escape(said)}</q></p>'
+    return f'<p role="status"><span>{escape(lead)}</span> <q>{escape(said)}</q></p>'
 
 
 def wire_offer(handlers: Handlers, left: Given, right: Shown) -> None:
@@ -38,18 +41,22 @@ def wire_offer(handlers: Handlers, left: Given, right: Shown) -> None:
         return handlers.made(image)
 
     def offer(found: Infotext | None, prompt: str | None) -> list[Any]:
+        pasted = parse_infotext(prompt)
+        if pasted is not None:
+            return [offer_html(pasted, texts.OFFERED_TEXT), gr.update(visible=True)]
         if found is None or not found.prompt or found.prompt == (prompt or "").strip():
             return ["", gr.update(visible=False)]
         return [offer_html(found), gr.update(visible=True)]
 
-    def take(found: Infotext | None) -> list[Any]:
-        if found is None:
+    def take(found: Infotext | None, prompt: str | None) -> list[Any]:
+        chosen = parse_infotext(prompt) or found
+        if chosen is None:
             return [gr.update()] * len(changed)
-        told = recorded(found.settings)
-        return [found.prompt, *(told.get(entry.control, gr.update()) for entry in ENTRIES)]
+        told = recorded(chosen.settings)
+        return [chosen.prompt, *(told.get(entry.control, gr.update()) for entry in ENTRIES)]
 
     offered = [left.offer, left.offered]
     known = listen(left.image.change, read, [left.image], [made], **LIVE)
     listen(known.then, offer, [made, left.prompt], offered, queue=False, show_progress="hidden")
     listen(left.prompt.change, offer, [made, left.prompt], offered, **LIVE)
-    listen(left.use.click, take, [made], changed, queue=False, show_progress="hidden")
+    listen(left.use.click, take, [made, left.prompt], changed, queue=False, show_progress="hidden")

@@ -45,6 +45,6 @@ def panel(backend: Backend, folder: Path, **page: Any) -> gr.Blocks:
         wire_offer(handlers, left, right)
         wire_passes(handlers, state, left, right)
         wire_shown(handlers, state, left, right)
-        wire_following(handlers, state, left, right)
         wire_keep(handlers, state, left, right)
+        wire_following(handlers, state, left, right)
     return blocks

@@ -27,6 +27,7 @@ NOISE_INFO = "none shows it the clean image; matched adds the noise that the tim
 NOISE_SEED = "Noise seed"
 NOISE_SEED_INFO = "Of the matched noise: the same seed is the same noise."
 OFFERED = "This image was generated from"
+OFFERED_TEXT = "These are the settings of an image that was generated from"
 USE_OFFERED = "Use its prompt"
 PRESS = "Visualize"
 STOP = "Stop"

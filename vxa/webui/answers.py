@@ -118,7 +118,7 @@ def look(backend: Backend, asked: Look) -> dict[str, Any]:
         settings["words"] = asked.words
     # Who takes no maps away needs no more than the sites of the picture, and the pass ends at the last one.
     sites = None if asked.npz else settings.get("sites")
-    maps = backend.run(image, asked.prompt, asked.timestep, asked.noise, asked.seed, _nobody, sites=sites)
+    maps = backend.run(image, asked.prompt, asked.timestep, asked.noise, asked.seed, _nobody, sites)
     picture, made = render(maps, image, **settings), _made(maps, view, asked.words)
     answer = {"model": maps.provenance.model, "notes": list(maps.provenance.notes), "infotext": str(made)}
     if asked.save and backend.keep is not None:

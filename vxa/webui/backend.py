@@ -33,11 +33,11 @@ def webui_backend() -> Backend:
         source=checkpoint_source,
         tokenize=_tokenize,
         run=_run,
-        sites=site_labels((), "", None),
-        current_sites=_current_sites,
         made=image_made,
         keep=lambda picture, made: save_picture(picture, made, kept_folder()),
         keeps_all=keeps_all,
+        sites=site_labels((), "", None),
+        current_sites=_current_sites,
     )
 
 
@@ -85,7 +85,7 @@ def _run(
         wanted()  # it may have been stopped while it waited
         model = host.chosen_model()
         with host.networks(prompt) as notes, interruptible(wanted):
-            maps = visualize(_model(model, notes), image, prompt, timestep, noise, seed, sites=sites)  # type: ignore[arg-type]
+            maps = visualize(_model(model, notes), image, prompt, timestep, noise, seed, sites)  # type: ignore[arg-type]
     progress(1.0, texts.DONE)
     return maps
 

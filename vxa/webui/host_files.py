@@ -17,6 +17,7 @@ from PIL import Image
 from vxa.errors import SettingError
 from vxa.images import opened_image
 from vxa.infotext import Infotext, parse_infotext
+from vxa.models.ldm_config import MODEL_KEY
 from vxa.ui import texts
 
 __all__ = ["checkpoint_source", "folder_is_shown", "image_made", "outputs_folder", "save_picture"]
@@ -69,7 +70,7 @@ def save_picture(picture: Image.Image, made: Infotext, folder: str) -> str:
 def checkpoint_source(name: str) -> str:
     """What `vxa --model` is given for the checkpoint of that name; what to fill in where that is no file."""
     for info in _named(name):
-        if getattr(info, "metadata", {}).get("vxa_model") == "papercut":
+        if (getattr(info, "metadata", None) or {}).get(MODEL_KEY) == "papercut":
             return "papercut"
         if info.is_safetensors and os.path.isfile(info.filename):
             return os.path.abspath(str(info.filename))

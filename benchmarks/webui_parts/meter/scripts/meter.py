@@ -65,7 +65,7 @@ def look(asked):
     pixels = np.asarray(image)
 
     def ours(sites):
-        maps = backend.run(image, PROMPT, 1, "none", silent, sites=sites)
+        maps = backend.run(image, PROMPT, 1, "none", 0, silent, sites=sites)
         return render(maps, image, "masked", tokens="1", sites="M00")
 
     def theirs():

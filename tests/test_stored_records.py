@@ -84,8 +84,14 @@ def test_sums_that_do_not_fit_are_refused(changes: dict[str, Any], tmp_path: Pat
     [
         [],
         [{"first": 0, "last": 2, "highest": 900, "lowest": 500}],
-        [{"first": 3, "last": 4, "highest": 9, "lowest": 5}, {"first": 0, "last": 2, "highest": 4, "lowest": 1}],
-        [{"first": 0, "last": 2, "highest": 1, "lowest": 5}, {"first": 3, "last": 4, "highest": 4, "lowest": 1}],
+        [
+            {"first": 3, "last": 4, "highest": 9, "lowest": 5},
+            {"first": 0, "last": 2, "highest": 4, "lowest": 1},
+        ],
+        [
+            {"first": 0, "last": 2, "highest": 1, "lowest": 5},
+            {"first": 3, "last": 4, "highest": 4, "lowest": 1},
+        ],
     ],
     ids=["none", "too few", "out of order", "levels turned round"],
 )

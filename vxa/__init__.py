@@ -14,6 +14,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vxa.attention.site import Site
+
+# A function of its module's name: bound here, at once, because the import system would put the module
+# in its place when the module is first loaded later.
+from vxa.attribute import attribute
 from vxa.errors import (
     HeadError,
     ImageError,
@@ -33,9 +37,6 @@ from vxa.models import load
 from vxa.tokens import Token, Word
 from vxa.trace import Trace, trace
 from vxa.version import __version__
-
-# A function of its module's name: bound here, at once, because the import system would put the module
-# in its place when the module is first loaded later.
 from vxa.visualize import visualize
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ __all__ = [
     "Word",
     "WordError",
     "__version__",
+    "attribute",
     "load",
     "papercut",
     "read_maps",

@@ -3,15 +3,15 @@
     maps = attribute(load("papercut"), "figure.png", "hat, neck", timesteps=(300, 500, 700), seeds=(0, 1))
     maps.heat_map("hat").mask()
 
-A generation passes through every noise level; of an image that is already there, each level is made: with
-matched noise (x_t = √ᾱ_t z + √(1 - ᾱ_t) ε), some draws of it averaged, or by inverting the sampler of DDIM,
-whose trajectory is the one noise that would lead back to the image.
+A generation goes through every noise level; those of an image that is already there are made: with matched
+noise (x_t = √ᾱ_t z + √(1 - ᾱ_t) ε), averaged over some draws of it, or by inverting DDIM, on whose trajectory
+lies the one noise that would lead back to the image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -20,22 +20,22 @@ from vxa.attention.site import SiteSpec, select_sites
 from vxa.attention.watch import watch
 from vxa.errors import SettingError
 from vxa.images import read_image
-from vxa.inversion import ddim_trajectory
+from vxa.inversion import ddim_levels, ddim_trajectory
 from vxa.maps import AttentionMaps, Provenance
-from vxa.models.base import Model
+from vxa.models.base import Conditioning, Model
 from vxa.steps import Bins, Schedule
-from vxa.timesteps import whole
 from vxa.trace.call import Facts, Reading, Settings, TracedCall
 from vxa.version import versions
-from vxa.visualize import ImageSource, add_noise, check_prompt, prepare
+from vxa.visualize import ImageSource, add_noise, check_prompt, prepare, whole_number
 
-__all__ = ["DEFAULT_TIMESTEPS", "attribute"]
+__all__ = ["DEFAULT_LEVELS", "INVERSIONS", "attribute"]
 
-DEFAULT_TIMESTEPS = (100, 300, 500, 700, 900)
-"""The middle of each fifth of a schedule of 1000 levels, in every one of which a generation spends its steps."""
+DEFAULT_LEVELS = (100, 300, 500, 700, 900)
+"""The middle of each fifth of a schedule of 1000 timesteps."""
 
-_INVERSIONS = ("ddim",)
-_MAX_STEPS = 1000
+INVERSIONS = ("ddim",)
+
+_MAX_PASSES = 1000
 
 
 def attribute(
@@ -51,7 +51,7 @@ def attribute(
     bins: Bins = 1,
     heads: bool = False,
     max_side: int = 1024,
-    advance: Callable[[int, int], object] = lambda done, all_: None,
+    advance: Callable[[int, int], object] | None = None,
 ) -> AttentionMaps:
     """The attention maps of `image` for `prompt`, averaged over passes at many noise levels.
 
@@ -59,54 +59,144 @@ def attribute(
         model: see `vxa.load`.
         image: a path, a PIL image or an array, of any size.
         prompt: any length.
-        timesteps: the noise levels to read; None is DEFAULT_TIMESTEPS, with inversion every level gone through.
-        seeds: of the noise: a pass for each seed at each timestep. Unused with inversion.
-        inversion: "ddim" follows the deterministic sampler backwards from the image, without guidance
-            (Song et al. 2021, eq. 14), and reads what it passes; `timesteps` are then read at the nearest level.
-        steps: of the inversion: that many passes.
-        sites: as in `visualize`.
+        timesteps: the noise levels to read; None is DEFAULT_LEVELS, with inversion every level it passes.
+        seeds: of the noise: one pass for each seed at each timestep. Without a use under inversion.
+        inversion: "ddim" follows the deterministic sampler backwards from the image and reads what it passes
+            (`vxa.inversion`); `timesteps` then choose the nearest levels that it passes.
+        steps: of the inversion, each one pass.
+        sites: as in `vxa.visualize`.
         bins, heads: as in `vxa.trace`; a step is a noise level, from the highest down.
-        max_side: as in `visualize`.
-        advance: called after each pass with the number of passes done and of all.
+        max_side: as in `vxa.visualize`.
+        advance: called after each pass with the number of passes done, and of all.
 
     Raises:
         ImageError, PromptError, SettingError, SiteError: a bad argument.
+        ModelError: the model cannot be inverted.
         RecordingError: a pass could not be watched faithfully.
     """
-    levels, drawn = _checked(model, timesteps, seeds, inversion, steps)
+    wanted = _levels(model, timesteps, inversion)
+    drawn = tuple(
+        dict.fromkeys(whole_number("seed", seed, 0, 2**63 - 1) for seed in _several("seeds", seeds))
+    )
+    steps = whole_number("steps", steps, 1, _MAX_PASSES)
+    if len(wanted) * len(drawn) > _MAX_PASSES:
+        raise SettingError(f"{len(wanted) * len(drawn)} passes are too many; give at most {_MAX_PASSES}")
+    settings = Settings(bins, heads)
     check_prompt(model, prompt)
     pixels, image_size, extent = prepare(read_image(image), max_side, model.multiple)
+    passed = ddim_levels(model.num_timesteps, steps)[:-1]
+    levels = wanted if inversion is None else _nearest(wanted, passed)
     with torch.no_grad():
         latent = model.encode_image(pixels)
         conditioning = model.encode_prompt(prompt, (pixels.shape[-2], pixels.shape[-1]))
-        latent_size = (latent.shape[-2], latent.shape[-1])
-        cross = tuple(site for site in model.sites if site.kind == "cross")
-        wanted = select_sites(cross, sites, latent_size)
-        if inversion is None:
-            passes, total = _noised(model, latent, levels, drawn), len(levels) * len(drawn)
-        else:
-            passes, total = ddim_trajectory(model, latent, conditioning, steps), steps
-            levels = _nearest(levels if timesteps is not None else None, model, steps)
-        provenance = Provenance(
-            model.name, prompt, 0, inversion or "matched", drawn[0], versions(), _notes(model, drawn, inversion)
-        )
+        cross = [site for site in model.sites if site.kind == "cross"]
         call = TracedCall(
-            wanted,
+            select_sites(cross, sites, _size_of(latent)),
             [Reading(0, prompt, conditioning.tokens)],
             Schedule.of(sorted(levels, reverse=True)),
-            Settings(bins, heads),
-            Facts(provenance, model.default_sites if sites is None else "all", image_size, extent),
+            settings,
+            Facts(
+                _provenance(model, drawn, inversion),
+                model.default_sites if sites is None else "all",
+                image_size,
+                extent,
+            ),
         )
-        row = model.rows(1, guided=False)[0]
-        for done, (noised, timestep, forward) in enumerate(passes, 1):
-            if timestep in levels:
-                call.begin(latent_size, timestep, {row: 0})
-                with watch(model.network, wanted, call.receive) as watcher:
-                    forward(model.denoise(noised, timestep, conditioning))
-                watcher.check()
-                call.end_pass()
-            else:
-                forward(model.denoise(noised, timestep, conditioning))
-            advance(done, total)
+        count = len(levels) * len(drawn) if inversion is None else len(passed)
+        reader = _Reader(model, conditioning, call, count, advance)
+        if inversion is None:
+            reader.read_noised(latent, levels, drawn)
+        else:
+            reader.follow(latent, passed, frozenset(levels))
     call.finish()
     return call.images[0]
+
+
+class _Reader:
+    """Makes the passes, and adds those that are to be read."""
+
+    def __init__(
+        self,
+        model: Model,
+        conditioning: Conditioning,
+        call: TracedCall,
+        count: int,
+        advance: Callable[[int, int], object] | None,
+    ) -> None:
+        self.call = call
+        self._model, self._conditioning = model, conditioning
+        self._done, self._count, self._advance = 0, count, advance
+
+    def read(self, latent: Tensor, timestep: int) -> Tensor:
+        """The network's prediction, its attention added."""
+        row = self._model.rows(1, guided=False)[0]
+        self.call.begin(_size_of(latent), timestep, {row: 0})
+        with watch(self._model.network, self.call.sites, self.call.receive) as watcher:
+            prediction = self._model.denoise(latent, timestep, self._conditioning)
+        watcher.check()
+        self.call.end_pass()
+        self._told()
+        return prediction
+
+    def read_noised(self, latent: Tensor, levels: Sequence[int], seeds: Sequence[int]) -> None:
+        """Read the latent with each seed's noise at each level."""
+        for level in levels:
+            for seed in seeds:
+                self.read(add_noise(latent, float(self._model.alphas_cumprod[level]), seed), level)
+
+    def follow(self, latent: Tensor, passed: tuple[int, ...], levels: frozenset[int]) -> None:
+        """Invert the latent through the levels passed, and read at the chosen ones among them."""
+
+        def denoise(at: Tensor, level: int) -> Tensor:
+            if level in levels:
+                return self.read(at, level)
+            prediction = self._model.denoise(at, level, self._conditioning)
+            self._told()
+            return prediction
+
+        model = self._model
+        trajectory = ddim_trajectory(latent, passed, model.alphas_cumprod, model.prediction_type, denoise)
+        for last in trajectory:
+            latent = last
+        denoise(latent, passed[-1])
+
+    def _told(self) -> None:
+        self._done += 1
+        if self._advance is not None:
+            self._advance(self._done, self._count)
+
+
+def _levels(model: Model, timesteps: Sequence[int] | None, inversion: str | None) -> tuple[int, ...]:
+    """The timesteps as they were given, checked; none for all that an inversion passes."""
+    if inversion is not None and inversion not in INVERSIONS:
+        raise SettingError(f"inversion {inversion!r} is unknown; use None or one of: {', '.join(INVERSIONS)}")
+    count = model.num_timesteps
+    if timesteps is None:
+        return () if inversion else tuple(level * count // 1000 for level in DEFAULT_LEVELS)
+    checked = [whole_number("timestep", level, 0, count - 1) for level in _several("timesteps", timesteps)]
+    return tuple(dict.fromkeys(checked))
+
+
+def _several(name: str, values: Sequence[int] | int) -> list[int]:
+    listed: list[int] = [values] if isinstance(values, int) else list(values)
+    if not listed:
+        raise SettingError(f"no {name} were given; give at least one")
+    return listed
+
+
+def _nearest(wanted: tuple[int, ...], passed: tuple[int, ...]) -> tuple[int, ...]:
+    """The levels passed that are nearest to those wanted; all of them where none are."""
+    chosen = {min(passed, key=lambda each: abs(each - level)) for level in wanted}
+    return tuple(level for level in passed if level in chosen or not chosen)
+
+
+def _provenance(model: Model, seeds: tuple[int, ...], inversion: str | None) -> Provenance:
+    """Of the whole; the call fills in the prompt and the timesteps."""
+    if inversion is not None:
+        return Provenance(model.name, "", 0, inversion, None, versions(), model.notes)
+    several = (f"averaged over {len(seeds)} seeds from {seeds[0]} to {seeds[-1]}",) if len(seeds) > 1 else ()
+    return Provenance(model.name, "", 0, "matched", seeds[0], versions(), (*model.notes, *several))
+
+
+def _size_of(latent: Tensor) -> tuple[int, int]:
+    return latent.shape[-2], latent.shape[-1]

@@ -40,7 +40,8 @@ class HeatMap:
         words: the words selected, as texts; empty when tokens were.
         tokens: the indices of the tokens in it.
         sites: the labels of the sites in it.
-        scale: "probability", the mean probability per token; "original", a maximum of one.
+        scale: "probability", the mean probability per token; "original", a maximum of one; "daam", a sum over
+            steps.
         refined: whether self-attention spread it over what belongs together.
     """
 
@@ -50,7 +51,7 @@ class HeatMap:
     words: tuple[str, ...] = ()
     tokens: tuple[int, ...] = ()
     sites: tuple[str, ...] = ()
-    scale: Literal["probability", "original"] = "probability"
+    scale: Literal["probability", "original", "daam"] = "probability"
     refined: bool = False
 
     @property

@@ -65,8 +65,8 @@ def visualize(
         RecordingError: the pass could not be watched faithfully.
     """
     timestep, seed, max_side = _check_settings(model, timestep, noise, seed, max_side)
-    _check_prompt(model, prompt)
-    pixels, image_size, extent = _prepare(read_image(image), max_side, model.multiple)
+    check_prompt(model, prompt)
+    pixels, image_size, extent = prepare(read_image(image), max_side, model.multiple)
     cross = tuple(site for site in model.sites if site.kind == "cross")
     with torch.no_grad():
         latent = model.encode_image(pixels)
@@ -75,7 +75,7 @@ def visualize(
         own = finest_self(model.sites, latent_size) if refine else ()
         conditioning = model.encode_prompt(prompt, (pixels.shape[-2], pixels.shape[-1]))
         noised = (
-            _add_noise(latent, float(model.alphas_cumprod[timestep]), seed) if noise == "matched" else latent
+            add_noise(latent, float(model.alphas_cumprod[timestep]), seed) if noise == "matched" else latent
         )
         records = _record(model, noised, timestep, conditioning, wanted, own)
     return AttentionMaps(
@@ -114,7 +114,7 @@ def _record(
     return records
 
 
-def _add_noise(latent: Tensor, alpha_cumprod: float, seed: int) -> Tensor:
+def add_noise(latent: Tensor, alpha_cumprod: float, seed: int) -> Tensor:
     """x_t = √ᾱ_t z + √(1 - ᾱ_t) ε (Ho et al. 2020, eq. 4), with ε the same on every device."""
     generator = torch.Generator("cpu").manual_seed(seed)
     epsilon = torch.randn(latent.shape, generator=generator)
@@ -122,7 +122,7 @@ def _add_noise(latent: Tensor, alpha_cumprod: float, seed: int) -> Tensor:
     return signal * latent + noise * epsilon
 
 
-def _prepare(
+def prepare(
     image: Image.Image, max_side: int, multiple: int
 ) -> tuple[Tensor, tuple[int, int], tuple[float, float]]:
     """Pixels [1, 3, H, W] in [-1, 1], the image's own (height, width), and the fraction of H, W it fills."""
@@ -145,13 +145,14 @@ def _check_settings(
     if noise not in NOISES:
         raise SettingError(f"noise {noise!r} is unknown; use one of: {', '.join(NOISES)}")
     return (
-        _whole("timestep", timestep, 0, model.num_timesteps - 1),
-        _whole("seed", seed, 0, 2**63 - 1),
-        _whole("max_side", max_side, 1, 2**16),
+        whole_number("timestep", timestep, 0, model.num_timesteps - 1),
+        whole_number("seed", seed, 0, 2**63 - 1),
+        whole_number("max_side", max_side, 1, 2**16),
     )
 
 
-def _whole(name: str, value: Any, low: int, high: int) -> int:
+def whole_number(name: str, value: Any, low: int, high: int) -> int:
+    """The value as a plain int. Raises SettingError for what is no whole number in the range."""
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -161,7 +162,8 @@ def _whole(name: str, value: Any, low: int, high: int) -> int:
     return number
 
 
-def _check_prompt(model: Model, prompt: str) -> None:
+def check_prompt(model: Model, prompt: str) -> None:
+    """Raise PromptError for what is no text, or holds no words."""
     if not isinstance(prompt, str):
         raise PromptError(f'the prompt is a {type(prompt).__name__}; give text such as "hat, neck"')
     if not prompt.strip() or all(token.special for token in model.tokenize(prompt)):

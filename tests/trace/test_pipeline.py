@@ -228,7 +228,7 @@ def test_the_maps_so_far_are_copies(sd_pipeline: Any) -> None:
     with vxa.trace(sd_pipeline, on_step=lambda call: so_far.append(call.images[0])) as trace:
         make(sd_pipeline)
     assert len(so_far) == 3
-    assert "read up to step 1 of 3" in so_far[0].provenance.notes
+    assert "read 1 of 3 steps" in so_far[0].provenance.notes
     values = [maps.heat_map("hat").values for maps in so_far]
     assert not np.array_equal(values[0], values[2])
     assert np.array_equal(values[2], trace.images[0].heat_map("hat").values)
@@ -295,7 +295,7 @@ def test_what_is_not_whole_is_told(sd_pipeline: Any) -> None:
     with vxa.trace(sd_pipeline) as trace:
         make(sd_pipeline, num_inference_steps=5, callback_on_step_end=interrupt)
     assert trace.calls[0].passes == 2
-    assert "read up to step 2 of 5" in trace.images[0].provenance.notes
+    assert "read 2 of 5 steps" in trace.images[0].provenance.notes
 
 
 def test_a_pipeline_that_raises_leaves_no_hook(sd_pipeline: Any) -> None:

@@ -62,6 +62,10 @@ class Model(Protocol):
     def alphas_cumprod(self) -> Tensor:
         """ᾱ [num_timesteps] in float32 on the CPU: x_t = √ᾱ_t z + √(1 - ᾱ_t) ε."""
 
+    @property
+    def prediction_type(self) -> str:
+        """What `denoise` gives: "epsilon", "v_prediction" or "sample"."""
+
     def tokenize(self, prompt: str) -> tuple[Token, ...]:
         """One Token for each position of the prompt's context."""
 

@@ -127,6 +127,11 @@ class DiffusersModel:
             notes.append(_IP_ADAPTER)
         return tuple(notes)
 
+    @property
+    def prediction_type(self) -> str:
+        """What the UNet predicts."""
+        return str(self.pipeline.scheduler.config.get("prediction_type", "epsilon"))
+
     def rows(self, batch: int, guided: bool) -> tuple[int, ...]:
         """The conditional rows: diffusers puts the unconditional ones first."""
         return tuple(range(batch // 2, batch)) if guided else tuple(range(batch))

@@ -102,6 +102,12 @@ class LdmModel:
         """Length of the noise schedule."""
         return len(self.model.alphas_cumprod)
 
+    @property
+    def prediction_type(self) -> str:
+        """What the UNet predicts, by diffusers' names."""
+        parameterization = str(getattr(self.model, "parameterization", "eps"))
+        return {"eps": "epsilon", "v": "v_prediction", "x0": "sample"}.get(parameterization, parameterization)
+
     def rows(self, batch: int, guided: bool) -> tuple[int, ...]:
         """The conditional rows: AUTOMATIC1111's webui puts the unconditional ones last."""
         return tuple(range(batch // 2 if guided else batch))

@@ -73,12 +73,14 @@ class Facts:
     Attributes:
         provenance: of the model; prompt and timesteps are filled in.
         default_sites: what `sites=None` reads.
-        pixels: of the image on each side of a latent's cell.
+        image_size: (height, width) of the image.
+        extent: the fraction (of height, of width) of the latent's plane that is image.
     """
 
     provenance: Provenance
     default_sites: str
-    pixels: int
+    image_size: tuple[int, int]
+    extent: tuple[float, float] = (1.0, 1.0)
 
 
 class TracedCall:
@@ -97,6 +99,7 @@ class TracedCall:
         self.step: int | None = None
         self._settings, self._facts = settings, facts
         self._latent_size = (0, 0)
+        self._seen: set[int] = set()
         self._rows: Mapping[int, int] = {}
         self._sums: dict[tuple[int, str], SiteSum] = {}
         self._finished: dict[int, AttentionMaps] | None = None
@@ -148,6 +151,8 @@ class TracedCall:
 
     def end_pass(self) -> None:
         """Count the pass."""
+        assert self.step is not None
+        self._seen.add(self.step)
         self.passes += 1
 
     def finish(self) -> None:
@@ -193,8 +198,8 @@ class TracedCall:
         maps = AttentionMaps(
             sites=self.sites,
             tokens=reading.tokens,
-            image_size=(self._latent_size[0] * facts.pixels, self._latent_size[1] * facts.pixels),
-            extent=(1.0, 1.0),
+            image_size=facts.image_size,
+            extent=facts.extent,
             latent_size=self._latent_size,
             provenance=replace(facts.provenance, prompt=reading.prompt, notes=self._notes()),
             records=records,
@@ -205,6 +210,6 @@ class TracedCall:
 
     def _notes(self) -> tuple[str, ...]:
         notes = self._facts.provenance.notes
-        if self.step is not None and self.step < self.steps - 1:
-            notes += (f"read up to step {self.step + 1} of {self.steps}",)
+        if len(self._seen) < self.steps:
+            notes += (f"read {len(self._seen)} of {self.steps} steps",)
         return notes

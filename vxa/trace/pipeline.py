@@ -210,7 +210,7 @@ class _Tracer:
             self._reader.readings(self._encoded),
             Schedule.of(model.pipeline.scheduler.timesteps.tolist()),
             self._settings,
-            Facts(provenance, default, pixels),
+            Facts(provenance, default, (latent_size[0] * pixels, latent_size[1] * pixels)),
         )
         self._watcher = self._hooks.enter_context(watch(network, chosen, self._call.receive))
         self.trace._calls.append(self._call)

@@ -30,7 +30,7 @@ def words_grid(question: Question) -> Image.Image:
     """One labelled overlay for each chosen word or token, each with its largest value."""
     chosen = _subjects(question)
     _check_count("words", len(chosen), "choose fewer words")
-    heats = [question.heat(tokens=word.tokens) for word in chosen]
+    heats = question.heats(chosen)
     size, columns = _layout(question, len(chosen))
     cells = [_cell(question, word.text, heat, size) for word, heat in zip(chosen, heats, strict=True)]
     return _figure(
@@ -60,8 +60,9 @@ def matrix(question: Question) -> Image.Image:
     names = [text(word.text, LETTER, width=160) for word in rows]
     left = max(name.width for name in names)
     body = [beside([blank(left, 1), *(_site_heading(question, site, size[1]) for site in columns)], GAP // 2)]
-    for word, name in zip(rows, names, strict=True):
-        cells = [_small_cell(question, word, site, size) for site in columns]
+    heats = zip(*(question.heats(rows, site.name) for site in columns), strict=True)
+    for name, row in zip(names, heats, strict=True):
+        cells = [_small_cell(question, heat, size) for heat in row]
         body.append(beside([_row_heading(name, left, size[0]), *cells], GAP // 2))
     place = f"words by sites · t = {question.maps.provenance.timestep}"
     return _figure(question, above(body, GAP // 2), question.maps.provenance.prompt, place)
@@ -130,8 +131,8 @@ def _cell(question: Question, label: str, heat: HeatMap, size: tuple[int, int]) 
     return cell(label, number(high), picture)
 
 
-def _small_cell(question: Question, word: Word, site: Site, size: tuple[int, int]) -> Image.Image:
-    picture, high = _overlay(question, question.heat(tokens=word.tokens, sites=site.name), size)
+def _small_cell(question: Question, heat: HeatMap, size: tuple[int, int]) -> Image.Image:
+    picture, high = _overlay(question, heat, size)
     return above([picture, text(number(high), SMALL - 2, width=size[1], colour=MUTED)], gap=1)
 
 

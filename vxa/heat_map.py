@@ -22,6 +22,7 @@ DEFAULT_THRESHOLD = 0.45
 """τ of a mask, as a fraction of the map's maximum."""
 
 Resample = Literal["bicubic", "nearest"]
+Scale = Literal["probability", "original"]
 
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "nearest": Image.Resampling.NEAREST}
 
@@ -46,7 +47,7 @@ class HeatMap:
     words: tuple[str, ...] = ()
     tokens: tuple[int, ...] = ()
     sites: tuple[str, ...] = ()
-    scale: Literal["probability", "original"] = "probability"
+    scale: Scale = "probability"
 
     def __post_init__(self) -> None:
         self.values.setflags(write=False)

@@ -20,7 +20,7 @@ __all__ = ["redrawn", "wire_shown"]
 def redrawn(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
     """The answer, the commands and what is to be said; nothing new where the page asked for another since."""
     nothing = [gr.update()] * 4
-    if not page:  # nobody asked for a pass yet
+    if not handlers.latest.knows(page):  # nobody asked for a pass yet
         return nothing
     done = tried(lambda: answer(handlers, page, asked), 3)
     return done if handlers.latest.waits_for(page, asked) else nothing

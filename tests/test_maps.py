@@ -37,7 +37,7 @@ class Known:
         return chosen[:, list(indices)].mean(0)
 
     def gather(self, values: Tensor) -> Tensor:
-        return (self.values.mean(0).flatten(1).T @ values).reshape(self.grid)
+        return (values @ self.values.mean(0).flatten(1)).reshape(-1, *self.grid)
 
 
 def token(index: int, text: str, word: int | None, special: Any = None) -> Token:
@@ -200,3 +200,29 @@ def test_refining_gathers_the_map_by_self_attention_on_its_own_grid() -> None:
 def test_refining_needs_self_attention() -> None:
     with pytest.raises(SettingError, match="have no self-attention"):
         make_maps().heat_map(tokens=1, refine=True)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"sites": "all"}, {"sites": "IN04", "heads": 1}, {"sites": "OUT05", "normalize": "original"}],
+)
+def test_several_choices_at_once_are_the_maps_of_each(asked: dict[str, Any]) -> None:
+    maps = make_maps()
+    choices = [(2, 3), 1, "0, 3", None, (3,)]
+    for choice, heat in zip(choices, maps.heat_maps(choices, **asked), strict=True):
+        alone = maps.heat_map(tokens=choice, **asked)
+        assert np.allclose(heat.values, alone.values, rtol=1e-6)
+        assert (heat.tokens, heat.sites, heat.scale) == (alone.tokens, alone.sites, alone.scale)
+
+
+def test_a_site_is_asked_once_for_all_choices() -> None:
+    asked: list[Any] = []
+
+    class Counted(Known):
+        def tokens(self, indices: Any, heads: Any = None) -> Tensor:
+            asked.append(tuple(indices))
+            return super().tokens(indices, heads)
+
+    maps = make_maps(records={"wide": Counted(torch.ones(2, 6, 2, 3)), "tall": Known(torch.ones(1, 6, 4, 6))})
+    maps.heat_maps([(2, 3), 1, (3,)])
+    assert asked == [(2, 3, 1)]

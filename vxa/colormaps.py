@@ -66,5 +66,5 @@ def colormap(name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 def coloured(values: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """The colours uint8 [height, width, 3] of values in [0, 1], clipped; NaN is the lowest."""
-    levels = np.nan_to_num(np.clip(values, 0.0, 1.0)) * 255.0 + 0.5
-    return np.asarray(colormap(name)[levels.astype(np.uint8)])
+    levels = np.fmin(np.fmax(values, 0.0), 1.0) * 255.0 + 0.5  # of NaN and a number, fmax takes the number
+    return np.asarray(np.take(colormap(name), levels.astype(np.uint8), axis=0))

@@ -16,6 +16,7 @@ from vxa.colormaps import DIVERGING
 from vxa.drawing import above, beside, colour_bar
 from vxa.shading import Array, overlaid
 from vxa.view import Question, View, number
+from vxa.windows import windowed
 
 __all__ = ["difference", "signed"]
 
@@ -55,7 +56,7 @@ def signed(values: Array, normalize: str = View.normalize) -> tuple[Array, float
 def _cell(question: Question, name: str, values: Array, shade: Array) -> Image.Image:
     view = question.view
     picture = overlaid(question.scaled(_size(values)), shade, view.colormap, view.opacity)
-    return cell(name, number(float(values.max())), picture)
+    return cell(name, number(float(values.max())), windowed(picture))
 
 
 def _signed_cell(question: Question, values: Array, name: str) -> Image.Image:
@@ -63,7 +64,7 @@ def _signed_cell(question: Question, values: Array, name: str) -> Image.Image:
     strength = np.abs(2 * shade - 1)
     # In grey, for the image's own colours would look like differences.
     grey = question.scaled(_size(shade)).convert("L").convert("RGB")
-    picture = overlaid(grey, shade, DIVERGING, question.view.opacity, strength)
+    picture = windowed(overlaid(grey, shade, DIVERGING, question.view.opacity, strength))
     apart = values[0] - values[1]
     labelled = cell(name, f"{number(float(apart.min()))} … {number(float(apart.max()))}", picture)
     ends = (f"-{number(reach)}", "0", f"+{number(reach)}") if reach else ("0", "0", "0")

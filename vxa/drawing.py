@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from vxa.colormaps import colormap
+from vxa.windows import carry
 
 __all__ = [
     "GROUND", "INK", "MUTED", "above", "beside", "colour_bar", "fitted", "framed", "grid", "spread", "text",
@@ -91,7 +92,7 @@ def above(pictures: Sequence[Image.Image], gap: int) -> Image.Image:
     )
     top = 0
     for picture in pictures:
-        column.paste(picture, (0, top))
+        _put(column, picture, 0, top)
         top += picture.height + gap
     return column
 
@@ -103,7 +104,7 @@ def beside(pictures: Sequence[Image.Image], gap: int, align: Literal["top", "bot
     )
     left = 0
     for picture in pictures:
-        row.paste(picture, (left, row.height - picture.height if align == "bottom" else 0))
+        _put(row, picture, left, row.height - picture.height if align == "bottom" else 0)
         left += picture.width + gap
     return row
 
@@ -111,7 +112,7 @@ def beside(pictures: Sequence[Image.Image], gap: int, align: Literal["top", "bot
 def framed(picture: Image.Image, margin: int) -> Image.Image:
     """The picture with an even margin."""
     frame = Image.new("RGB", (picture.width + 2 * margin, picture.height + 2 * margin), GROUND)
-    frame.paste(picture, (margin, margin))
+    _put(frame, picture, margin, margin)
     return frame
 
 
@@ -132,6 +133,11 @@ def colour_bar(name: str, height: int, labels: Sequence[str], size: int) -> Imag
     for number, label in enumerate(written):
         side.paste(label, (0, round((room - label.height) * number / (len(written) - 1))))
     return beside([bar, side], gap=max(4, size // 2))
+
+
+def _put(onto: Image.Image, picture: Image.Image, left: int, top: int) -> None:
+    onto.paste(picture, (left, top))
+    carry(onto, picture, left, top)
 
 
 def _total(lengths: Sequence[int], gap: int) -> int:

@@ -17,6 +17,7 @@ from vxa.shading import overlaid
 from vxa.timesteps import MAX_TIMESTEPS
 from vxa.tokens import Word
 from vxa.view import Question, number
+from vxa.windows import windowed
 
 __all__ = ["MAX_CELLS", "matrix", "sites_grid", "timesteps_strip", "words_grid"]
 
@@ -30,7 +31,7 @@ def words_grid(question: Question) -> Image.Image:
     """One labelled overlay for each chosen word or token, each with its largest value."""
     chosen = _subjects(question)
     _check_count("words", len(chosen), "choose fewer words")
-    heats = [question.heat(tokens=word.tokens) for word in chosen]
+    heats = question.heats(chosen)
     size, columns = _layout(question, len(chosen))
     cells = [_cell(question, word.text, heat, size) for word, heat in zip(chosen, heats, strict=True)]
     return _figure(
@@ -45,7 +46,7 @@ def sites_grid(question: Question) -> Image.Image:
     heats = [question.heat(sites=site.name) for site in chosen]
     size, columns = _layout(question, len(chosen))
     cells = [
-        _cell(question, _site_label(question, site), heat, size)
+        _cell(question, _site_label(question, site), heat, size, site.name)
         for site, heat in zip(chosen, heats, strict=True)
     ]
     place = f"{len(chosen)} sites · t = {question.maps.provenance.timestep}"
@@ -60,8 +61,11 @@ def matrix(question: Question) -> Image.Image:
     names = [text(word.text, LETTER, width=160) for word in rows]
     left = max(name.width for name in names)
     body = [beside([blank(left, 1), *(_site_heading(question, site, size[1]) for site in columns)], GAP // 2)]
-    for word, name in zip(rows, names, strict=True):
-        cells = [_small_cell(question, word, site, size) for site in columns]
+    heats = zip(*(question.heats(rows, site.name) for site in columns), strict=True)
+    for name, row in zip(names, heats, strict=True):
+        cells = [
+            _small_cell(question, heat, size, site.name) for heat, site in zip(row, columns, strict=True)
+        ]
         body.append(beside([_row_heading(name, left, size[0]), *cells], GAP // 2))
     place = f"words by sites · t = {question.maps.provenance.timestep}"
     return _figure(question, above(body, GAP // 2), question.maps.provenance.prompt, place)
@@ -76,8 +80,8 @@ def timesteps_strip(question: Question) -> Image.Image:
     asked = [question.asked_of(maps) for maps in passes]
     heats = [each.heat() for each in asked]
     cells = [
-        _cell(each, f"t = {each.maps.provenance.timestep}", heat, size)
-        for each, heat in zip(asked, heats, strict=True)
+        _cell(each, f"t = {each.maps.provenance.timestep}", heat, size, None, number)
+        for number, (each, heat) in enumerate(zip(asked, heats, strict=True))
     ]
     place = f"{question.where(heats[0])} · noise {question.maps.provenance.noise}"
     return _figure(question, beside(cells, GAP), question.subject(heats[0]), place)
@@ -125,13 +129,21 @@ def _overlay(question: Question, heat: HeatMap, size: tuple[int, int]) -> tuple[
     return overlaid(question.scaled(size), shade, question.view.colormap, question.view.opacity), high
 
 
-def _cell(question: Question, label: str, heat: HeatMap, size: tuple[int, int]) -> Image.Image:
+def _cell(
+    question: Question,
+    label: str,
+    heat: HeatMap,
+    size: tuple[int, int],
+    site: str | None = None,
+    of_pass: int = 0,
+) -> Image.Image:
     picture, high = _overlay(question, heat, size)
-    return cell(label, number(high), picture)
+    return cell(label, number(high), windowed(picture, site, of_pass))
 
 
-def _small_cell(question: Question, word: Word, site: Site, size: tuple[int, int]) -> Image.Image:
-    picture, high = _overlay(question, question.heat(tokens=word.tokens, sites=site.name), size)
+def _small_cell(question: Question, heat: HeatMap, size: tuple[int, int], site: str) -> Image.Image:
+    picture, high = _overlay(question, heat, size)
+    picture = windowed(picture, site)
     return above([picture, text(number(high), SMALL - 2, width=size[1], colour=MUTED)], gap=1)
 
 

@@ -25,6 +25,7 @@ REFINED_THRESHOLD = 0.6
 """τ of a refined map's mask: refined maps are flatter inside what they show."""
 
 Resample = Literal["bicubic", "nearest"]
+Scale = Literal["probability", "original", "daam"]
 
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "nearest": Image.Resampling.NEAREST}
 
@@ -51,7 +52,7 @@ class HeatMap:
     words: tuple[str, ...] = ()
     tokens: tuple[int, ...] = ()
     sites: tuple[str, ...] = ()
-    scale: Literal["probability", "original", "daam"] = "probability"
+    scale: Scale = "probability"
     refined: bool = False
 
     @property
@@ -106,3 +107,14 @@ def resized(
     box = (0.0, 0.0, width * extent[1], height * extent[0])
     image = Image.fromarray(values).resize((size[1], size[0]), _FILTERS[resample], box=box)
     return np.maximum(np.asarray(image, dtype=np.float32), 0.0)
+
+
+def mean_on_largest(maps: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The mean on the largest grid among the maps; one map, or maps of one grid, are not resampled."""
+    largest = max((values.shape for values in maps), key=lambda shape: shape[0] * shape[1])
+    size = (largest[0], largest[1])
+    same = [
+        values if values.shape == size else resized(values, size, (1.0, 1.0), "bicubic") for values in maps
+    ]
+    mean: NDArray[np.float32] = np.mean(same, axis=0, dtype=np.float32)
+    return mean

@@ -16,19 +16,20 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from vxa.attention.record import SiteRecord
 from vxa.attention.site import Site, SiteSpec, select_sites
 from vxa.attention.sums import SumRecord
 from vxa.errors import SettingError, SiteError
-from vxa.heat_map import HeatMap, resized
+from vxa.heat_map import HeatMap, Scale, mean_on_largest
+from vxa.refining import refined
 from vxa.selection import HeadSpec, TokenSpec, WordSpec, head_indices, token_groups, union
 from vxa.steps import StepBin, bins_of
 from vxa.tokens import Token, Word, find_words, words
 
 Normalize = Literal["original"]
+Choice = tuple[tuple[str, ...], list[tuple[int, ...]]]  # of token_groups
 
 
 @dataclass(frozen=True)
@@ -158,62 +159,65 @@ class AttentionMaps:
             heads: None or "mean" for all, or indices as "0, 3" or numbers.
             normalize: "original" is the original extension's formula, Σ over heads Σ over tokens divided
                 by the maximum, of one site.
-            refine: gather the map through self-attention: each place takes the values of the places that it
-                attends to, A M with A the mean over the heads and recorded self sites (as DiffSegmenter
-                does, Wang et al. 2023, arXiv:2309.02773). Parts of one thing attend to one another, so
-                the map fills it and follows its edges. A's rows sum to one: the scale stays.
+            refine: spread the map over what belongs together, by the self-attention that was recorded; see
+                `vxa.refining`.
 
         Raises:
             WordError, TokenIndexError, SiteError, HeadError, SettingError: see the message.
         """
-        names, groups = token_groups(self.tokens, words, tokens)
+        return self._heat_maps([token_groups(self.tokens, words, tokens)], sites, heads, normalize, refine)[0]
+
+    def heat_maps(
+        self,
+        choices: Sequence[TokenSpec],
+        sites: SiteSpec = None,
+        heads: HeadSpec = None,
+        normalize: Normalize | None = None,
+        refine: bool = False,
+    ) -> list[HeatMap]:
+        """The map of each choice, as `heat_map(tokens=choice)` gives it; quicker than one by one."""
+        chosen = [token_groups(self.tokens, indices=choice) for choice in choices]
+        return self._heat_maps(chosen, sites, heads, normalize, refine)
+
+    def _heat_maps(
+        self,
+        choices: Sequence[Choice],
+        sites: SiteSpec,
+        heads: HeadSpec,
+        normalize: Normalize | None,
+        refine: bool,
+    ) -> list[HeatMap]:
         chosen = self.select_sites(sites)
         picked = head_indices(heads, min(self.records[site.name].heads for site in chosen))
+        groups = [each for _, each in choices]
         if normalize is None:
-            values = _mean_of_sites([self._site_mean(site, groups, picked) for site in chosen])
+            by_site = [self._site_means(site, groups, picked) for site in chosen]
+            values = [mean_on_largest(list(maps)) for maps in zip(*by_site, strict=True)]
         elif normalize == "original":
-            values = self._original(chosen, groups, picked)
+            values = [self._original(chosen, each, picked) for each in groups]
         else:
             raise SettingError(f"normalize {normalize!r} is unknown; use None or 'original'")
         if refine:
-            values = self._refined(values)
-        return HeatMap(
-            values,
-            self.image_size,
-            self.extent,
-            names,
-            union(groups),
-            tuple(site.label for site in chosen),
-            "probability" if normalize is None else "original",
-            refine,
-        )
+            values = refined(values, [self.records[site.name] for site in self.self_sites])
+        labels = tuple(site.label for site in chosen)
+        scale: Scale = "probability" if normalize is None else "original"
+        return [
+            HeatMap(each, self.image_size, self.extent, names, union(of), labels, scale, refine)
+            for each, (names, of) in zip(values, choices, strict=True)
+        ]
 
-    def _refined(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        if not self.self_sites:
-            raise SettingError(
-                "these maps have no self-attention to be refined by; make them again with "
-                "vxa.visualize(…, refine=True) or vxa show --refine"
-            )
-        gathered = [self._gathered(site, values) for site in self.self_sites]
-        return _mean_of_sites(gathered)
-
-    def _gathered(self, site: Site, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        record = self.records[site.name]
-        same = values if values.shape == record.grid else resized(values, record.grid, (1.0, 1.0), "bicubic")
-        gathered: NDArray[np.float32] = record.gather(torch.from_numpy(same.ravel())).numpy()
-        return gathered
-
-    def _site_mean(
-        self, site: Site, groups: list[tuple[int, ...]], heads: tuple[int, ...] | None
+    def _site_means(
+        self, site: Site, choices: Sequence[list[tuple[int, ...]]], heads: tuple[int, ...] | None
     ) -> NDArray[np.float32]:
-        indices = union(groups)
-        weights = dict.fromkeys(indices, 0.0)
-        for group in groups:
-            for index in group:
-                weights[index] += 1 / (len(group) * len(groups))
-        maps = self.records[site.name].tokens(indices, heads).numpy()
-        values: NDArray[np.float32] = np.tensordot(np.array(list(weights.values()), np.float32), maps, axes=1)
-        return values
+        """Each choice's mean over its tokens and groups, [choices, h, w]; the site is asked once for all."""
+        columns = {index: column for column, index in enumerate(union([g for of in choices for g in of]))}
+        weights = np.zeros((len(choices), len(columns)), np.float32)
+        for row, groups in enumerate(choices):
+            for group in groups:
+                weights[row, [columns[index] for index in group]] += 1 / (len(group) * len(groups))
+        maps = self.records[site.name].tokens(tuple(columns), heads).numpy()
+        means: NDArray[np.float32] = weights @ maps.reshape(len(columns), -1)
+        return means.reshape(-1, *maps.shape[1:])
 
     def _original(
         self, chosen: Sequence[Site], groups: list[tuple[int, ...]], heads: tuple[int, ...] | None
@@ -227,14 +231,3 @@ class AttentionMaps:
         # Σ over heads is the mean times their number, which the division by the maximum takes out again.
         values: NDArray[np.float32] = total / max(float(total.max()), np.finfo(np.float32).tiny)
         return values
-
-
-def _mean_of_sites(maps: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """The mean on the largest grid among the maps; one map, or maps of one grid, are not resampled."""
-    largest = max((values.shape for values in maps), key=lambda shape: shape[0] * shape[1])
-    size = (largest[0], largest[1])
-    same = [
-        values if values.shape == size else resized(values, size, (1.0, 1.0), "bicubic") for values in maps
-    ]
-    mean: NDArray[np.float32] = np.mean(same, axis=0, dtype=np.float32)
-    return mean

@@ -33,8 +33,9 @@ from vxa.maps import AttentionMaps
 from vxa.selection import HeadSpec, TokenSpec, WordSpec
 from vxa.shading import grey, masked, outlined, overlaid
 from vxa.view import Question, View, number
+from vxa.windows import windowed
 
-__all__ = ["MODES", "check_mode", "pixel_at", "render"]
+__all__ = ["MODES", "check_mode", "render"]
 
 _SMALLEST, _LARGEST = 512, 1536  # pixels of a figure's picture on its longer side
 _NARROWEST = 240  # pixels of a caption, however narrow the image
@@ -87,46 +88,19 @@ def check_mode(mode: str, against: WordSpec = None, against_tokens: TokenSpec = 
         raise SettingError(f"mode {mode!r} compares nothing; leave against out, or choose mode difference")
 
 
-def pixel_at(
-    maps: AttentionMaps,
-    mode: str,
-    size: tuple[int, int],
-    pixel: tuple[int, int],
-    colormap: str = View.colormap,
-) -> tuple[int, int] | None:
-    """The image's (row, column) under a `pixel` of a picture of (height, width) `size` in this mode.
-
-    None beside the image, and in the modes that show the image many times.
-    """
-    check_mode(mode)
-    shown, corner = maps.image_size, (0, 0)
-    if mode in ("overlay", "contour"):
-        shown = _figure_size(maps)
-        letter = _letter(shown)
-        bar = colour_bar(colormap, shown[0], ("0", "0"), letter).height if mode == "overlay" else 0
-        corner = (size[0] - letter - max(shown[0], bar), letter)
-    elif mode not in ("masked", "grey"):
-        return None
-    row, column = (
-        (place - start) * own // side
-        for place, start, own, side in zip(pixel, corner, maps.image_size, shown, strict=True)
-    )
-    inside = 0 <= row < maps.image_size[0] and 0 <= column < maps.image_size[1]
-    return (row, column) if inside else None
-
-
 def _masked(question: Question) -> Image.Image:
-    return masked(question.image, question.view.shade(question.heat(), question.maps.image_size)[0])
+    shade = question.view.shade(question.heat(), question.maps.image_size)[0]
+    return windowed(masked(question.image, shade))
 
 
 def _grey(question: Question) -> Image.Image:
-    return grey(question.view.shade(question.heat(), question.maps.image_size)[0])
+    return windowed(grey(question.view.shade(question.heat(), question.maps.image_size)[0]))
 
 
 def _overlay(question: Question) -> Image.Image:
     heat, view, size = question.heat(), question.view, _figure_size(question.maps)
     shade, low, high = view.shade(heat, size)
-    picture = overlaid(question.scaled(size), shade, view.colormap, view.opacity)
+    picture = windowed(overlaid(question.scaled(size), shade, view.colormap, view.opacity))
     letter = _letter(size)
     bar = colour_bar(view.colormap, picture.height, (number(low), number(high)), letter)
     return _captioned(
@@ -136,7 +110,8 @@ def _overlay(question: Question) -> Image.Image:
 
 def _contour(question: Question) -> Image.Image:
     heat, view, size = question.heat(), question.view, _figure_size(question.maps)
-    picture = outlined(question.scaled(size), heat.mask(*size, threshold=view.threshold), max(size) / 200)
+    mask = heat.mask(*size, threshold=view.threshold)
+    picture = windowed(outlined(question.scaled(size), mask, max(size) / 200))
     peak = number(float(heat.upsampled(*size).max()))
     place = f"threshold {view.cut(heat):g} of max {peak} · {question.place(heat)}"
     return _captioned(picture, question.subject(heat), place, _letter(size))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -58,10 +59,16 @@ def overlaid(
     The weight, in [0, 1], is the map itself unless another is given. The image's own colours are faded, so
     that the two are not confused. Opacity 0 is the image, 1 the map.
     """
-    level = _level(shade if weight is None else weight)
-    sheer = [round(255.0 * opacity ** (5.0 - 4.0 * step / 255.0)) for step in range(256)]
+    sheer = Image.fromarray(_sheer(opacity)[_levels(shade if weight is None else weight)])
     faded = ImageEnhance.Color(image).enhance(1.0 - 0.8 * opacity)
-    return Image.composite(Image.fromarray(coloured(shade, colormap)), faded, level.point(sheer))
+    return Image.composite(Image.fromarray(coloured(shade, colormap)), faded, sheer)
+
+
+@lru_cache(maxsize=16)
+def _sheer(opacity: float) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The strength of the map's colours, uint8 [256], at each level of its weight."""
+    strengths = [round(255.0 * opacity ** (5.0 - 4.0 * step / 255.0)) for step in range(256)]
+    return np.array(strengths, np.uint8)
 
 
 def outlined(image: Image.Image, mask: np.ndarray[Any, np.dtype[np.bool_]], width: float) -> Image.Image:
@@ -86,6 +93,10 @@ def _edge_distance(inside: Image.Image, radius: float) -> Array:
 
 
 def _level(shade: Array) -> Image.Image:
+    return Image.fromarray(_levels(shade))
+
+
+def _levels(shade: Array) -> np.ndarray[Any, np.dtype[np.uint8]]:
     level = np.multiply(shade, 255.0, dtype=np.float32)
     level += 0.5
-    return Image.fromarray(level.astype(np.uint8))
+    return level.astype(np.uint8)

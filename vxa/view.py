@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from vxa.heat_map import HeatMap, Resample
 from vxa.maps import AttentionMaps
 from vxa.selection import HeadSpec, TokenSpec, WordSpec
 from vxa.shading import NORMALIZATIONS, normalized
+from vxa.tokens import Word
 
 __all__ = ["RESAMPLES", "VIEW_NORMALIZATIONS", "Question", "View", "number"]
 
@@ -114,8 +116,15 @@ class Question:
         }
         if "tokens" in instead:
             asked["words"] = None
-        normalize: Any = "original" if self.view.normalize == "original" else None
-        return self.maps.heat_map(**{**asked, **instead}, normalize=normalize)
+        return self.maps.heat_map(**{**asked, **instead}, normalize=self._formula())
+
+    def heats(self, words: Sequence[Word], sites: SiteSpec = None) -> list[HeatMap]:
+        """The answer for each word of a grid, at its own sites or the question's."""
+        tokens = [word.tokens for word in words]
+        return self.maps.heat_maps(tokens, sites or self.sites, self.heads, self._formula(), self.refine)
+
+    def _formula(self) -> Literal["original"] | None:
+        return "original" if self.view.normalize == "original" else None
 
     def compared(self) -> Question:
         """The same question about what this one is compared with."""

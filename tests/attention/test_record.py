@@ -100,9 +100,9 @@ def test_gathering_is_the_attention_times_the_values(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("vxa.attention.record._SCRATCH", 16)
     kept = PassRecord(torch.randn(6, 8).half(), torch.randn(6, 8).half(), heads=2, scale=0.5, grid=(3, 2))
     attention = kept.tokens(range(6)).reshape(6, 6)  # [keys, queries]
-    values = torch.randn(6)
-    assert torch.allclose(kept.gather(values), (values @ attention).reshape(3, 2), atol=1e-6)
-    assert torch.allclose(kept.gather(torch.ones(6)), torch.ones(3, 2), atol=1e-6)
+    values = torch.randn(2, 6)
+    assert torch.allclose(kept.gather(values), (values @ attention).reshape(2, 3, 2), atol=1e-6)
+    assert torch.allclose(kept.gather(torch.ones(1, 6)), torch.ones(1, 3, 2), atol=1e-6)
 
 
 def test_an_answer_is_the_callers_own() -> None:

@@ -96,7 +96,9 @@ def test_a_box_whose_next_index_is_being_written_is_read_so_far(handlers: Handle
 
 
 def test_the_words_at_a_spot_are_ranked_by_their_maps_there(handlers: Handlers, page: str):
-    ranked = handlers.words_at(page, Asked(sites="down 12×8 · IN01", heads="1"), x=10, y=90)
+    spot = handlers.words_at(page, Asked(sites="down 12×8 · IN01", heads="1"), x=10, y=90)
+    ranked = spot.words
+    assert (spot.x, spot.y, spot.where) == (10, 90, "IN01 · t = 1")
     assert sorted(word.text for word, _ in ranked) == ["a", "hat", "neckerchief", "red"]
     values = [value for _, value in ranked]
     assert values == sorted(values, reverse=True)
@@ -128,15 +130,56 @@ def test_a_spot_of_the_picture_is_found_in_the_image(handlers: Handlers, page: s
         inner = picture[height // 4 : -40, 40 : width // 2]  # no caption, no margin, no bar
         down, across = np.argwhere(inner > inner.max() * 0.9).mean(axis=0)
         spot = (round(down + height // 4), round(across + 40))
-    x, y = handlers.spot_in_picture(page, asked, spot[1], spot[0])
-    assert abs(x - column) <= 1
-    assert abs(y - row) <= 1
+    handlers.picture_file(page, asked)
+    found = handlers.words_in_picture(page, asked, spot[1], spot[0])
+    assert abs(found.x - column) <= 1
+    assert abs(found.y - row) <= 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "wheres"),
+    [
+        ("words", ["M00 · t = 1"] * 4),
+        ("sites", ["IN01 · t = 1", "M00 · t = 1"]),
+        ("matrix", ["IN01 · t = 1", "M00 · t = 1"] * 4),
+        ("difference", ["M00 · t = 1"] * 3),
+        ("timesteps", ["M00 · t = 1", "M00 · t = 300"]),
+    ],
+)
+def test_every_cell_of_a_figure_knows_its_spot(
+    handlers: Handlers, page: str, image_file: Path, mode: str, wheres: list[str]
+):
+    """A white image but for one black pixel, which is what each cell is darkest at."""
+    handlers.run_timesteps(page, str(image_file), PROMPT, 1, "none", "1, 300")
+    kept = handlers.pages.get(page)
+    row, column = 60, 20
+    pixels = np.full((*SIZE, 3), 255, np.uint8)
+    pixels[row - 3 : row + 4, column - 3 : column + 4] = 0
+    object.__setattr__(kept, "image", Image.fromarray(pixels))
+    asked = Asked(mode=mode, opacity=0.0)
+    picture = np.asarray(Image.open(handlers.picture_file(page, asked)).convert("L"), int)
+    shown = handlers.pictures.windows(page)
+    assert len(shown) == len(wheres)
+    for window, where in zip(shown, wheres, strict=True):
+        cell = picture[window.top : window.top + window.height, window.left : window.left + window.width]
+        down, across = np.argwhere(cell < 60).mean(axis=0)
+        at = (round(window.left + across), round(window.top + down))
+        found = handlers.words_in_picture(page, asked, *at)
+        assert (abs(found.x - column) <= 2, abs(found.y - row) <= 2, found.where) == (True, True, where)
+
+
+def test_in_a_cell_of_a_site_the_words_are_ranked_there(handlers: Handlers, page: str):
+    handlers.picture_file(page, Asked("3", mode="matrix"))
+    window = handlers.pictures.windows(page)[0]
+    found = handlers.words_in_picture(page, Asked("3", mode="matrix"), window.left + 5, window.top + 5)
+    assert found == handlers.words_at(page, Asked(sites="IN01"), found.x, found.y)
 
 
 @pytest.mark.parametrize("mode", ["words", "sites", "matrix", "overlay"])
 def test_a_click_beside_the_image_in_the_picture_is_refused(handlers: Handlers, page: str, mode: str):
+    handlers.picture_file(page, Asked(mode=mode))
     with pytest.raises(SettingError, match="beside the image"):
-        handlers.spot_in_picture(page, Asked(mode=mode), 2, 2)
+        handlers.words_in_picture(page, Asked(mode=mode), 2, 2)
 
 
 def test_the_command_and_the_python_lines_make_the_same_picture(

@@ -13,6 +13,7 @@ def test_a_page_waits_for_what_it_asked_for_last():
     assert not latest.waits_for("mine", first)
     assert latest.waits_for("mine", second)
     assert not latest.waits_for("other", second)
+    assert (latest.knows("mine"), latest.knows("other")) == (True, False)
 
 
 def test_only_so_many_pages_are_remembered():

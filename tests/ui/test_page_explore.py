@@ -217,4 +217,9 @@ def test_a_click_on_the_picture_ranks_the_words_there_and_they_can_be_chosen(pag
     page.check("#vxa_mode input[value=words]")
     wait_for_picture(page, image_file, "words", tokens="3")
     page.locator("#vxa_picture img").click()
+    page.wait_for_function(
+        "text => document.querySelector('#vxa_spot .vxa-hint').innerText !== text",
+        arg=page.locator("#vxa_spot .vxa-hint").inner_text(),
+    )
+    page.locator("#vxa_picture img").click(position={"x": 2, "y": 2})
     page.wait_for_selector("#vxa_message [role=alert]:has-text('beside the image')")

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
 from conftest import SIZE, saved_maps  # type: ignore[import-not-found]
 from PIL import Image
 
-from vxa.ui.pages import Kept, PageGone, Pages, new_page_id
+from vxa.ui.pages import Kept, PageGone, PageId, Pages
 
 
 def kept(name: str = "cat.png") -> Kept:
@@ -82,6 +83,8 @@ def test_a_page_not_used_for_an_hour_is_dropped():
         pages.get("b")
 
 
-def test_ids_differ_and_are_long():
-    assert len({new_page_id() for _ in range(100)}) == 100
-    assert len(new_page_id()) >= 32
+def test_every_copy_of_an_id_is_another_and_long():
+    first = PageId()
+    copies = {copy.deepcopy(first) for _ in range(100)}
+    assert len(copies) == 100
+    assert all(isinstance(page, str) and len(page) >= 32 for page in copies)

@@ -46,8 +46,8 @@ class SiteRecord(Protocol):
         """Probabilities [len(indices), height, width] in float32, the mean over `heads` (None: all)."""
 
     def gather(self, values: Tensor) -> Tensor:
-        """What each query takes of `values` [token_count], one number a key, by its attention, the mean over
-        heads: float32 [height, width]."""
+        """What each query takes of `values` [n, token_count] by its attention, the mean over heads: float32
+        [n, height, width]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +90,9 @@ class PassRecord:
 
     @torch.no_grad()
     def gather(self, values: Tensor) -> Tensor:
-        """What each query takes of `values` [token_count], one number a key, by its attention, the mean over
-        heads: float32 [height, width]."""
-        return (self._mean @ values.float()).reshape(self.grid)
+        """What each query takes of `values` [n, token_count] by its attention, the mean over heads: float32
+        [n, height, width]."""
+        return (values.float() @ self._mean.T).reshape(-1, *self.grid)
 
     @cached_property
     def _mean(self) -> Tensor:

@@ -18,6 +18,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from vxa.errors import SiteError
@@ -111,9 +112,10 @@ def _select(sites: Sequence[Site], entry: str, latent_size: tuple[int, int] | No
     return found
 
 
-def _names(site: Site) -> set[str]:
+@lru_cache(maxsize=1024)
+def _names(site: Site) -> frozenset[str]:
     label = site.label.lower()
-    return {site.name.lower(), label, label.partition(".")[0], site.part, f"f{site.factor}"}
+    return frozenset((site.name.lower(), label, label.partition(".")[0], site.part, f"f{site.factor}"))
 
 
 def _unknown_site(sites: Sequence[Site], entry: str, latent_size: tuple[int, int] | None) -> str:

@@ -69,14 +69,15 @@ class SumRecord:
 
     @torch.no_grad()
     def gather(self, values: Tensor) -> Tensor:
-        """What each query takes of `values` [token_count] by its mean attention over passes and heads, float32
-        [height, width].
+        """What each query takes of `values` [n, token_count] by its mean attention: float32
+        [n, height, width].
 
         Raises:
             TokenIndexError: not every token was kept.
         """
         mean = self.sums.sum((0, 1)) / (self.heads * max(sum(self.passes), 1))
-        return (mean[:, self._columns(range(self.token_count))] @ values.float()).reshape(self.grid)
+        every = mean[:, self._columns(range(self.token_count))]
+        return (values.float() @ every.T).reshape(-1, *self.grid)
 
     def of_bins(self, bins: Sequence[int]) -> SumRecord:
         """The same site over some of its step bins alone."""

@@ -12,10 +12,9 @@ from vxa.ui.asked import Asked
 from vxa.ui.backend import Progress
 from vxa.ui.given import Given
 from vxa.ui.handlers import Handlers, sentence
-from vxa.ui.pages import new_page_id
 from vxa.ui.shown import Shown
 
-__all__ = ["LIVE", "answer", "controls", "opened", "told", "tried"]
+__all__ = ["LIVE", "answer", "controls", "told", "tried"]
 
 LIVE = {"queue": False, "show_progress": "hidden", "trigger_mode": "always_last"}
 """Settings of a control that, moved while its answer is on the way, asks again for where it then stands.
@@ -36,11 +35,6 @@ def answer(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
     """The file of the picture that is asked for, and the command and the Python that make it."""
     handlers.latest.ask(page, asked)
     return [handlers.picture_file(page, asked), *handlers.command(page, asked)]
-
-
-def opened(page: str) -> str:
-    """The page's id: its own, or a new one."""
-    return page or new_page_id()
 
 
 def told(progress: Any) -> Progress:

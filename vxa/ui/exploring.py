@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -12,7 +13,7 @@ from vxa.ui.compat import listen
 from vxa.ui.given import Given
 from vxa.ui.handlers import Handlers
 from vxa.ui.shown import Shown
-from vxa.ui.spot import spot_html
+from vxa.ui.spot import Spot, spot_html
 
 __all__ = ["redrawn", "wire_shown"]
 
@@ -20,7 +21,7 @@ __all__ = ["redrawn", "wire_shown"]
 def redrawn(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
     """The answer, the commands and what is to be said; nothing new where the page asked for another since."""
     nothing = [gr.update()] * 4
-    if not page:  # nobody asked for a pass yet
+    if not handlers.latest.knows(page):  # nobody asked for a pass yet
         return nothing
     done = tried(lambda: answer(handlers, page, asked), 3)
     return done if handlers.latest.waits_for(page, asked) else nothing
@@ -32,16 +33,15 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
     def redraw(page: str, *given: Any) -> list[Any]:
         return redrawn(handlers, page, Asked(*given))
 
-    def words_at(page: str, asked: Asked, x: int, y: int) -> list[Any]:
-        return [spot_html(handlers.words_at(page, asked, x, y), x, y, asked.selection)]
+    def ranked(words_at: Callable[..., Spot], page: str, asked: Asked, x: int, y: int) -> list[Any]:
+        return tried(lambda: [spot_html(words_at(page, asked, x, y), asked.selection)], 1)
 
     # The event comes first, so that gradio puts it before whatever number of controls there are.
     def in_image(event: gr.SelectData, page: str, *given: Any) -> list[Any]:
-        return tried(lambda: words_at(page, Asked(*given), *event.index), 1)
+        return ranked(handlers.words_at, page, Asked(*given), *event.index)
 
     def in_picture(event: gr.SelectData, page: str, *given: Any) -> list[Any]:
-        asked = Asked(*given)
-        return tried(lambda: words_at(page, asked, *handlers.spot_in_picture(page, asked, *event.index)), 1)
+        return ranked(handlers.words_in_picture, page, Asked(*given), *event.index)
 
     def groups(mode: str) -> list[Any]:
         return [gr.update(visible=mode == "difference"), gr.update(visible=mode == "timesteps")]

@@ -14,9 +14,8 @@ from PIL import Image
 from vxa.errors import PromptError, SettingError, VxaError
 from vxa.infotext import Infotext
 from vxa.maps import AttentionMaps
-from vxa.render import pixel_at, render
+from vxa.render import render
 from vxa.timesteps import parse_timesteps
-from vxa.tokens import Word
 from vxa.ui import texts
 from vxa.ui.asked import Asked, command_line, python_lines
 from vxa.ui.backend import Backend, Progress
@@ -37,8 +36,9 @@ from vxa.ui.passes import (
 )
 from vxa.ui.pictures import Pictures
 from vxa.ui.recorded import written
-from vxa.ui.spot import ranked_words
+from vxa.ui.spot import Spot, spot
 from vxa.ui.stopping import Stoppable, Stopped
+from vxa.windows import image_spot
 
 __all__ = ["Handlers", "sentence"]
 
@@ -183,18 +183,24 @@ class Handlers:
         name = f"{file_stem(self.pages.get(page).name)}-{asked.mode}.png"
         return str(self.pictures.write(page, name, self.picture(page, asked)))
 
-    def spot_in_picture(self, page: str | None, asked: Asked, x: int, y: int) -> tuple[int, int]:
-        """The image's (x, y) under a pixel of the picture that the page shows."""
-        shown = self.picture(page, asked)
-        size = (shown.height, shown.width)
-        found = pixel_at(self.pages.get(page).maps, asked.mode, size, (y, x), asked.colormap)
+    def words_at(self, page: str | None, asked: Asked, x: int, y: int) -> Spot:
+        """The words of the prompt at a pixel of the image."""
+        return spot(self.pages.get(page).maps, x, y, **asked.place())
+
+    def words_in_picture(self, page: str, asked: Asked, x: int, y: int) -> Spot:
+        """The words at the spot of the image under a pixel of the picture that the page shows.
+
+        In a cell of one site or of one pass they are those of that site or pass.
+        """
+        kept = self.pages.get(page)
+        found = image_spot(self.pictures.windows(page), kept.maps.image_size, (y, x))
         if found is None:
             raise SettingError(texts.NO_SPOT)
-        return found[1], found[0]
-
-    def words_at(self, page: str | None, asked: Asked, x: int, y: int) -> list[tuple[Word, float]]:
-        """The words of the prompt at a pixel of the image, with their values, the highest first."""
-        return ranked_words(self.pages.get(page).maps, x, y, **asked.place())
+        row, column, window = found
+        place = {**asked.place(), **({"sites": window.site} if window.site else {})}
+        passes = kept.passes if window.number < len(kept.passes) else (kept.maps,)
+        maps = passes[window.number] if asked.mode == "timesteps" else kept.maps
+        return spot(maps, column, row, **place)
 
     def command(self, page: str | None, asked: Asked) -> tuple[str, str]:
         """The `vxa show` line, and the Python lines, that make the page's picture."""

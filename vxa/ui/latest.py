@@ -27,6 +27,10 @@ class Latest:
             if len(self._asked) > _MOST:
                 self._asked.popitem(last=False)
 
+    def knows(self, page: str) -> bool:
+        """Whether the page asked for a picture yet."""
+        return page in self._asked
+
     def waits_for(self, page: str, asked: Asked) -> bool:
         """Whether this is what the page asked for last."""
         return self._asked.get(page) == asked

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.ui.answering import LIVE, answer, controls, opened, told, tried
+from vxa.ui.answering import LIVE, answer, controls, told, tried
 from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
 from vxa.ui.exploring import redrawn
@@ -43,8 +43,7 @@ def wire_given(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
         left.prompt.change, typed, [left.prompt, left.indices, right.against],
         [left.chips, right.against_chips, right.message], **LIVE,
     )  # fmt: skip
-    begun = listen(left.make.click, opened, [state], [state], queue=False, show_progress="hidden")
-    listen(begun.then, make, [state, left.prompt, left.seed], [left.image, right.message])
+    listen(left.make.click, make, [state, left.prompt, left.seed], [left.image, right.message])
 
 
 def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:
@@ -92,16 +91,15 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
     outputs = [right.summary, right.sites, right.kept, *drawn]
     picked = listen(
         left.examples.select, example, None, [left.image, left.prompt, left.indices, left.chips],
-        show_progress="hidden",
+        queue=False, show_progress="hidden",
     )  # fmt: skip
     begins = [(event, press) for event in (left.press.click, left.prompt.submit, picked.then)]
     for begun, run in (*begins, (right.look_at_timesteps.click, press_timesteps)):
-        ready = listen(begun, opened, [state], [state], queue=False, show_progress="hidden")
-        done = listen(
-            ready.then, run, asking, outputs, concurrency_limit=None, show_progress_on=[right.picture]
-        )
+        done = listen(begun, run, asking, outputs, concurrency_limit=None, show_progress_on=[right.picture])
         listen(done.then, flag, [state, *wanted], [right.earlier], queue=False, show_progress="hidden")
-        listen(done.then, catch_up, [state, *controls(left, right)], drawn, show_progress="hidden")
+        listen(
+            done.then, catch_up, [state, *controls(left, right)], drawn, queue=False, show_progress="hidden"
+        )
     for control in wanted:
         listen(control.change, flag, [state, *wanted], [right.earlier], **LIVE)
     listen(left.stop.click, handlers.stop, [state], None, queue=False, show_progress="hidden")

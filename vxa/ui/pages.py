@@ -20,7 +20,7 @@ from vxa.errors import VxaError
 from vxa.maps import AttentionMaps
 from vxa.ui import texts
 
-__all__ = ["Kept", "PageGone", "Pages", "Wanted", "maps_bytes", "new_page_id"]
+__all__ = ["Kept", "PageGone", "PageId", "Pages", "Wanted", "maps_bytes"]
 
 
 class PageGone(VxaError):
@@ -142,6 +142,14 @@ class Pages:
             self._pages.popitem(last=False)
 
 
-def new_page_id() -> str:
-    """An id that nobody can guess."""
-    return secrets.token_urlsafe(24)
+class PageId(str):
+    """The id of a page; a deep copy is a new one, which nobody can guess.
+
+    gradio gives every page a deep copy of what its state begins with, so that a page has its id from the
+    start, without asking for one.
+    """
+
+    __slots__ = ()
+
+    def __deepcopy__(self, memo: object) -> PageId:
+        return PageId(secrets.token_urlsafe(24))

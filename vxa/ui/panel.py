@@ -19,6 +19,7 @@ from vxa.ui.handlers import Handlers
 from vxa.ui.keeping import wire_keep
 from vxa.ui.looking import wire_given, wire_passes
 from vxa.ui.offering import wire_offer
+from vxa.ui.pages import PageId
 from vxa.ui.piece import html
 from vxa.ui.shown import shown
 
@@ -34,7 +35,7 @@ def panel(backend: Backend, folder: Path, **page: Any) -> gr.Blocks:
         gr.Blocks, title=texts.TITLE, analytics_enabled=False, delete_cache=(600, 3600), elem_id="vxa", **page
     )
     with blocks:
-        state = gr.State("")
+        state = gr.State(PageId())
         html(f"<h1>{escape(texts.TITLE)}</h1><p>{escape(texts.LEAD)}</p>", "header")
         with component(gr.Row, equal_height=False, elem_classes=["vxa-columns"]):
             with component(gr.Column, scale=2, min_width=340, elem_classes=["vxa-given"]):

@@ -5,16 +5,15 @@ from __future__ import annotations
 import secrets
 import shutil
 import threading
-import zlib
 from collections import OrderedDict, deque
 from pathlib import Path
 
 from PIL import Image
 
-__all__ = ["Pictures", "new_folder"]
+from vxa.ui.png import png_bytes
+from vxa.windows import Window, windows
 
-_QUICK = {"compress_level": 1, "compress_type": zlib.Z_RLE}
-"""zlib's settings: a fifth of the time of Pillow's own, for files that are hardly larger."""
+__all__ = ["Pictures", "new_folder"]
 
 
 class Pictures:
@@ -29,14 +28,16 @@ class Pictures:
         self.each = each
         self.pages = pages
         self._made: OrderedDict[str, deque[Path]] = OrderedDict()
+        self._windows: dict[str, tuple[Window, ...]] = {}
         self._lock = threading.Lock()
 
     def write(self, page: str, name: str, picture: Image.Image) -> Path:
         """The file of that name with the picture in it."""
         path = new_folder(self.folder) / name
-        picture.save(path, "PNG", **_QUICK)
+        path.write_bytes(png_bytes(picture))
         with self._lock:
             gone = self._keep(page, path.parent)
+            self._windows[page] = windows(picture)
         for folder in gone:
             shutil.rmtree(folder, ignore_errors=True)
         return path
@@ -48,8 +49,14 @@ class Pictures:
         made.append(folder)
         gone = [made.popleft() for _ in range(len(made) - self.each)]
         while len(self._made) > self.pages:
-            gone += self._made.popitem(last=False)[1]
+            oldest, folders = self._made.popitem(last=False)
+            del self._windows[oldest]
+            gone += folders
         return gone
+
+    def windows(self, page: str) -> tuple[Window, ...]:
+        """Where the page's newest picture shows the image; nowhere, where it has none."""
+        return self._windows.get(page, ())
 
 
 def new_folder(within: Path) -> Path:

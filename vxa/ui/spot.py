@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -13,13 +13,29 @@ from vxa.ui import texts
 from vxa.ui.chips import chosen_indices, indices_text
 from vxa.view import number
 
-__all__ = ["ranked_words", "spot_html"]
+__all__ = ["Spot", "spot", "spot_html"]
 
 _SIDE = 512  # pixels on the longer side of the map in which a spot is looked up
 
 
-def ranked_words(maps: AttentionMaps, x: int, y: int, **place: Any) -> list[tuple[Word, float]]:
-    """The prompt's words and the value of each one's map at the image's pixel, the highest first.
+@dataclass(frozen=True)
+class Spot:
+    """What is at a pixel of the image.
+
+    Attributes:
+        x, y: the pixel.
+        where: the sites and the timestep that it was read at.
+        words: the prompt's words and the value of each one's map there, the highest first.
+    """
+
+    x: int
+    y: int
+    where: str
+    words: tuple[tuple[Word, float], ...]
+
+
+def spot(maps: AttentionMaps, x: int, y: int, **place: Any) -> Spot:
+    """The words at the image's pixel.
 
     `place` is the sites and heads, as `heat_map` takes them. Raises SettingError beside the image.
     """
@@ -30,20 +46,21 @@ def ranked_words(maps: AttentionMaps, x: int, y: int, **place: Any) -> list[tupl
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     row, column = y * size[0] // height, x * size[1] // width
     spoken = [word for word in maps.words if any(map(str.isalnum, word.text))] or list(maps.words)
-    values = [
-        float(maps.heat_map(tokens=word.tokens, **place).upsampled(*size)[row, column]) for word in spoken
-    ]
-    return sorted(zip(spoken, values, strict=True), key=lambda pair: -pair[1])
+    heats = maps.heat_maps([word.tokens for word in spoken], **place)
+    values = [float(heat.upsampled(*size)[row, column]) for heat in heats]
+    ranked = sorted(zip(spoken, values, strict=True), key=lambda pair: -pair[1])
+    where = f"{', '.join(heats[0].sites)} · t = {maps.provenance.timestep}" if heats else ""
+    return Spot(x, y, where, tuple(ranked))
 
 
-def spot_html(ranked: Sequence[tuple[Word, float]], x: int, y: int, selection: str = "") -> str:
+def spot_html(at: Spot, selection: str = "") -> str:
     """The ranking as a list; the words of the selection are pressed."""
-    highest = max((value for _, value in ranked), default=0.0) or 1.0
-    last = max((index for word, _ in ranked for index in word.tokens), default=0)
+    highest = max((value for _, value in at.words), default=0.0) or 1.0
+    last = max((index for word, _ in at.words for index in word.tokens), default=0)
     chosen = chosen_indices(selection, last + 1)
-    rows = "".join(_row(word, value, value / highest, chosen) for word, value in ranked)
+    rows = "".join(_row(word, value, value / highest, chosen) for word, value in at.words)
     ranking = f'<ol class="vxa-ranking" data-box="vxa_indices">{rows}</ol>'
-    return f'<p class="vxa-hint">{escape(texts.spot(y, x))}</p>{ranking}'
+    return f'<p class="vxa-hint">{escape(texts.spot(at.y, at.x, at.where))}</p>{ranking}'
 
 
 def _row(word: Word, value: float, share: float, chosen: frozenset[int]) -> str:

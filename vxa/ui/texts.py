@@ -148,9 +148,10 @@ def too_much(count: int, needed: int, kept: int) -> str:
     )
 
 
-def spot(row: int, column: int) -> str:
+def spot(row: int, column: int, where: str) -> str:
     """Where was clicked."""
-    return f"At row {row}, column {column}: the probability with which this spot attends to each word"
+    at = f"At row {row}, column {column} ({where})"
+    return f"{at}: the probability with which this spot attends to each word"
 
 
 def address(url: str) -> str:

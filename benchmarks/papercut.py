@@ -20,6 +20,7 @@ from papercut_parts.autoencoder import autoencoder
 from papercut_parts.generation import generation
 from papercut_parts.judge import judged
 from papercut_parts.prompt import prompt
+from papercut_parts.refined import refined
 from papercut_parts.size import size
 from papercut_parts.world import world
 
@@ -27,7 +28,7 @@ REPORT = Path(__file__).parent / "papercut.json"
 
 PARTS: dict[str, Callable[[float], dict[str, Any]]] = {
     "world": world, "size": size, "autoencoder": autoencoder, "judge": judged,
-    "generation": generation, "attention": attention, "prompt": prompt,
+    "generation": generation, "attention": attention, "refined": refined, "prompt": prompt,
 }  # fmt: skip
 
 

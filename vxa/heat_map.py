@@ -18,7 +18,7 @@ from PIL import Image
 
 from vxa.errors import SettingError
 
-DEFAULT_THRESHOLD = 0.45
+DEFAULT_THRESHOLD = 0.4
 """τ of a mask, as a fraction of the map's maximum."""
 
 REFINED_THRESHOLD = 0.6

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,19 +61,26 @@ def object_nouns(shown: Scene) -> dict[str, Mask]:
 
 
 def cases(
-    model: Model, split: Split, count: int, first: int = 0, timestep: int = 1, noise: str = "none"
+    model: Model,
+    split: Split,
+    count: int,
+    first: int = 0,
+    timestep: int = 1,
+    noise: str = "none",
+    refine: bool = False,
 ) -> Iterator[Case]:
     """The cases of consecutive scenes, from one pass for each scene that records every site."""
     for seed in range(first, first + count):
         shown = scene(seed, split)
-        maps = visualize(model, shown.image, shown.caption, timestep, noise, sites="all")  # type: ignore[arg-type]
+        settings: dict[str, Any] = {"timestep": timestep, "noise": noise, "refine": refine}
+        maps = visualize(model, shown.image, shown.caption, sites="all", **settings)
         for noun, truth in object_nouns(shown).items():
             yield Case(shown, maps, noun, truth)
 
 
-def site_mapper(sites: str) -> Mapper:
+def site_mapper(sites: str, refine: bool = False) -> Mapper:
     """The noun's own map at some sites, over the image."""
-    return lambda maps, noun: maps.heat_map(noun, sites=sites).upsampled()
+    return lambda maps, noun: maps.heat_map(noun, sites=sites, refine=refine).upsampled()
 
 
 def shuffled_mapper(sites: str, seed: int = 0) -> Mapper:

@@ -3,8 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from conftest import SIZE, saved_maps  # type: ignore[import-not-found]
 from PIL import Image
+from replayed import SIZE, saved_maps  # type: ignore[import-not-found]
 
 from vxa.ui.pages import Kept, PageGone, Pages, new_page_id
 

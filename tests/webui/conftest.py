@@ -60,7 +60,8 @@ def shapes(webui: Webui, installation: tuple[Path, Path]) -> Iterator[Webui]:
     """It, with checkpoints of the other shapes that the webui knows."""
     write_shapes(models_folder(webui.data) / "papercut.safetensors", *installation)
     webui.ask("sdapi/v1/refresh-checkpoints", {})
-    yield webui
+    with webui.options(live_previews_enable=False):  # for those of SDXL it would download a model
+        yield webui
     webui.choose("papercut.safetensors")
 
 

@@ -48,4 +48,5 @@ def _write_hypernetwork(path: Path, channels: int) -> None:
         }
 
     settings = {"layer_structure": [1, 1, 1], "activation_func": "linear", "name": "ink", "step": 1}
-    torch.save({**settings, channels: (layer(), layer())}, path)  # the webui knows no other format
+    # The webui knows no other format, and what torch writes today is not among those that it trusts.
+    torch.save({**settings, channels: (layer(), layer())}, path, _use_new_zipfile_serialization=False)

@@ -21,6 +21,7 @@ def keys(maps: vxa.AttentionMaps) -> dict[str, np.ndarray]:
 
 def assert_as_in_a_generation(webui: Webui, prompt: str) -> dict[str, np.ndarray]:
     """The keys of a pass over the prompt, which are those of a generation with it."""
+    webui.keys()  # what other generations left
     webui.txt2img(prompt=prompt, steps=2, width=64, height=64)
     wanted, found = webui.keys(), keys(webui.look(FIGURE, prompt))
     assert list(found) == list(wanted)

@@ -27,6 +27,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from replayed import PROMPT, saved_maps  # type: ignore[import-not-found]
 
 from vxa.render import render
 from vxa.ui.backend import Backend
@@ -197,8 +198,6 @@ def shown_picture(page: Any) -> Image.Image | None:
 
 def wait_for_picture(page: Any, image_file: Path, mode: str, **asked: Any) -> None:
     """Wait until the page's picture is, bit for bit, the library's own of the replayed maps."""
-    from conftest import PROMPT, saved_maps  # type: ignore[import-not-found]  # not there for other folders
-
     wait_until_shown(page, render(saved_maps(PROMPT), image_file, mode, **asked))
 
 

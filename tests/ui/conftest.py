@@ -1,61 +1,19 @@
-"""A backend that replays maps made of random queries and keys: no model, and none of its libraries."""
+"""Fixtures of the page's tests, over the backend of replayed.py."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
+from replayed import SIZE, make_backend  # type: ignore[import-not-found]
 
-from vxa import AttentionMaps, Provenance, Site, Token
-from vxa.attention.record import PassRecord
-from vxa.ui.backend import Backend, Example, site_labels
+from vxa.ui.backend import Backend
 from vxa.ui.downloads import Downloads
 from vxa.ui.handlers import Handlers
-
-PROMPT = "a red hat, neckerchief"
-SIZE = (96, 64)
-LATENT = (12, 8)
-SITES = (
-    Site("down.0.attn2", "cross", "down", 0, 2, 1, "IN01"),
-    Site("mid.attn2", "cross", "mid", 1, 2, 2, "M00"),
-)
-
-
-def tokenize(prompt: str) -> tuple[Token, ...]:
-    """Words and punctuation marks; a word of more than eight letters has two pieces."""
-    tokens = [Token(0, 1, "<start>", None, "bos")]
-    for number, word in enumerate(re.findall(r"\w+|[^\w\s]", prompt)):
-        for piece in filter(None, (word[:8], word[8:])):
-            tokens.append(Token(len(tokens), 5, piece, number, None))
-    tokens.append(Token(len(tokens), 2, "<end>", None, "eos"))
-    tokens += [Token(index, 0, "", None, "pad") for index in range(len(tokens), 77)]
-    return tuple(tokens)
-
-
-def record(site: Site, seed: int) -> PassRecord:
-    generator = torch.Generator().manual_seed(seed)
-    height, width = site.grid(LATENT)
-    query = torch.randn(height * width, 6, generator=generator)
-    return PassRecord(query, torch.randn(77, 6, generator=generator), 2, 1.0, (height, width))
-
-
-def saved_maps(prompt: str, timestep: int = 1, noise: str = "none", seed: int = 0) -> AttentionMaps:
-    return AttentionMaps(
-        sites=SITES,
-        tokens=tokenize(prompt),
-        image_size=SIZE,
-        extent=(1.0, 1.0),
-        latent_size=LATENT,
-        provenance=Provenance("replayed", prompt, timestep, noise, seed),
-        records={site.name: record(site, number) for number, site in enumerate(SITES)},
-        default_sites="f2",
-    )
 
 
 @pytest.fixture(scope="session")
@@ -64,21 +22,6 @@ def image_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("image") / "my cat.png"
     Image.fromarray(pixels).save(path)
     return path
-
-
-def make_backend(image_file: Path) -> Backend:
-    def run(image, prompt, timestep, noise, seed, progress):  # type: ignore[no-untyped-def]
-        progress(0.5, "replaying")
-        return saved_maps(prompt, timestep, noise, seed)
-
-    return Backend(
-        model="replayed",
-        source=lambda name: name,
-        tokenize=tokenize,
-        run=run,
-        sites=site_labels(SITES, "f2", LATENT),
-        examples=(Example(image_file, PROMPT),),
-    )
 
 
 @pytest.fixture

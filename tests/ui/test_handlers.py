@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import PROMPT, SITES, SIZE, saved_maps  # type: ignore[import-not-found]
 from PIL import Image
+from replayed import PROMPT, SITES, SIZE, saved_maps  # type: ignore[import-not-found]
 
 from vxa import ImageError, SettingError, read_maps
 from vxa.render import MODES, render

@@ -21,8 +21,8 @@ from browser import (  # type: ignore[import-not-found]
     upload,
     wait_for_picture,
 )
-from conftest import PROMPT, SIZE, make_backend  # type: ignore[import-not-found]
 from PIL import Image
+from replayed import PROMPT, SIZE, make_backend  # type: ignore[import-not-found]
 
 from vxa import read_maps
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from browser import MARKS, chip, look, opened, served  # type: ignore[import-not-found]
-from conftest import make_backend  # type: ignore[import-not-found]
+from replayed import make_backend  # type: ignore[import-not-found]
 
 axe = pytest.importorskip("axe_playwright_python.base", reason='no axe-core: pip install ".[test]"')
 pytestmark = MARKS

@@ -20,8 +20,8 @@ from browser import (  # type: ignore[import-not-found]
     wait_for_picture,
     wait_until_shown,
 )
-from conftest import PROMPT, SIZE, make_backend, saved_maps  # type: ignore[import-not-found]
 from PIL import Image
+from replayed import PROMPT, SIZE, make_backend, saved_maps  # type: ignore[import-not-found]
 
 from vxa.render import render
 from vxa.ui.asked import Asked

@@ -4,8 +4,8 @@ import copy
 from dataclasses import replace
 
 import pytest
-from conftest import SIZE, saved_maps  # type: ignore[import-not-found]
 from PIL import Image
+from replayed import SIZE, saved_maps  # type: ignore[import-not-found]
 
 from vxa.ui.pages import Kept, PageGone, PageId, Pages
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import PROMPT, SITES, saved_maps  # type: ignore[import-not-found]
 from PIL import Image
+from replayed import PROMPT, SITES, saved_maps  # type: ignore[import-not-found]
 
 from vxa.errors import SettingError
 from vxa.infotext import Infotext, parse_infotext

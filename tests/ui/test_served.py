@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from browser import MARKS, served  # type: ignore[import-not-found]
-from conftest import make_backend  # type: ignore[import-not-found]
+from replayed import make_backend  # type: ignore[import-not-found]
 
 from vxa.ui import texts
 

@@ -48,7 +48,7 @@ def sites_grid(question: Question) -> Image.Image:
         _cell(question, _site_label(question, site), heat, size)
         for site, heat in zip(chosen, heats, strict=True)
     ]
-    place = f"{len(chosen)} sites · t = {question.maps.provenance.timestep}"
+    place = f"{len(chosen)} sites · {question.maps.provenance.level}"
     return _figure(question, grid(cells, columns, GAP), question.subject(heats[0]), place)
 
 
@@ -63,7 +63,7 @@ def matrix(question: Question) -> Image.Image:
     for word, name in zip(rows, names, strict=True):
         cells = [_small_cell(question, word, site, size) for site in columns]
         body.append(beside([_row_heading(name, left, size[0]), *cells], GAP // 2))
-    place = f"words by sites · t = {question.maps.provenance.timestep}"
+    place = f"words by sites · {question.maps.provenance.level}"
     return _figure(question, above(body, GAP // 2), question.maps.provenance.prompt, place)
 
 
@@ -76,8 +76,7 @@ def timesteps_strip(question: Question) -> Image.Image:
     asked = [question.asked_of(maps) for maps in passes]
     heats = [each.heat() for each in asked]
     cells = [
-        _cell(each, f"t = {each.maps.provenance.timestep}", heat, size)
-        for each, heat in zip(asked, heats, strict=True)
+        _cell(each, each.maps.provenance.level, heat, size) for each, heat in zip(asked, heats, strict=True)
     ]
     place = f"{question.where(heats[0])} · noise {question.maps.provenance.noise}"
     return _figure(question, beside(cells, GAP), question.subject(heats[0]), place)

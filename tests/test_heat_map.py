@@ -63,3 +63,15 @@ def test_sizes_and_resampling_that_are_not_allowed() -> None:
         make_heat([[1]]).upsampled(0, 5)
     with pytest.raises(SettingError, match="use one of: bicubic, nearest"):
         make_heat([[1]]).upsampled(resample="cubic")  # type: ignore[arg-type]
+
+
+def test_a_difference_has_its_sign_on_the_larger_grid() -> None:
+    first = HeatMap(np.full((2, 3), 0.75, np.float32), (4, 6), (1.0, 1.0))
+    second = HeatMap(np.array([[0.5, 1.0, 1.0]] * 4, np.float32).repeat(2, 1), (4, 6), (1.0, 1.0))
+    apart = first - second
+    assert apart.values.shape == (4, 6)
+    assert np.allclose(apart.values[:, [0, 5]], [0.25, -0.25])
+    assert np.allclose(apart.upsampled()[:, [0, 5]], [0.25, -0.25])
+    assert apart.upsampled(8, 12).shape == (8, 12)
+    with pytest.raises(SettingError, match=r"4×6 \(probability\) and 8×6 \(probability\) have no difference"):
+        _ = first - HeatMap(first.values, (8, 6), (1.0, 1.0))

@@ -50,14 +50,14 @@ def saved_maps(path: Path, prompt: str | None) -> AttentionMaps:
 def summary(passes: Sequence[AttentionMaps], heat: HeatMap) -> list[tuple[str, str]]:
     """What was chosen and where it is strongest, in the first pass, as rows of name and value."""
     maps = passes[0]
-    timesteps = ", ".join(str(each.provenance.timestep) for each in passes)
+    levels = ", ".join(each.provenance.level.removeprefix("t = ") for each in passes)
     chosen = ", ".join(f"{index} {maps.tokens[index].text}" for index in heat.tokens[:_NAMED])
     more = f" and {len(heat.tokens) - _NAMED} more" if len(heat.tokens) > _NAMED else ""
     provenance = maps.provenance
     return [
         ("tokens", chosen + more),
         ("sites", ", ".join(dict.fromkeys(heat.sites))),
-        ("timestep", f"{timesteps}, noise {provenance.noise}"),
+        ("timestep", f"{levels}, noise {provenance.noise}"),
         ("peak", _peak(heat)),
         *(("note", note) for note in provenance.notes),
     ]

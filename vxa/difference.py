@@ -14,27 +14,45 @@ from PIL import Image
 from vxa.cells import GAP, SMALL, cell, figure, fitting
 from vxa.colormaps import DIVERGING
 from vxa.drawing import above, beside, colour_bar
+from vxa.errors import SettingError
 from vxa.shading import Array, overlaid
 from vxa.view import Question, View, number
 from vxa.windows import windowed
 
-__all__ = ["difference", "signed"]
+__all__ = ["compared", "difference", "signed"]
 
 _SIDE, _WIDE_SIDE = 260, 640  # pixels of each picture on its longer side, in a row and in a column
 
 
 def difference(question: Question) -> Image.Image:
     """The first selection, the second, and the first minus the second, each over the image."""
-    other, view = question.compared(), question.view
+    return compared(question, question.compared())
+
+
+def compared(question: Question, other: Question, labels: tuple[str, str] = ("", "")) -> Image.Image:
+    """Two questions and the first minus the second, each over its image, the difference over the first's.
+
+    The labels stand before the names of what was asked. Raises SettingError for images of two sizes.
+    """
+    if question.maps.image_size != other.maps.image_size:
+        sizes = ["{}×{}".format(*each.maps.image_size) for each in (question, other)]
+        raise SettingError(
+            f"the images are {sizes[0]} and {sizes[1]} (height×width); compare two of one size"
+        )
+    view = question.view
     heats = [question.heat(), other.heat()]
-    names = [question.subject(heats[0]), other.subject(heats[1])]
+    names = [
+        f"{label}{each.subject(heat)}"
+        for label, each, heat in zip(labels, (question, other), heats, strict=True)
+    ]
     in_row = question.image.width <= 1.6 * question.image.height
     size = fitting(question.maps.image_size, _SIDE if in_row else _WIDE_SIDE)
     values = np.stack([view.values(heat, size) for heat in heats])
     shades, low, high = view.shaded(values)
     bar = colour_bar(view.colormap, size[0], (number(low), number(high)), SMALL)
     pictures = [
-        _cell(question, name, value, shade) for name, value, shade in zip(names, values, shades, strict=True)
+        _cell(each, name, value, shade)
+        for each, name, value, shade in zip((question, other), names, values, shades, strict=True)
     ]
     pictures[1] = _with_bar(pictures[1], bar)
     pictures.append(_signed_cell(question, values, " - ".join(names)))

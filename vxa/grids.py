@@ -49,7 +49,7 @@ def sites_grid(question: Question) -> Image.Image:
         _cell(question, _site_label(question, site), heat, size, site.name)
         for site, heat in zip(chosen, heats, strict=True)
     ]
-    place = f"{len(chosen)} sites · t = {question.maps.provenance.timestep}"
+    place = f"{len(chosen)} sites · {question.maps.provenance.level}"
     return _figure(question, grid(cells, columns, GAP), question.subject(heats[0]), place)
 
 
@@ -67,7 +67,7 @@ def matrix(question: Question) -> Image.Image:
             _small_cell(question, heat, size, site.name) for heat, site in zip(row, columns, strict=True)
         ]
         body.append(beside([_row_heading(name, left, size[0]), *cells], GAP // 2))
-    place = f"words by sites · t = {question.maps.provenance.timestep}"
+    place = f"words by sites · {question.maps.provenance.level}"
     return _figure(question, above(body, GAP // 2), question.maps.provenance.prompt, place)
 
 
@@ -80,7 +80,7 @@ def timesteps_strip(question: Question) -> Image.Image:
     asked = [question.asked_of(maps) for maps in passes]
     heats = [each.heat() for each in asked]
     cells = [
-        _cell(each, f"t = {each.maps.provenance.timestep}", heat, size, None, number)
+        _cell(each, each.maps.provenance.level, heat, size, None, number)
         for number, (each, heat) in enumerate(zip(asked, heats, strict=True))
     ]
     place = f"{question.where(heats[0])} · noise {question.maps.provenance.noise}"

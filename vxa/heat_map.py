@@ -83,6 +83,22 @@ class HeatMap:
             raise SettingError(f"resample {resample!r} is unknown; use one of: {', '.join(_FILTERS)}")
         return resized(self.values, size, self.extent, resample)
 
+    def __sub__(self, other: HeatMap) -> SignedMap:
+        """This map minus another of the same size and scale: of other words, another step, another run.
+
+        Raises:
+            SettingError: they are of other sizes, or on other scales.
+        """
+        mine, its = ((each.image_size, each.extent, each.scale) for each in (self, other))
+        if mine != its:
+            raise SettingError(
+                f"maps of {_described(self)} and {_described(other)} have no difference; "
+                "give two of one size and scale"
+            )
+        size = max(self.values.shape, other.values.shape, key=lambda shape: shape[0] * shape[1])
+        first, second = (_on_grid(each.values, (size[0], size[1])) for each in (self, other))
+        return SignedMap(first - second, self.image_size, self.extent)
+
     def mask(
         self, height: int | None = None, width: int | None = None, threshold: float | None = None
     ) -> NDArray[np.bool_]:
@@ -99,22 +115,55 @@ class HeatMap:
         return mask
 
 
+@dataclass(frozen=True, eq=False)
+class SignedMap:
+    """One heat map minus another: above zero where the first has more.
+
+    Attributes:
+        values: float32 [h, w] on the larger of their grids, read-only.
+        image_size, extent: as of a HeatMap.
+    """
+
+    values: NDArray[np.float32]
+    image_size: tuple[int, int]
+    extent: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        self.values.setflags(write=False)
+
+    def upsampled(self, height: int | None = None, width: int | None = None) -> NDArray[np.float32]:
+        """The difference over the image alone, float32 [height, width] (by default the image's own size)."""
+        size = (height or self.image_size[0], width or self.image_size[1])
+        return _cropped(self.values, size, self.extent, "bicubic")
+
+
 def resized(
     values: NDArray[np.float32], size: tuple[int, int], extent: tuple[float, float], resample: Resample
 ) -> NDArray[np.float32]:
-    """The top-left `extent` of the map as float32 of (height, width)."""
+    """The top-left `extent` of the map as float32 of (height, width), clamped at zero."""
+    return np.maximum(_cropped(values, size, extent, resample), 0.0)
+
+
+def _cropped(
+    values: NDArray[np.float32], size: tuple[int, int], extent: tuple[float, float], resample: Resample
+) -> NDArray[np.float32]:
     height, width = values.shape
     box = (0.0, 0.0, width * extent[1], height * extent[0])
     image = Image.fromarray(values).resize((size[1], size[0]), _FILTERS[resample], box=box)
-    return np.maximum(np.asarray(image, dtype=np.float32), 0.0)
+    return np.asarray(image, dtype=np.float32)
 
 
 def mean_on_largest(maps: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     """The mean on the largest grid among the maps; one map, or maps of one grid, are not resampled."""
     largest = max((values.shape for values in maps), key=lambda shape: shape[0] * shape[1])
-    size = (largest[0], largest[1])
-    same = [
-        values if values.shape == size else resized(values, size, (1.0, 1.0), "bicubic") for values in maps
-    ]
+    same = [_on_grid(values, (largest[0], largest[1])) for values in maps]
     mean: NDArray[np.float32] = np.mean(same, axis=0, dtype=np.float32)
     return mean
+
+
+def _on_grid(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    return values if values.shape == size else resized(values, size, (1.0, 1.0), "bicubic")
+
+
+def _described(heat: HeatMap) -> str:
+    return f"{heat.image_size[0]}×{heat.image_size[1]} ({heat.scale})"

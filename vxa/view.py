@@ -155,7 +155,7 @@ class Question:
 
     def place(self, heat: HeatMap) -> str:
         """Where it was read, for a label: "OUT04 · t = 1", "5 sites · t = 1"."""
-        return f"{self.where(heat)} · t = {self.maps.provenance.timestep}"
+        return f"{self.where(heat)} · {self.maps.provenance.level}"
 
     def where(self, heat: HeatMap) -> str:
         """The sites and heads it was read at, for a label: "OUT04 · heads 0", "5 sites"."""

@@ -1,0 +1,39 @@
+"""What tracing adds to a process's peak: run by trace.py in a process of its own, with numbers of steps.
+
+Prints JSON: for each number of steps the peaks with and without a trace, and what the trace held.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import torch
+from peak_memory import peak_megabytes
+from trace_pipeline import generation, random_pipeline
+
+import vxa
+
+
+def main() -> None:
+    """Measure and print."""
+    torch.set_num_threads(1)
+    pipeline = random_pipeline()
+    generation(pipeline, 1)()  # the first pass sets up the libraries
+    result = {}
+    for steps in map(int, sys.argv[1:]):
+        generate, held = generation(pipeline, steps), []
+
+        def traced(generate=generate, held=held) -> object:
+            with vxa.trace(pipeline) as trace:
+                generate()
+            held.append(trace.nbytes / 1e6)
+            return trace.images
+
+        peaks = {"untraced": [peak_megabytes(generate)], "traced": [peak_megabytes(traced)], "held": held}
+        result[steps] = peaks
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Heat maps over the steps of a generation, as a moving picture: GIF or APNG.
+
+write_animation(trace.images[0], image, "hat.gif", "hat")      # of a trace with bins="each"
+
+Every frame is one step bin, over the finished image, and all share one scale, so that a map which grows
+brighter is one that grows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vxa.atomic import atomic_file
+from vxa.attention.site import SiteSpec
+from vxa.cells import cell as labelled
+from vxa.cells import fitting
+from vxa.drawing import framed
+from vxa.errors import ImageError, SettingError
+from vxa.images import read_image
+from vxa.maps import AttentionMaps
+from vxa.selection import TokenSpec, WordSpec
+from vxa.shading import overlaid
+from vxa.view import Question, View, number
+
+__all__ = ["ANIMATIONS", "animation_frames", "check_animation_path", "write_animation"]
+
+ANIMATIONS = (".gif", ".png", ".apng")
+_SIDE = 360
+_LAST = 5  # the last frame stays so many times as long
+
+
+def animation_frames(
+    maps: AttentionMaps,
+    image: str | Path | Image.Image | NDArray[Any],
+    words: WordSpec = None,
+    tokens: TokenSpec = None,
+    sites: SiteSpec = None,
+    **view: Any,
+) -> list[Image.Image]:
+    """One picture (RGB) for each step bin, all of one size; the settings are those of `vxa.view.View`.
+
+    Raises SettingError for maps of a single step, and what `render` raises.
+    """
+    bins = maps.each_bin()
+    if len(bins) < 2:
+        raise SettingError('there is one step to show; trace with bins="each", or several bins')
+    settings = View(**view)
+    asked = [Question(each, read_image(image), words, tokens, sites, None, settings) for each in bins]
+    heats = [question.heat() for question in asked]
+    size = fitting(maps.image_size, _SIDE)
+    values = np.stack([settings.values(heat, size) for heat in heats])
+    shades, _, _ = settings.shaded(values)
+    subject = asked[0].subject(heats[0])
+    return [
+        framed(
+            labelled(
+                f"{subject} · {question.maps.steps[0].label}",
+                number(float(value.max())),
+                overlaid(question.scaled(size), shade, settings.colormap, settings.opacity),
+            ),
+            8,
+        )
+        for question, value, shade in zip(asked, values, shades, strict=True)
+    ]
+
+
+def check_animation_path(path: str | Path) -> Path:
+    """The path, when an animation can be written there; else raises ImageError."""
+    path = Path(path)
+    if path.suffix.lower() not in ANIMATIONS:
+        raise ImageError(f"cannot animate to {str(path)!r}: end the file name in {', '.join(ANIMATIONS)}")
+    if not path.parent.is_dir():
+        raise ImageError(f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}; create it")
+    return path
+
+
+def write_animation(
+    maps: AttentionMaps,
+    image: str | Path | Image.Image | NDArray[Any],
+    path: str | Path,
+    words: WordSpec = None,
+    tokens: TokenSpec = None,
+    sites: SiteSpec = None,
+    *,
+    milliseconds: int = 200,
+    **view: Any,
+) -> Path:
+    """The path of the GIF or APNG, written whole, with a frame for each step bin; it begins again at its end.
+
+    Raises what `animation_frames` and `check_animation_path` raise, ImageError for a place that cannot be
+    written.
+    """
+    path = check_animation_path(path)
+    first, *others = animation_frames(maps, image, words, tokens, sites, **view)
+    durations = [milliseconds] * len(others) + [_LAST * milliseconds]
+    kind = "GIF" if path.suffix.lower() == ".gif" else "PNG"
+    try:
+        with atomic_file(path) as file:
+            first.save(file, kind, save_all=True, append_images=others, duration=durations, loop=0)
+    except OSError as error:
+        raise ImageError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+    return path

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from measure import Row, resident_megabytes
+from rich.console import Console
+from rich.progress import track
 from torch.nn.modules import module as torch_module
 
 from panel_parts.desk import Desk, Options, desk, photo
-from panel_parts.window import NEW_PICTURE, stopwatch, window
+from panel_parts.window import NEW_PICTURE, give, stopwatch, window
 
 __all__ = ["many"]
 
@@ -29,6 +31,7 @@ def many(options: Options) -> list[Row]:
         if not options.browser:
             return _grown(here, times, first, "handlers", lambda number: _press(here, number), here.folder)
         with window(here) as page:
+            give(page, photo(here.folder, _SIZES[0]))
             folder = Path(os.environ["GRADIO_TEMP_DIR"])
             press = _by_hand(page)
             return _grown(here, times, first, "the page in Chromium", press, folder)
@@ -55,7 +58,7 @@ def _grown(
         press(number)
     before = _counts(here, folder)
     memory = [resident_megabytes()]
-    for number in range(times):
+    for number in track(range(times), "pressing", console=Console(stderr=True)):
         press(number)
         if number % max(1, times // 20) == 0:
             gc.collect()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
+from statistics import median
 
 import torch
 from measure import Row, on_both_clocks, ratio
 
 from panel_parts.desk import PROMPT, Desk, Options, desk, photo
-from panel_parts.window import stopwatch, window
+from panel_parts.window import bare_window, stopwatch, window
 from vxa.images import read_image
 from vxa.visualize import _prepare
 
@@ -63,5 +65,18 @@ def _seen(here: Desk, rounds: int) -> Iterator[Row]:
             if turn:  # the first press opens the page's state
                 samples["model wall ms"] += model
                 samples["press wall ms"].append(seen)
+    floor = _floor(here, rounds)
     name = "press to picture in the browser / one encode + one forward, 256×256, wall time"
-    yield Row(name, ratio(samples, "press wall ms", "model wall ms"), "×", None, samples)
+    yield Row(name, ratio(samples, "press wall ms", "model wall ms"), "×", _BAR, samples)
+    name = "press to a ready picture on a bare page of gradio's, the floor of the row above, wall time"
+    yield Row(name, median(floor), "ms", None, {"wall ms": floor})
+    beyond = (median(samples["press wall ms"]) - median(floor)) / median(samples["model wall ms"])
+    yield Row("what is beyond that floor / one encode + one forward, 256×256", beyond, "×", _BAR, {})
+
+
+def _floor(here: Desk, rounds: int) -> list[float]:
+    """The milliseconds of a press that has nothing to do: a button, and pictures that are ready."""
+    drawn = [here.press(name, photo(here.folder, _SIZE, number)) for number, name in enumerate("ab")]
+    with bare_window([Path(path) for path in drawn]) as page:
+        taken = [stopwatch(page, lambda: page.click("#vxa_press")) for _ in range(2 * rounds + 2)]
+    return taken[2:]  # the first two put the pictures where gradio serves them from

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 from panel_parts.desk import Desk
 
-__all__ = ["NEW_CHIPS", "NEW_PICTURE", "another_window", "chip", "choose_site", "give", "stopwatch", "window"]
+__all__ = [
+    "NEW_CHIPS", "NEW_PICTURE", "another_window", "bare_window", "chip", "choose_site", "give", "stopwatch",
+    "window",
+]  # fmt: skip
 
 PATIENCE = 600_000  # milliseconds
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -45,35 +49,67 @@ _ARM = """(seen) => {
 @contextmanager
 def window(desk: Desk) -> Iterator[Any]:
     """The desk's page, open; its picture is not yet there."""
-    from playwright.sync_api import sync_playwright
-
     from vxa.ui.app import start
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    app = start(lambda folder: desk.backend, port=port)
+    app = start(lambda folder: desk.backend, port=_free_port())
+    with _chromium() as page:
+        _open(page, app.local_url)
+        page.wait_for_selector(".vxa-chip")
+        yield page
+    app.close(verbose=False)
+
+
+@contextmanager
+def bare_window(pictures: Sequence[Path]) -> Iterator[Any]:
+    """A page of gradio's with a button and a picture: each press shows the next of these, which are ready.
+
+    Its parts are called as those of the page, so that the same hand and the same stopwatch serve.
+    """
+    import gradio as gr
+
+    following = cycle(map(str, pictures))
+    with gr.Blocks(analytics_enabled=False) as blocks:
+        button = gr.Button("Show", elem_id="vxa_press")
+        picture = gr.Image(type="filepath", format="png", elem_id="vxa_picture")
+        button.click(lambda: next(following), None, picture)
+    blocks.launch(server_name="127.0.0.1", server_port=_free_port(), prevent_thread_lock=True, quiet=True,
+                  share=False, ssr_mode=False, footer_links=[])  # fmt: skip
+    with _chromium() as page:
+        _open(page, blocks.local_url)
+        page.wait_for_selector("#vxa_press")
+        yield page
+    blocks.close(verbose=False)
+
+
+@contextmanager
+def _chromium() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as started:
         browser = started.chromium.launch(executable_path=path, args=_ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        _open(page, app.local_url)
-        yield page
+        yield browser.new_page(viewport={"width": 1280, "height": 1000})
         browser.close()
-    app.close(verbose=False)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def another_window(page: Any) -> Any:
     """One more page of the same app."""
     other = page.context.browser.new_page()
     _open(other, page.url)
+    other.wait_for_selector(".vxa-chip")
     return other
 
 
 def _open(page: Any, address: str) -> None:
     page.set_default_timeout(PATIENCE)
     page.goto(address)
-    page.wait_for_selector(".vxa-chip")
 
 
 def stopwatch(page: Any, act: Callable[[], object], seen: str = NEW_PICTURE) -> float:

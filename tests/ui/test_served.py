@@ -130,6 +130,14 @@ def test_no_file_that_was_not_uploaded_can_be_looked_at(
     assert "cannot read image &#x27;words.png&#x27;: it is not an image file" in json.loads(said)["data"][0]
 
 
+def test_a_file_that_is_gone_is_told_and_nothing_of_others(address: str, folder: Path, tmp_path: Path):
+    status, said = dropped(address, str(folder / "gone.png"))
+    assert (status, json.loads(said)["error"]) == (500, texts.IMAGE_GONE)
+    for path in (tmp_path / "gone.png", PROJECT):  # there or not: the answer is the same
+        status, said = dropped(address, str(path))
+        assert (status, json.loads(said)["error"]) == (500, None)
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_nobody_makes_the_server_fetch_from_an_address(address: str, scheme: str):
     status, said = dropped(address, f"{scheme}://127.0.0.1:9/image.png")

@@ -38,6 +38,7 @@ from vxa.ui.pictures import Pictures
 from vxa.ui.recorded import written
 from vxa.ui.spot import Spot, spot
 from vxa.ui.stopping import Stoppable, Stopped
+from vxa.ui.uploads import Uploads
 from vxa.windows import image_spot
 
 __all__ = ["Handlers", "sentence"]
@@ -69,10 +70,12 @@ class Handlers:
 
     def __post_init__(self) -> None:
         self.pictures = Pictures(self.downloads.folder, pages=self.pages.most)
+        self.uploads = Uploads(example.path for example in self.backend.examples)
 
     def check_image(self, image: str | None) -> None:
-        """Raise ImageError where a file was given that holds no image that can be read whole."""
+        """Count the file that was given; raise ImageError where it holds no image that can be read whole."""
         if image:
+            self.uploads.add(image)
             uploaded(image)
 
     def made(self, image: str | None) -> Infotext | None:

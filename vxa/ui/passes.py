@@ -20,6 +20,7 @@ from vxa.ui.pages import Kept, Wanted, maps_bytes
 __all__ = [
     "Looked",
     "Offered",
+    "digest",
     "earlier",
     "looked",
     "offered",
@@ -58,7 +59,7 @@ def one_pass(
     if not image:
         raise ImageError(texts.NO_IMAGE)
     picture = uploaded(image)
-    wanted = Wanted(_digest(image), prompt or "", whole("timestep", timestep), noise, whole("seed", seed))
+    wanted = Wanted(digest(image), prompt or "", whole("timestep", timestep), noise, whole("seed", seed))
     maps = backend.run(picture, wanted.prompt, wanted.timestep, wanted.noise, wanted.seed, told)
     return Kept(picture, Path(image).name, maps, wanted)
 
@@ -106,7 +107,7 @@ def earlier(
     """What the page's maps are of that is set otherwise now, in words."""
     was = kept.wanted
     changed = {
-        texts.EARLIER_IMAGE: was.digest != _digest(image),
+        texts.EARLIER_IMAGE: was.digest != digest(image),
         texts.earlier_prompt(was.prompt): was.prompt != (prompt or ""),
         texts.earlier_setting("timestep", was.timestep): was.timestep != timestep,
         texts.earlier_setting("noise", was.noise): was.noise != noise,
@@ -155,7 +156,7 @@ def _same_site(label: str | None, labels: tuple[str, ...]) -> str:
     return next((known for known in labels if site_spec(known) == wanted), label or labels[0])
 
 
-def _digest(image: str | None) -> str:
+def digest(image: str | None) -> str:
     """What tells the image's file from others; blank for none, and for one that is gone by now."""
     try:
         return hashlib.sha256(Path(image).read_bytes()).hexdigest() if image else ""

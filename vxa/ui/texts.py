@@ -71,6 +71,7 @@ SPECIALS = {"bos": "begin", "eos": "end", "pad": "padding"}
 
 # What is said
 NO_ADDRESS = "an image by its address is not fetched; drop the file itself"
+IMAGE_GONE = "the server no longer has this image (it keeps the last ones for an hour); drop it once more"
 NO_IMAGE = "no image was given; drop one, or choose an example"
 PAGE_GONE = "the server has no maps for this page (never made, or dropped to make room); press Visualize"
 DEFECT = "Something went wrong that should not have; the server's log has the details."

@@ -7,6 +7,7 @@ checked by then that a file lies in its folder of uploads; that check is all tha
 from __future__ import annotations
 
 from abc import ABCMeta
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -36,7 +37,12 @@ class UploadedImage(gr.Image, metaclass=_Unlisted):  # type: ignore[misc]
         return getattr(payload, "path", None)
 
     async def async_move_resource_to_block_cache(self, url_or_file_path: Any) -> Any:
-        """The path in gradio's cache. Raises gr.Error for an address: nobody makes this server fetch."""
+        """The path in gradio's cache, of a file that lies in its folder of uploads.
+
+        Raises gr.Error for an address, since nobody makes this server fetch, and for a file that is gone.
+        """
         if str(url_or_file_path).lower().startswith(("http:", "https:")):
             raise gr.Error(texts.NO_ADDRESS)
+        if url_or_file_path and not Path(url_or_file_path).exists():
+            raise gr.Error(texts.IMAGE_GONE)
         return await super().async_move_resource_to_block_cache(url_or_file_path)

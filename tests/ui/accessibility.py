@@ -1,0 +1,65 @@
+"""What axe-core finds in a page, and the states that it is asked about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from browser import chip, look  # type: ignore[import-not-found]
+
+__all__ = ["STATES", "findings"]
+
+
+def empty(page: Any) -> None:
+    """Nothing but what is there at first."""
+
+
+def ranked(page: Any) -> None:
+    look(page)
+    chip(page, "hat").click()
+    page.locator("#vxa_picture img").click()
+    page.wait_for_selector(".vxa-ranking li")
+
+
+def compared(page: Any) -> None:
+    look(page)
+    page.check("#vxa_mode input[value=difference]")
+    page.click("#vxa_tokens_against .vxa-chip-word >> nth=0")
+
+
+def refused(page: Any) -> None:
+    look(page)
+    page.check("#vxa_mode input[value=timesteps]")
+    page.locator("#vxa_indices textarea, #vxa_indices input").fill("99")
+    page.wait_for_selector("#vxa_message [role=alert]")
+    page.fill("#vxa_prompt textarea", "another prompt")
+    page.wait_for_selector("#vxa_earlier [role=status]")
+
+
+def unfolded(page: Any) -> None:
+    look(page)
+    for name in ("settings", "take"):
+        page.click(f"#vxa_{name} .label-wrap")
+    page.click("#vxa_save")
+    page.wait_for_selector("#vxa_files a[href]")
+
+
+STATES = (empty, ranked, compared, refused, unfolded)
+
+
+def findings(page: Any, known: dict[str, tuple[str, ...]], within: str = "") -> list[str]:
+    """The serious and critical findings, one line for each element, below the selector `within`.
+
+    `known` are findings in gradio's own markup: by rule, what the element's HTML is known by.
+    """
+    axe = pytest.importorskip("axe_playwright_python.base", reason='no axe-core: pip install ".[test]"')
+    page.evaluate(axe.AXE_SCRIPT)
+    look_at = "within => axe.run(within || document, {resultTypes: ['violations']})"
+    found = page.evaluate(look_at, within)["violations"]
+    return [
+        f"{rule['id']} ({rule['impact']}) {node['html'][:160]}: {node['failureSummary']}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+        if not any(mark in node["html"] for mark in known.get(rule["id"], ()))
+    ]

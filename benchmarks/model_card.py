@@ -21,7 +21,7 @@ def with_figures(card: str, report: dict[str, Any]) -> str:
 def table(report: dict[str, Any]) -> str:
     """Every figure with its bar, as Markdown."""
     world, size, vae, judge = report["world"], report["size"], report["autoencoder"], report["judge"]
-    made, seen = report["generation"], report["attention"]
+    made, seen, refined = report["generation"], report["attention"], report["refined"]
     ours = f"VXA, one clean pass at {seen['sites']}, τ {seen['threshold']}: mIoU"
     rows = [
         ("whole image marked, mIoU of objects", number(world["whole_image_miou"]), "≤ 0.15"),
@@ -42,6 +42,7 @@ def table(report: dict[str, Any]) -> str:
         ("… in their colours", interval(made["two_nouns_present_with_their_colours"]), REPORTED),
         (ours, scored(seen["test"]), "≥ 0.50"),
         ("the same: pointing game", number(seen["test"]["pointing"]), "≥ 0.75"),
+        (f"refined by self-attention, τ {refined['threshold']}", both(refined["test"]), REPORTED),
         ("the same, in colours never seen in training", both(seen["test_words_of_held_out_pairs"]), REPORTED),
         ("the same with another word of the caption", both(seen["shuffled_word"]), "near chance"),
         ("the same on an untrained network", both(seen["untrained_network"]), "near chance"),

@@ -212,7 +212,7 @@ def test_a_record_that_does_not_fit(saved: Path, change: dict[str, object]) -> N
         ("tokens", {"weight": "1"}), ("tokens", {"text": None}), ("tokens", {"id": "9"}),
         ("sites", {"kind": "other"}), ("sites", {"part": "left"}), ("sites", {"label": 5}),
         ("sites", {"heads": "2"}), ("sites", {"factor": 1.0}), ("provenance", {"prompt": 5}),
-        ("provenance", {"timestep": "1"}), ("provenance", {"seed": None}), ("provenance", {"notes": [1]}),
+        ("provenance", {"timestep": "1"}), ("provenance", {"seed": "7"}), ("provenance", {"notes": [1]}),
         ("provenance", {"versions": {"vxa": 1}}), ("provenance", {"versions": 5}),
     ],
 )  # fmt: skip

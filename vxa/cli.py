@@ -1,4 +1,4 @@
-"""The command line: `vxa app`, `show`, `tokens`, `sites`, `generate`, `scene`, `evaluate`, `export-webui`.
+"""The command line: `vxa app`, `show`, `trace`, `attribute`, `compare`, `tokens`, `evaluate` and more.
 
 Nothing heavy is imported before a command needs it. Every user error, usage errors included, ends with exit
 status 2 and one line on stderr, and leaves no file.
@@ -14,6 +14,7 @@ import typer
 from vxa import cli_options as options
 from vxa.cli_model import check_prompt, load_quietly, native_latent, watch_passes
 from vxa.cli_show import check_outputs, check_passes, saved_maps, summary, write_outputs
+from vxa.cli_trace import attribute, compare, trace
 from vxa.console import OneLineErrors, columns, progress, quiet, status
 from vxa.generate import Generation
 from vxa.generate import generate as make_picture
@@ -123,6 +124,10 @@ def show(
     rows = summary(answered, answered[0].heat_map(**selection))
     write_outputs(drawn, output, answered[0], save)
     typer.echo(columns(*rows, ("picture", f"{output} ({mode})")))
+
+
+for command in (trace, attribute, compare):
+    app.command()(command)
 
 
 @app.command()

@@ -48,7 +48,7 @@ def _listen_again(
     button waits for its answer has it pressed once more after that (javascript/vxa.js).
     """
     name = f"vxa_again_{next(_NUMBERS)}"
-    button = component(gr.Button, visible=False, elem_id=name)
+    button = component(gr.Button, value="", visible=False, elem_id=name)
     settings = {key: value for key, value in settings.items() if key != "trigger_mode"}
     listen(event, None, None, None, js=f"() => vxaAsk('{name}')")
     asked = listen(button.click, handler, inputs, outputs, **settings)

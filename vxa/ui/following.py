@@ -26,7 +26,7 @@ def wire_following(handlers: Handlers, state: Any, left: Given, right: Shown) ->
     """The hidden button and its answer, where the backend's model may change."""
     if handlers.backend.current_sites is None:
         return
-    button = component(gr.Button, visible=False, elem_id="vxa_follow")
+    button = component(gr.Button, value="", visible=False, elem_id="vxa_follow")
     followed = html("", "followed")
 
     def sites(page: str, site: str | None) -> list[Any]:

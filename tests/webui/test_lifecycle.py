@@ -429,6 +429,8 @@ TEXTS = (
 import json, re
 said, labels = [], []
 for one in components:
+    if not getattr(one, "visible", True):
+        continue
     config = one.get_config()
     own = [config.get(name) for name in ("info", "placeholder")]
     labels += [config["label"]] if config.get("label") else []

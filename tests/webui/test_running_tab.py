@@ -245,7 +245,7 @@ def test_in_japanese(browser: Any, webui: Webui, shots: Path) -> None:
         to_tab(page, "VXA")
         page.wait_for_selector("#vxa_press:has-text('可視化')")
         page.wait_for_selector("#vxa_mode span:has-text('重ね合わせ')")
-        assert "プロンプト" in page.get_attribute("#vxa_prompt textarea", "placeholder")
+        assert "画像の内容" in page.get_attribute("#vxa_prompt textarea", "placeholder")
         page.fill("#vxa_prompt textarea", PROMPT)
         give(page, FIGURE)
         page.click("#vxa_press")

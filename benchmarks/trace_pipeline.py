@@ -40,13 +40,13 @@ def random_pipeline() -> StableDiffusionPipeline:
     return pipeline
 
 
-def generation(pipeline: Any, steps: int) -> Callable[[], torch.Tensor]:
-    """One guided generation at 512×512, to its latent."""
+def generation(pipeline: Any, steps: int, side: int = 512) -> Callable[[], torch.Tensor]:
+    """One guided generation of side × side pixels, to its latent."""
 
     def generate() -> torch.Tensor:
         latent: torch.Tensor = pipeline(
-            PROMPT, negative_prompt="a cat", num_inference_steps=steps, guidance_scale=GUIDANCE, height=512,
-            width=512, generator=torch.Generator().manual_seed(0), output_type="latent",
+            PROMPT, negative_prompt="a cat", num_inference_steps=steps, guidance_scale=GUIDANCE, height=side,
+            width=side, generator=torch.Generator().manual_seed(0), output_type="latent",
         ).images  # fmt: skip
         return latent
 

@@ -43,8 +43,9 @@ def vxa_command(*args: object) -> Result:
 
 def test_trace_writes_all_that_was_asked_for(model: str, folder: Path) -> None:
     result = vxa_command(
-        "trace", PROMPT, "--model", model, *SMALL, "-o", folder / "words.png", "--image", folder / "image.png",
-        "--save", folder / "maps.npz", "--animate", folder / "steps.gif", "--masks", folder / "masks",
+        "trace", PROMPT, "--model", model, *SMALL, "-o", folder / "words.png",
+        "--image", folder / "image.png", "--save", folder / "maps.npz",
+        "--animate", folder / "steps.gif", "--masks", folder / "masks",
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     maps = vxa.read_maps(folder / "maps.npz")
@@ -82,7 +83,8 @@ def test_attribute_reads_a_real_image(
     picture.save(folder / "photo.png")
     result = vxa_command(
         "attribute", folder / "photo.png", PROMPT, "--model", model, "--timesteps", "200, 700",
-        "--words", "hat", "--mode", "overlay", "--save", folder / "maps.npz", "-o", folder / "hat.png", *extra,
+        "--words", "hat", "--mode", "overlay", "--save", folder / "maps.npz",
+        "-o", folder / "hat.png", *extra,
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     maps = vxa.read_maps(folder / "maps.npz")

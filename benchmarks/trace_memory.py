@@ -1,6 +1,7 @@
 """What tracing adds to a process's peak: run by trace.py in a process of its own.
 
-Its arguments are the images' side and numbers of steps. Prints JSON: for each number of steps the peaks with and without a trace, and what the trace held.
+Its arguments are the images' side and numbers of steps. Prints JSON: for each number of steps the peaks with
+and without a trace, and what the trace held.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """What a trace costs: CPU time and memory of generations traced and not, both sides in one run.
 
     python benchmarks/trace.py --report benchmarks/trace.json          # 20 steps a side: hours of a busy core
-    python benchmarks/trace.py --steps 2 --rounds 1                    # to see that it runs
+    python benchmarks/trace.py --steps 2 --rounds 1 --size 256        # to see that it runs
 
 One thread; sides take turns. Every word, site and step is traced, on Stable Diffusion 1.5's UNet in its true
-size with random weights, with guidance, at 512×512. Memory is measured in a process of its own.
+size with random weights, with guidance, at 512×512 unless told. Memory is measured in a process of its own.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ HERE = Path(__file__).parent
 PARTS = ("time", "memory")
 
 
-def times(steps: int, rounds: int) -> Row:
+def times(steps: int, rounds: int, side: int) -> Row:
     """A generation traced against the same untraced; their latents must be the same bit for bit."""
     pipeline = random_pipeline()
-    generate = generation(pipeline, steps)
+    generate = generation(pipeline, steps, side)
 
     def traced() -> torch.Tensor:
         with vxa.trace(pipeline) as trace:
@@ -43,26 +43,28 @@ def times(steps: int, rounds: int) -> Row:
         assert len(trace.images) == 1
         return latent
 
-    generation(pipeline, 1)()  # the first pass sets up the libraries
+    generation(pipeline, 1, side)()  # the first pass sets up the libraries
     with vxa.trace(pipeline):
-        first = generation(pipeline, 1)()
-    assert torch.equal(first, generation(pipeline, 1)()), "tracing changed the image"
+        first = generation(pipeline, 1, side)()
+    assert torch.equal(first, generation(pipeline, 1, side)()), "tracing changed the image"
     samples = in_turns({"untraced s": generate, "traced s": traced}, rounds)
-    name = f"a guided generation of {steps} steps traced (all words, sites, steps) / untraced"
+    name = (
+        f"a guided generation at {side}×{side} of {steps} steps traced (all words, sites, steps) / untraced"
+    )
     return Row(name, ratio(samples, "traced s", "untraced s"), "×", 1.02, samples)
 
 
-def memory(steps: list[int]) -> Iterator[Row]:
+def memory(steps: list[int], side: int) -> Iterator[Row]:
     """What tracing adds to the peak of a generation, and what the trace holds."""
     # Every large block is mapped and given back by itself: else the heap's history moves the peaks.
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-    command = [sys.executable, str(HERE / "trace_memory.py"), *map(str, steps)]
+    command = [sys.executable, str(HERE / "trace_memory.py"), str(side), *map(str, steps)]
     printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
     found = json.loads(printed.splitlines()[-1])
     for count in steps:
         sides = {f"{side} MB": taken for side, taken in found[str(count)].items()}
         added = median(sides["traced MB"]) - median(sides["untraced MB"])
-        yield Row(f"peak memory that a trace of {count} steps adds", added, "MB", 40, sides)
+        yield Row(f"peak memory that a trace of {count} steps at {side}×{side} adds", added, "MB", 40, sides)
 
 
 def main() -> None:
@@ -73,11 +75,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="of each generation that is timed")
     parser.add_argument("--rounds", type=int, default=2, help="of both sides in turns")
     parser.add_argument("--memory-steps", type=int, nargs="*", default=[10, 30, 50])
+    parser.add_argument("--size", type=int, default=512, help="pixels of a side")
     options = parser.parse_args()
     torch.set_num_threads(1)
     parts = options.parts or PARTS
-    rows = list(memory(options.memory_steps)) if "memory" in parts else []
-    rows += [times(options.steps, options.rounds)] if "time" in parts else []
+    rows = list(memory(options.memory_steps, options.size)) if "memory" in parts else []
+    rows += [times(options.steps, options.rounds, options.size)] if "time" in parts else []
     Console().print(table(rows))
     if options.report:
         report = {"machine": machine(), "rows": [row.as_json() for row in rows]}

@@ -1,6 +1,7 @@
-"""What tracing adds to a process's peak: run by trace.py in a process of its own, with numbers of steps.
+"""What tracing adds to a process's peak: run by trace.py in a process of its own.
 
-Prints JSON: for each number of steps the peaks with and without a trace, and what the trace held.
+Its arguments are the images' side and numbers of steps. Prints JSON: for each number of steps the peaks with
+and without a trace, and what the trace held.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ def main() -> None:
     """Measure and print."""
     torch.set_num_threads(1)
     pipeline = random_pipeline()
-    generation(pipeline, 1)()  # the first pass sets up the libraries
+    side, *numbers = map(int, sys.argv[1:])
+    generation(pipeline, 1, side)()  # the first pass sets up the libraries
     result = {}
-    for steps in map(int, sys.argv[1:]):
-        generate, held = generation(pipeline, steps), []
+    for steps in numbers:
+        generate, held = generation(pipeline, steps, side), []
 
         def traced(generate=generate, held=held) -> object:
             with vxa.trace(pipeline) as trace:

@@ -33,20 +33,23 @@ def random_pipeline() -> StableDiffusionPipeline:
     )  # fmt: skip
     pipeline = StableDiffusionPipeline(
         vae=vae.eval(), text_encoder=CLIPTextModel(text).eval(), tokenizer=tokenizer, unet=random_unet(),
-        scheduler=DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012),
+        scheduler=DDIMScheduler(
+            beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1,
+            clip_sample=False,
+        ),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
-def generation(pipeline: Any, steps: int) -> Callable[[], torch.Tensor]:
-    """One guided generation at 512×512, to its latent."""
+def generation(pipeline: Any, steps: int, side: int = 512) -> Callable[[], torch.Tensor]:
+    """One guided generation of side × side pixels, to its latent."""
 
     def generate() -> torch.Tensor:
         latent: torch.Tensor = pipeline(
-            PROMPT, negative_prompt="a cat", num_inference_steps=steps, guidance_scale=GUIDANCE, height=512,
-            width=512, generator=torch.Generator().manual_seed(0), output_type="latent",
+            PROMPT, negative_prompt="a cat", num_inference_steps=steps, guidance_scale=GUIDANCE, height=side,
+            width=side, generator=torch.Generator().manual_seed(0), output_type="latent",
         ).images  # fmt: skip
         return latent
 

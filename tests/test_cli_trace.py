@@ -44,7 +44,8 @@ def vxa_command(*args: object) -> Result:
 def test_trace_writes_all_that_was_asked_for(model: str, folder: Path) -> None:
     result = vxa_command(
         "trace", PROMPT, "--model", model, *SMALL, "-o", folder / "words.png",
-        "--image", folder / "image.png", "--save", folder / "maps.npz", "--animate", folder / "steps.gif", "--masks", folder / "masks",
+        "--image", folder / "image.png", "--save", folder / "maps.npz",
+        "--animate", folder / "steps.gif", "--masks", folder / "masks",
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     maps = vxa.read_maps(folder / "maps.npz")

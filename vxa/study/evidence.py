@@ -47,7 +47,8 @@ class Evidence:
     @cached_property
     def dimmed(self) -> AttentionMaps:
         """One pass on the latent that the encoder makes of pixels in [0, 1]."""
-        return visualize(_Dimmed(self.model), self.picture.image, self.picture.caption, sites="all")
+        dimming = _Encoding(self.model, lambda pixels: self.model.encode_image((pixels + 1) / 2))
+        return visualize(dimming, self.picture.image, self.picture.caption, sites="all")
 
     @cached_property
     def steps(self) -> Passes:
@@ -62,9 +63,10 @@ def of_rendered(model: DiffusersModel, picture: Picture) -> Evidence:
     noised: dict[str, Any] = {"noise": "matched", "seed": picture.seed, "sites": "all"}
 
     def steps() -> Passes:
+        once = _encoding_once(model)
         return Passes(
             tuple(
-                visualize(model, picture.image, picture.caption, int(timestep), **noised)
+                visualize(once, picture.image, picture.caption, int(timestep), **noised)
                 for timestep in scheduler.timesteps
             )
         )
@@ -119,15 +121,23 @@ def _every_forward(
             handle.remove()
 
 
-class _Dimmed:
-    """The model, fed pixels in [0, 1] where it wants [-1, 1]."""
+class _Encoding:
+    """The model with another way to encode images."""
 
-    def __init__(self, model: DiffusersModel) -> None:
-        self._model = model
+    def __init__(self, model: Any, encode: Callable[[Tensor], Tensor]) -> None:
+        self._model, self.encode_image = model, encode
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    def encode_image(self, pixels: Tensor) -> Tensor:
-        """The latent of the pixels after they lost half of their range."""
-        return self._model.encode_image((pixels + 1) / 2)
+
+def _encoding_once(model: DiffusersModel) -> Any:
+    """The model for many passes on one image, which is encoded for the first of them alone."""
+    latents: list[Tensor] = []
+
+    def encode(pixels: Tensor) -> Tensor:
+        if not latents:
+            latents.append(model.encode_image(pixels))
+        return latents[0]
+
+    return _Encoding(model, encode)

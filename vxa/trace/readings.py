@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -17,8 +18,6 @@ from vxa.trace.call import Reading
 __all__ = ["PromptSpec", "Reader"]
 
 PromptSpec = str | Sequence[str | Sequence[Token]] | None
-
-_REMEMBERED = 64  # contexts encoded from text, of which the pipeline may be given one as prompt_embeds
 
 
 class Reader:
@@ -40,18 +39,14 @@ class Reader:
         self._model, self._negative = model, negative
         self._words, self._tokens = words, tokens
         self._given = {False: prompt, True: negative_prompt}
-        self._encoded: list[tuple[Tensor, str]] = []
+        self._encoded: list[tuple[ref[Tensor], tuple[str | None, ...]]] = []
 
     def hear(self, encoded: Encoded) -> None:
-        """Remember what texts were encoded to."""
-        pairs = [(encoded.context, encoded.prompts)]
+        """Remember what texts were encoded to, for as long as somebody holds it."""
+        self._encoded = [pair for pair in self._encoded if pair[0]() is not None]
+        self._encoded.append((ref(encoded.context), encoded.prompts))
         if encoded.negative_context is not None:
-            pairs.append((encoded.negative_context, encoded.negatives))
-        for context, texts in pairs:
-            self._encoded += [
-                (row, text) for row, text in zip(context, texts, strict=True) if text is not None
-            ]
-        del self._encoded[:-_REMEMBERED]
+            self._encoded.append((ref(encoded.negative_context), encoded.negatives))
 
     def readings(self, encoded: Encoded) -> tuple[Reading, ...]:
         """The readings of each image, then of each negative prompt where they are wanted.
@@ -101,9 +96,11 @@ class Reader:
         return [entry for entry in given for _ in range(images // len(given))]
 
     def _remembered(self, row: Tensor, negative: bool) -> str:
-        for context, text in reversed(self._encoded):
-            if context.shape == row.shape and torch.equal(context.to(row), row):
-                return text
+        for held, texts in reversed(self._encoded):
+            context = held()
+            for other, text in zip(() if context is None else context, texts, strict=False):
+                if text is not None and other.shape == row.shape and torch.equal(other.to(row), row):
+                    return text
         name = "negative_prompt" if negative else "prompt"
         raise PromptError(
             f"the pipeline was given {name}_embeds, and their words are not known; say what they are of, as "

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+import torch
+
+from vxa.errors import RecordingError
+from vxa.models.prompting import Encoded, prompts_heard
+
+
+class Pipeline:
+    """The least that is listened to."""
+
+    def encode_prompt(
+        self, prompt: Any, device: str = "cpu", num_images_per_prompt: int = 1,
+        do_classifier_free_guidance: bool = True, negative_prompt: Any = None, prompt_embeds: Any = None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:  # fmt: skip
+        count = 1 if isinstance(prompt, str) else len(prompt_embeds if prompt is None else prompt)
+        context = torch.zeros(count * num_images_per_prompt, 5, 3)
+        return context, context if do_classifier_free_guidance else None
+
+
+def test_each_image_has_its_prompts() -> None:
+    pipeline, heard = Pipeline(), list[Encoded]()
+    with prompts_heard(pipeline, heard.append):
+        pipeline.encode_prompt(["a", "b"], num_images_per_prompt=2, negative_prompt=["c", "d"])
+        pipeline.encode_prompt("a", "cpu", 2, False)
+        pipeline.encode_prompt(None, prompt_embeds=torch.zeros(3, 5, 3), negative_prompt="c")
+    assert [each.prompts for each in heard] == [("a", "a", "b", "b"), ("a", "a"), (None,) * 3]
+    assert [each.negatives for each in heard] == [("c", "c", "d", "d"), ("", ""), ("c",) * 3]
+    assert [each.negative_context is None for each in heard] == [False, True, False]
+    assert "encode_prompt" not in vars(pipeline)
+
+
+def test_listeners_come_and_go_in_any_order() -> None:
+    pipeline, first, second = Pipeline(), list[Encoded](), list[Encoded]()
+    one, other = prompts_heard(pipeline, first.append), prompts_heard(pipeline, second.append)
+    one.__enter__()
+    other.__enter__()
+    pipeline.encode_prompt("a")
+    one.__exit__(None, None, None)
+    pipeline.encode_prompt("b")
+    other.__exit__(None, None, None)
+    pipeline.encode_prompt("c")
+    assert [len(heard) for heard in (first, second)] == [1, 2]
+    assert "encode_prompt" not in vars(pipeline)
+
+
+def test_what_somebody_else_put_there_is_put_back() -> None:
+    pipeline, calls = Pipeline(), list[str]()
+    original = pipeline.encode_prompt
+
+    def own(prompt: str) -> Any:
+        calls.append(prompt)
+        return original(prompt)
+
+    pipeline.encode_prompt = own  # type: ignore[method-assign]
+    with prompts_heard(pipeline, lambda encoded: None):
+        pipeline.encode_prompt("a")
+    assert calls == ["a"]
+    assert vars(pipeline)["encode_prompt"] is own
+
+
+def test_another_threads_prompts_are_not_heard() -> None:
+    pipeline, heard = Pipeline(), list[Encoded]()
+    with prompts_heard(pipeline, heard.append):
+        thread = threading.Thread(target=pipeline.encode_prompt, args=("a",))
+        thread.start()
+        thread.join()
+    assert heard == []
+
+
+def test_a_pipeline_without_the_method_is_refused() -> None:
+    with pytest.raises(RecordingError, match="object has no encode_prompt"), prompts_heard(object(), print):
+        pytest.fail("the block must not be entered")

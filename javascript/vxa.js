@@ -47,6 +47,14 @@
     }
   }
 
+  // The number box of a slider has no name of its own in gradio 3 and 4: it gets the slider's.
+  function name() {
+    for (const field of root().querySelectorAll(".vxa-columns input[type=number]:not([aria-label])")) {
+      const said = field.labels?.length ? null : field.closest(".block")?.querySelector("[data-testid=block-info]");
+      if (said) field.setAttribute("aria-label", said.textContent.trim());
+    }
+  }
+
   function toggle(chip) {
     const field = box(chip.closest("[data-box]").dataset.box);
     if (!field) return;
@@ -104,6 +112,8 @@
   });
   // The server draws chips for a prompt, and may have been asked before the last click.
   new MutationObserver((changes) => {
-    if (changes.some((change) => [...change.addedNodes].some((node) => node.querySelector?.(".vxa-chip")))) show();
+    const came = (what) => changes.some((change) => [...change.addedNodes].some((node) => node.querySelector?.(what)));
+    if (came(".vxa-chip")) show();
+    if (came("input[type=number]")) name();
   }).observe(document.documentElement, { childList: true, subtree: true });
 })();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -47,15 +48,16 @@ def unfolded(page: Any) -> None:
 STATES = (empty, ranked, compared, refused, unfolded)
 
 
-def findings(page: Any, known: dict[str, tuple[str, ...]], within: str = "") -> list[str]:
-    """The serious and critical findings, one line for each element, below the selector `within`.
+def findings(page: Any, known: dict[str, tuple[str, ...]], within: Sequence[str] = ()) -> list[str]:
+    """The serious and critical findings, one line for each element, below the selectors `within`.
 
     `known` are findings in gradio's own markup: by rule, what the element's HTML is known by.
     """
     axe = pytest.importorskip("axe_playwright_python.base", reason='no axe-core: pip install ".[test]"')
     page.evaluate(axe.AXE_SCRIPT)
-    look_at = "within => axe.run(within || document, {resultTypes: ['violations']})"
-    found = page.evaluate(look_at, within)["violations"]
+    where = {"include": [[selector] for selector in within]} if within else None
+    look_at = "where => axe.run(where || document, {resultTypes: ['violations']})"
+    found = page.evaluate(look_at, where)["violations"]
     return [
         f"{rule['id']} ({rule['impact']}) {node['html'][:160]}: {node['failureSummary']}"
         for rule in found

@@ -47,11 +47,15 @@
     }
   }
 
-  // The number box of a slider has no name of its own in gradio 3 and 4: it gets the slider's.
+  // What gradio 3 and 4 leave without a name gets its block's: number boxes of sliders, images, buttons for files.
+  const NAMELESS = "input[type=number]:not([aria-label]), img:not([alt]), button:not([aria-label]):has(> input[type=file])";
   function name() {
-    for (const field of root().querySelectorAll(".vxa-columns input[type=number]:not([aria-label])")) {
-      const said = field.labels?.length ? null : field.closest(".block")?.querySelector("[data-testid=block-info]");
-      if (said) field.setAttribute("aria-label", said.textContent.trim());
+    for (const element of root().querySelectorAll(".vxa-columns")) {
+      for (const nameless of element.querySelectorAll(NAMELESS)) {
+        const block = nameless.closest(".block");
+        const said = block?.querySelector("[data-testid=block-info], [data-testid=block-label]")?.textContent.trim();
+        if (said && !nameless.labels?.length) nameless.setAttribute(nameless.matches("img") ? "alt" : "aria-label", said);
+      }
     }
   }
 
@@ -112,8 +116,9 @@
   });
   // The server draws chips for a prompt, and may have been asked before the last click.
   new MutationObserver((changes) => {
-    const came = (what) => changes.some((change) => [...change.addedNodes].some((node) => node.querySelector?.(what)));
+    const came = (what) =>
+      changes.some(({ addedNodes }) => [...addedNodes].some((node) => node.matches?.(what) || node.querySelector?.(what)));
     if (came(".vxa-chip")) show();
-    if (came("input[type=number]")) name();
+    if (came(NAMELESS)) name();
   }).observe(document.documentElement, { childList: true, subtree: true });
 })();

@@ -47,6 +47,18 @@
     }
   }
 
+  // What gradio 3 and 4 leave without a name gets its block's: number boxes of sliders, images, buttons for files.
+  const NAMELESS = "input[type=number]:not([aria-label]), img:not([alt]), button:not([aria-label]):has(> input[type=file])";
+  function name() {
+    for (const element of root().querySelectorAll(".vxa-columns")) {
+      for (const nameless of element.querySelectorAll(NAMELESS)) {
+        const block = nameless.closest(".block");
+        const said = block?.querySelector("[data-testid=block-info], [data-testid=block-label]")?.textContent.trim();
+        if (said && !nameless.labels?.length) nameless.setAttribute(nameless.matches("img") ? "alt" : "aria-label", said);
+      }
+    }
+  }
+
   function toggle(chip) {
     const field = box(chip.closest("[data-box]").dataset.box);
     if (!field) return;
@@ -120,6 +132,9 @@
   });
   // The server draws chips for a prompt, and may have been asked before the last click.
   new MutationObserver((changes) => {
-    if (changes.some((change) => [...change.addedNodes].some((node) => node.querySelector?.(".vxa-chip")))) show();
+    const came = (what) =>
+      changes.some(({ addedNodes }) => [...addedNodes].some((node) => node.matches?.(what) || node.querySelector?.(what)));
+    if (came(".vxa-chip")) show();
+    if (came(NAMELESS)) name();
   }).observe(document.documentElement, { childList: true, subtree: true });
 })();

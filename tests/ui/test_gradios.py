@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from accessibility import STATES, findings  # type: ignore[import-not-found]
 from browser import (  # type: ignore[import-not-found]
     MARKS,
     box,
@@ -185,6 +186,19 @@ def test_a_mistake_is_one_sentence(page: Any):
     page.fill("#vxa_prompt textarea", "a prompt that nobody saved")
     page.click("#vxa_press")
     page.wait_for_selector("#vxa_message [role=alert]:has-text('no saved maps')")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_the_panel(browser: Any, address: str, theme: str):
+    """Below the panel alone: what is around it is the host's."""
+    found: dict[str, list[str]] = {}
+    for state in STATES:
+        with opened(browser, address, hosts=HOSTS, color_scheme=theme) as page:
+            assert page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
+            state(page)
+            page.wait_for_timeout(500)
+            found[state.__name__] = findings(page, (".vxa-header", ".vxa-columns"))
+    assert not any(found.values()), found
 
 
 @pytest.mark.parametrize("width", [1280, 390])

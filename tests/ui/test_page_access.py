@@ -16,12 +16,6 @@ from replayed import make_backend  # type: ignore[import-not-found]
 
 pytestmark = MARKS
 
-# gradio's own markup, which nothing of ours reaches: by rule, what it is known by.
-GRADIOS = {
-    # An image or a box of files that is empty: a <div> with a label and no role.
-    "aria-prohibited-attr": ('aria-label="Empty value"',),
-}
-
 
 @pytest.fixture(scope="module")
 def address(image_file: Path) -> Iterator[str]:
@@ -36,4 +30,4 @@ def test_nothing_serious_is_found(browser: Any, address: str, state: Callable[[A
         assert page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
         state(page)
         page.wait_for_timeout(500)
-        assert findings(page, GRADIOS) == []
+        assert findings(page) == []

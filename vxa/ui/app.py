@@ -90,6 +90,9 @@ def _page() -> dict[str, Any]:
         block_title_text_color_dark="*primary_100",
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
+        # Nor does Soft show where an unchecked one is: 3 for the parts of a control (1.4.11).
+        checkbox_border_color="*neutral_500",
+        checkbox_border_color_dark="*neutral_400",
         checkbox_label_background_fill_selected="*primary_600",
         checkbox_label_background_fill_selected_dark="*primary_600",
     )

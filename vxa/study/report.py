@@ -14,7 +14,7 @@ from PIL import Image
 
 from vxa.atomic import atomic_file
 from vxa.cells import cell
-from vxa.drawing import beside
+from vxa.drawing import grid
 from vxa.images import save_image
 from vxa.shading import normalized, outlined, overlaid
 from vxa.study.evidence import Evidence
@@ -96,7 +96,7 @@ def comparison(looked_at: Evidence, question: Question, methods: Mapping[str, Me
         mask = method.mask(values)
         iou = (mask & question.truth).sum() / max(1, (mask | question.truth).sum())
         cells.append(cell(name, f"IoU {iou:.2f}", overlaid(image, np.asarray(shade), "inferno", 0.8)))
-    return beside(cells, 8)
+    return grid(cells, 5, 8)
 
 
 def _tables(report: Report) -> list[tuple[str, list[str], list[list[str]]]]:

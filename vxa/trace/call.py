@@ -179,9 +179,11 @@ class TracedCall:
         )
 
     def _numbers(self) -> list[int]:
-        """The readings that were read in some whole pass."""
-        read = {number for number, _ in self._sums} if self.passes else set()
-        return sorted(read)
+        """The readings that were read at every site."""
+        if not self.passes:
+            return []
+        every = range(len(self.readings))
+        return [number for number in every if all((number, site.name) in self._sums for site in self.sites)]
 
     def _maps(self, negative: bool) -> tuple[AttentionMaps, ...]:
         wanted = [number for number in self._numbers() if self.readings[number].negative == negative]

@@ -125,3 +125,15 @@ def test_bad_arguments(
 def test_a_prompt_without_words(sd_model: DiffusersModel, picture: Image.Image) -> None:
     with pytest.raises(PromptError):
         vxa.attribute(sd_model, picture, " ")
+
+
+def test_it_can_be_refined(sd_model: DiffusersModel, picture: Image.Image) -> None:
+    maps = vxa.attribute(sd_model, picture, PROMPT, timesteps=(200, 700), refine=True)
+    passes = [
+        vxa.visualize(sd_model, picture, PROMPT, timestep, "matched", refine=True) for timestep in (200, 700)
+    ]
+    assert maps.self_sites == passes[0].self_sites
+    own = maps.self_sites[0].name
+    mean = torch.stack([each.records[own].tokens(range(6)) for each in passes]).mean(0)
+    assert torch.allclose(maps.records[own].tokens(range(6)), mean, atol=1e-6)
+    assert maps.heat_map("hat", refine=True).refined

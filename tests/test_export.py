@@ -298,3 +298,13 @@ def test_other_records_are_refused(tmp_path: Path) -> None:
     maps = dataclasses.replace(made_maps(), records={"a.attn2": object(), "b.attn2": object()})
     with pytest.raises(MapsFileError, match="save those of a pass or trace"):
         write_maps(maps, tmp_path / "maps.npz")
+
+
+def test_self_attention_is_saved_too(sd_model, picture, tmp_path: Path) -> None:
+    maps = visualize(sd_model, picture, "hat, neck", refine=True)
+    write_maps(maps, tmp_path / "maps.npz")
+    read = read_maps(tmp_path / "maps.npz")
+    assert (read.sites, read.self_sites) == (maps.sites, maps.self_sites)
+    expected = maps.heat_map("hat", refine=True).values
+    assert np.array_equal(read.heat_map("hat", refine=True).values, expected)
+    assert json.loads((tmp_path / "maps.json").read_text("utf-8"))["schema"] == 2

@@ -16,7 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vxa.attention.site import SiteSpec, select_sites
+from vxa.attention.site import SiteSpec, finest_self, select_sites
 from vxa.attention.watch import watch
 from vxa.errors import SettingError
 from vxa.images import read_image
@@ -50,6 +50,7 @@ def attribute(
     sites: SiteSpec = None,
     bins: Bins = 1,
     heads: bool = False,
+    refine: bool = False,
     max_side: int = 1024,
     advance: Callable[[int, int], object] | None = None,
 ) -> AttentionMaps:
@@ -65,7 +66,7 @@ def attribute(
             (`vxa.inversion`); `timesteps` then choose the nearest levels that it passes.
         steps: of the inversion, each one pass.
         sites: as in `vxa.visualize`.
-        bins, heads: as in `vxa.trace`; a step is a noise level, from the highest down.
+        bins, heads, refine: as in `vxa.trace`; a step is a noise level, from the highest down.
         max_side: as in `vxa.visualize`.
         advance: called after each pass with the number of passes done, and of all.
 
@@ -81,7 +82,7 @@ def attribute(
     steps = whole_number("steps", steps, 1, _MAX_PASSES)
     if len(wanted) * len(drawn) > _MAX_PASSES:
         raise SettingError(f"{len(wanted) * len(drawn)} passes are too many; give at most {_MAX_PASSES}")
-    settings = Settings(bins, heads)
+    settings = Settings(bins, heads, refine=refine)
     check_prompt(model, prompt)
     pixels, image_size, extent = prepare(read_image(image), max_side, model.multiple)
     passed = ddim_levels(model.num_timesteps, steps)[:-1]
@@ -90,8 +91,9 @@ def attribute(
         latent = model.encode_image(pixels)
         conditioning = model.encode_prompt(prompt, (pixels.shape[-2], pixels.shape[-1]))
         cross = [site for site in model.sites if site.kind == "cross"]
+        own = finest_self(model.sites, _size_of(latent)) if refine else ()
         call = TracedCall(
-            select_sites(cross, sites, _size_of(latent)),
+            (*select_sites(cross, sites, _size_of(latent)), *own),
             [Reading(0, prompt, conditioning.tokens)],
             Schedule.of(sorted(levels, reverse=True)),
             settings,

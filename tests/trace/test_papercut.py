@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,3 +43,23 @@ def test_the_picture_is_the_same_and_every_word_has_its_map(model: Any) -> None:
     everything = maps.heat_map(tokens="0-76", sites="mid").values * 77
     assert np.allclose(everything, 1, atol=1e-4)  # each place's attention sums to one
     assert np.allclose(trace.negatives[0].heat_map(tokens="0-76", sites="mid").values * 77, 1, atol=1e-4)
+
+
+def test_a_trace_is_refined_by_the_mean_self_attention_of_its_steps(model: Any, tmp_path: Path) -> None:
+    plain = make(model)
+    with vxa.trace(model, refine=True) as trace:
+        traced = make(model)
+    assert np.array_equal(plain, traced)
+    (maps,) = trace.images
+    values = maps.heat_map("hat").values
+    gathered = []
+    for site in maps.self_sites:
+        attention = maps.records[site.name].tokens(range(values.size)).flatten(1).numpy()  # [keys, queries]
+        assert np.allclose(attention.sum(0), 1, atol=1e-4)
+        gathered.append((values.ravel() @ attention).reshape(values.shape))
+    refined = maps.heat_map("hat", refine=True).values
+    assert np.allclose(refined, np.mean(gathered, axis=0), atol=1e-6)
+    vxa.write_maps(maps, tmp_path / "maps.npz")
+    read = vxa.read_maps(tmp_path / "maps.npz")
+    assert np.array_equal(read.heat_map("hat", refine=True).values, refined)
+    assert read.self_sites == maps.self_sites

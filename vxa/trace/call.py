@@ -35,6 +35,7 @@ class Settings:
         bins: step bins of as equal a length as can be; "each" keeps every step by itself.
         heads: keep each head by itself, not their mean alone.
         negative: keep what the negative prompt's words attend to, too.
+        refine: keep self-attention too, the mean of its heads.
 
     Raises SettingError for bins that are no whole number from 1, nor "each".
     """
@@ -42,6 +43,7 @@ class Settings:
     bins: Bins = 1
     heads: bool = False
     negative: bool = False
+    refine: bool = False
 
     def __post_init__(self) -> None:
         check_bins(self.bins)
@@ -163,7 +165,8 @@ class TracedCall:
     def _running(
         self, site: Site, grid: tuple[int, int], reading: Reading, query: Tensor, key: Tensor
     ) -> SiteSum:
-        if key.shape[1] != len(reading.tokens):
+        own = site.kind == "self"
+        if not own and key.shape[1] != len(reading.tokens):
             raise RecordingError(
                 f"site {site.label} ({site.name}) attended to {key.shape[1]} tokens, and the prompt has "
                 f"{len(reading.tokens)}: its context was added to; unload what does that"
@@ -173,8 +176,8 @@ class TracedCall:
             site.heads,
             key.shape[1],
             bins=self.schedule.count(self._settings.bins),
-            apart=self._settings.heads,
-            kept=reading.kept,
+            apart=self._settings.heads and not own,
+            kept=None if own else reading.kept,
             device=query.device,
         )
 
@@ -198,7 +201,7 @@ class TracedCall:
         counts = zip(*(record.passes for record in records.values()), strict=True)
         filled = tuple(place for place, count in enumerate(counts) if min(count))
         maps = AttentionMaps(
-            sites=self.sites,
+            sites=tuple(site for site in self.sites if site.kind == "cross"),
             tokens=reading.tokens,
             image_size=facts.image_size,
             extent=facts.extent,
@@ -206,6 +209,7 @@ class TracedCall:
             provenance=replace(facts.provenance, prompt=reading.prompt, notes=self._notes()),
             records=records,
             default_sites=facts.default_sites,
+            self_sites=tuple(site for site in self.sites if site.kind == "self"),
             steps=self.schedule.bins(self._settings.bins),
         )
         return maps.of_bins(filled)

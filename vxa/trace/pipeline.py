@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vxa.attention.site import Site, SiteSpec, select_sites
+from vxa.attention.site import Site, SiteSpec, finest_self, select_sites
 from vxa.attention.watch import Watch, watch
 from vxa.errors import ModelError, RecordingError, SettingError
 from vxa.maps import AttentionMaps, Provenance
@@ -84,6 +84,7 @@ def trace(
     bins: Bins = 1,
     heads: bool = False,
     negative: bool = False,
+    refine: bool = False,
     prompt: PromptSpec = None,
     negative_prompt: PromptSpec = None,
     on_step: Callable[[TracedCall], object] | None = None,
@@ -101,6 +102,8 @@ def trace(
         bins: keep the steps in so many bins, or "each": so many times the memory.
         heads: keep each head by itself: as many times the memory as there are heads.
         negative: trace the negative prompt too: twice the memory, and twice the work.
+        refine: trace self-attention too, for `heat_map(refine=True)`: 4 bytes × queries² for each site of the
+            finest grid that is small enough, 4 MB each for SD1 at 512².
         prompt: where `prompt_embeds` are given: their text, or one text (or its Tokens) for each.
         negative_prompt: likewise of `negative_prompt_embeds`.
         on_step: called after each pass with its call, whose `images` are the maps so far, copied when they
@@ -116,7 +119,7 @@ def trace(
     pipeline = getattr(model, "pipeline", None)
     if pipeline is None:
         raise ModelError(f"the model {model.name} has no pipeline to trace; give a diffusers pipeline")
-    settings = Settings(bins, heads, negative)
+    settings = Settings(bins, heads, negative, refine)
     if words is not None and tokens is not None:
         raise SettingError(f"both words {words!r} and tokens {tokens!r} were given; choose by one of them")
     cross = tuple(site for site in model.sites if site.kind == "cross")
@@ -201,6 +204,8 @@ class _Tracer:
         assert self._encoded is not None
         model = self._model
         chosen = select_sites(self._cross, self._sites, latent_size)
+        if self._settings.refine:
+            chosen += finest_self(self._model.sites, latent_size)
         notes = (*model.notes, *self._reader.notes(self._encoded))
         provenance = Provenance(model.name, "", 0, "generated", None, versions(), notes)
         default = model.default_sites if self._sites is None else "all"

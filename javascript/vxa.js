@@ -53,7 +53,8 @@
     for (const element of root().querySelectorAll(".vxa-columns")) {
       for (const nameless of element.querySelectorAll(NAMELESS)) {
         const block = nameless.closest(".block");
-        const said = block?.querySelector("[data-testid=block-info], [data-testid=block-label]")?.textContent.trim();
+        const label = block?.querySelector("[data-testid=block-info], [data-testid=block-label]");
+        const said = (label || root().querySelector(`[data-names="${block?.id}"]`))?.textContent.trim();
         if (said && !nameless.labels?.length) nameless.setAttribute(nameless.matches("img") ? "alt" : "aria-label", said);
       }
     }

@@ -36,7 +36,9 @@ def panel(backend: Backend, folder: Path, **page: Any) -> gr.Blocks:
     )
     with blocks:
         state = gr.State(PageId())
-        html(f"<h1>{escape(texts.TITLE)}</h1><p>{escape(texts.LEAD)}</p>", "header")
+        # The script gives the picture its name under gradios that let nobody say it.
+        picture = f'<span hidden data-names="vxa_picture">{escape(texts.PICTURE_ALT)}</span>'
+        html(f"<h1>{escape(texts.TITLE)}</h1><p>{escape(texts.LEAD)}</p>{picture}", "header")
         with component(gr.Row, equal_height=False, elem_classes=["vxa-columns"]):
             with component(gr.Column, scale=2, min_width=340, elem_classes=["vxa-given"]):
                 left = given(backend, handlers.chips(first))

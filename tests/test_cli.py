@@ -304,7 +304,10 @@ SHOW = ("show", "PHOTO", "red hat, neck", "-o", "OUT/out.png", "--model", "MODEL
         (("export-webui", "PHOTO"), "is a file"),
         (("export-webui", "OUT/a/s"), "no folder"),
         (("export-webui",), "Missing argument"),
-        (("shwo",), "'shwo'.* commands are app, show, tokens, sites, generate, scene, export-webui"),
+        (
+            ("shwo",),
+            "'shwo'.* commands are app, show, trace, attribute, compare, .*export-webui",
+        ),
         (("--frobnicate",), "--frobnicate"),
     ],
 )

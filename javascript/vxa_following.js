@@ -9,7 +9,7 @@
     if (gradioApp().querySelector("#tab_vxa")?.offsetParent) shown("#vxa_follow")?.click();
   };
   window.vxaFollowed = () => {
-    if (shown("#vxa_followed [data-waits]")) setTimeout(ask, 2000);
+    if (shown("#vxa_message [data-waits]")) setTimeout(ask, 2000);
     return [];
   };
   onUiTabChange(() => setTimeout(ask));

@@ -12,7 +12,9 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import gradio as gr
@@ -75,7 +77,16 @@ def _known(called: Callable[..., Any], settings: dict[str, Any]) -> dict[str, An
 
 
 def _parameters(called: Callable[..., Any]) -> set[str]:
-    """The names that a call takes; a class of gradio 3 hands on to its bases what it does not name itself."""
+    """The names that a call takes.
+
+    A page asks some two hundred times, and looking is slow: what is not made anew is looked at once.
+    """
+    written = called if isinstance(called, (type, FunctionType)) else type(called).__call__
+    return _seen(written) if isinstance(written, (type, FunctionType)) else _names(called)
+
+
+def _names(called: Callable[..., Any]) -> set[str]:
+    """The names in the signature; a class of gradio 3 hands on to its bases what it does not name itself."""
     names: set[str] = set()
     for one in called.__mro__ if isinstance(called, type) else (called,):
         taken = inspect.signature(one).parameters.values()
@@ -83,3 +94,6 @@ def _parameters(called: Callable[..., Any]) -> set[str]:
         if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in taken):
             break
     return names
+
+
+_seen = cache(_names)

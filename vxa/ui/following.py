@@ -6,20 +6,21 @@ while there is none yet (javascript/vxa_following.js).
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import gradio as gr
 
+from vxa.ui import texts
 from vxa.ui.answering import tried
 from vxa.ui.compat import component, listen
 from vxa.ui.given import Given
 from vxa.ui.handlers import Handlers
-from vxa.ui.piece import html
 from vxa.ui.shown import Shown
 
 __all__ = ["wire_following"]
 
-_WAITS = "<span data-waits></span>"
+_WAITS = f'<p role="alert" data-waits>{escape(texts.NO_CHECKPOINT)}</p>'
 
 
 def wire_following(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:
@@ -27,25 +28,24 @@ def wire_following(handlers: Handlers, state: Any, left: Given, right: Shown) ->
     if handlers.backend.current_sites is None:
         return
     button = component(gr.Button, visible=False, elem_id="vxa_follow")
-    followed = html("", "followed")
-
-    def sites(page: str, site: str | None) -> list[Any]:
-        offered = handlers.current_sites(page, site)
-        if offered is None:
-            return [gr.update(), _WAITS]
-        return [gr.update(choices=list(offered.sites), value=offered.site), ""]
 
     def follow(page: str, site: str | None, prompt: str, selection: str, against: str) -> list[Any]:
+        def sites() -> list[Any]:
+            offered = handlers.current_sites(page, site)
+            if offered is None:
+                return [gr.update(), True]
+            return [gr.update(choices=list(offered.sites), value=offered.site), False]
+
         def chips() -> list[Any]:
             return [handlers.chips(prompt, selection), handlers.chips(prompt, against, True)]
 
-        *offered, wrong = tried(lambda: sites(page, site), 2)
+        offered, waits, wrong = tried(sites, 2)
         *shown, wrong_too = tried(chips, 2)
-        return [*offered, *shown, wrong or wrong_too]
+        return [offered, *shown, _WAITS if waits is True else wrong or wrong_too]
 
     done = listen(
         button.click, follow, [state, right.sites, left.prompt, left.indices, right.against],
-        [right.sites, followed, left.chips, right.against_chips, right.message],
+        [right.sites, left.chips, right.against_chips, right.message],
         queue=False, show_progress="hidden",
     )  # fmt: skip
     listen(done.then, None, None, None, js="() => vxaFollowed()")

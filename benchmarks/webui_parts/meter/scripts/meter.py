@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 
-import gradio as gr
 import numpy as np
 from modules import call_queue, script_callbacks, script_loading, sd_models
 from PIL import Image
@@ -120,8 +119,7 @@ def tab(asked):
             return super().__getattribute__(name)
 
     def build():
-        with gr.Blocks():
-            tabs(script)()
+        tabs(script)()
 
     sd_models.model_data.__class__ = Asking
     try:

@@ -48,7 +48,7 @@
   }
 
   // What gradio 3 and 4 leave without a name gets its block's: number boxes of sliders, images, buttons for files.
-  const NAMELESS = "input[type=number]:not([aria-label]), img:not([alt]), button:not([aria-label]):has(> input[type=file])";
+  const NAMELESS = "input[type=number]:not([aria-label]), img:not([alt]), #vxa_picture img[alt=''], button:not([aria-label]):has(> input[type=file])";
   function name() {
     for (const element of root().querySelectorAll(".vxa-columns")) {
       for (const nameless of element.querySelectorAll(NAMELESS)) {

@@ -71,8 +71,10 @@ def test_the_model_card_holds_the_measured_figures():
 
 
 def test_the_defaults_are_those_that_dev_chose():
-    from vxa.heat_map import DEFAULT_THRESHOLD
+    from vxa.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
     from vxa.models.papercut import DEFAULT_SITES
 
-    chosen = json.loads((ROOT / "benchmarks" / "papercut.json").read_text("utf-8"))["attention"]
+    report = json.loads((ROOT / "benchmarks" / "papercut.json").read_text("utf-8"))
+    chosen, refined = report["attention"], report["refined"]
     assert (chosen["sites"], chosen["threshold"]) == (DEFAULT_SITES, DEFAULT_THRESHOLD)
+    assert (refined["sites"], refined["threshold"]) == (DEFAULT_SITES, REFINED_THRESHOLD)

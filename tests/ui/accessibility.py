@@ -26,7 +26,7 @@ def empty(page: Any) -> None:
 def ranked(page: Any) -> None:
     look(page)
     chip(page, "hat").click()
-    page.locator("#vxa_picture img").click()
+    page.locator("#vxa_image img").click()
     page.wait_for_selector(".vxa-ranking li")
 
 

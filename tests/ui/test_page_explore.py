@@ -128,6 +128,10 @@ def test_an_answer_that_comes_too_late_is_dropped(handlers: Handlers, image_file
     from vxa.ui.exploring import redrawn
 
     handlers.run("mine", str(image_file), PROMPT, 1, "none")
+    assert (
+        redrawn(handlers, "mine", Asked("3")) == [gradio.update()] * 4
+    )  # nobody has asked for a picture yet
+    handlers.latest.ask("mine", Asked())
     assert Path(redrawn(handlers, "mine", Asked("3"))[0]).is_file()
     drawn = handlers.picture
 

@@ -71,7 +71,7 @@ def standalone() -> vxa.AttentionMaps:
     return vxa.visualize(vxa.load("papercut"), FIGURE, PROMPT)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     playwright = pytest.importorskip(
         "playwright.sync_api", reason='Playwright is missing: pip install ".[test]"'
@@ -86,7 +86,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def tab(browser: Any, papercut: Webui) -> Iterator[Any]:
+def tab(papercut: Webui, browser: Any) -> Iterator[Any]:
     """The VXA tab of a page just opened; the page has no errors of its own afterwards."""
     context = browser.new_context(viewport={"width": 1280, "height": 1100})
     errors: list[str] = []

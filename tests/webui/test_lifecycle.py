@@ -405,7 +405,7 @@ ELSEWHERE = {
     "TAB", "EXAMPLES_HINT", "NO_GENERATE", "NO_GRADIO", "UNREACHABLE", "NO_KEEPING",  # of the app
     "WEBUI_MODEL", "WRONG_PASSWORD", "NO_JSON", "NOT_BASE64",  # of the API
     "EARLIER_IMAGE", "DEFAULT_SITES", "ALL_SITES",  # parts of sentences
-    "CHIPS", "AGAINST_CHIPS", "PICTURE_ALT",  # what the webui leaves as it is: aria-label and alt
+    "CHIPS", "AGAINST_CHIPS",  # what the webui leaves as it is: aria-label and alt
 }  # fmt: skip
 
 

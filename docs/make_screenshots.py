@@ -14,7 +14,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-PATIENCE = 90_000  # milliseconds
+PATIENCE = 300_000  # milliseconds
 LOOKS = {
     "app-light": ({"width": 1280, "height": 900}, "light"),
     "app-dark": ({"width": 1280, "height": 900}, "dark"),

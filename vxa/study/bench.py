@@ -23,15 +23,14 @@ from vxa.study.evaluate import (
     rendered_evidence,
 )
 from vxa.study.evidence import Evidence
-from vxa.study.methods import METHODS, SETTINGS, Method
+from vxa.study.methods import BEST, METHODS, SETTINGS, Method
 from vxa.study.metrics import bootstrap
 from vxa.study.report import comparison
 from vxa.study.summary import summary
 from vxa.version import __version__
 
-__all__ = ["BEST", "NAMES", "run"]
+__all__ = ["NAMES", "run"]
 
-BEST = " (best)"
 NAMES = (*METHODS, *(name + BEST for name in SETTINGS))
 """The methods that can be asked for."""
 

@@ -18,8 +18,8 @@ from vxa.papercut import scene
 from vxa.papercut.scene import Split
 from vxa.study import evidence as seen
 from vxa.study.evidence import Evidence
-from vxa.study.methods import METHODS, SETTINGS, Cut, Method, Read
-from vxa.study.metrics import average_precision, ious, leakage, pointing
+from vxa.study.methods import BEST, METHODS, SETTINGS, Cut, Method, Read
+from vxa.study.metrics import average_precision, iou, ious, leakage, pointing
 from vxa.study.pictures import Question, judged, rendered
 from vxa.study.segmentation import THRESHOLDS
 
@@ -29,7 +29,7 @@ class Plan:
     """How much is looked at.
 
     Attributes:
-        methods: names in `METHODS`, with " (best)" behind a peer's for its best settings.
+        methods: names in `METHODS`, with `BEST` behind a peer's for its best settings.
         split: whose pictures are reported on.
         scenes: rendered pictures.
         generated: pictures made from captions.
@@ -47,7 +47,7 @@ class Plan:
     @property
     def pictures(self) -> int:
         """How many pictures are looked at."""
-        tuned = any(name.endswith(" (best)") for name in self.methods)
+        tuned = any(name.endswith(BEST) for name in self.methods)
         return self.scenes + self.generated + (self.developed if tuned else 0)
 
 
@@ -94,7 +94,7 @@ def answers(looked_at: Evidence, methods: Mapping[str, Method]) -> Iterator[Answ
             mask = method.mask(values)
             yield Answer(
                 name, picture.seed, question, nouns, _by_cut(values, question),
-                float((mask & question.truth).sum() / max(1, (mask | question.truth).sum())),
+                iou(mask, question.truth),
                 average_precision(values, question.truth),
                 pointing(values, question.truth),
                 leakage(mask, question.others),

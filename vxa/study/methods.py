@@ -92,6 +92,9 @@ METHODS: dict[str, Method] = {
 
 _PLACES = ("all", "down", "up", "f1", "f2", "f1,f2", "f2,IN01")
 
+BEST = " (best)"
+"""Behind a peer's name: at its best settings."""
+
 SETTINGS: dict[str, Mapping[str, Read]] = {
     "vxa": {
         site: _on_clean(partial(peers.original, sites=site))

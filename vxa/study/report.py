@@ -19,6 +19,7 @@ from vxa.images import save_image
 from vxa.shading import normalized, outlined, overlaid
 from vxa.study.evidence import Evidence
 from vxa.study.methods import Method
+from vxa.study.metrics import iou
 from vxa.study.pictures import Question
 
 __all__ = ["Report", "comparison", "markdown", "write_report"]
@@ -93,9 +94,8 @@ def comparison(looked_at: Evidence, question: Question, methods: Mapping[str, Me
     for name, method in methods.items():
         values = method.read(looked_at, question.word)
         shade, _, _ = normalized(values)
-        mask = method.mask(values)
-        iou = (mask & question.truth).sum() / max(1, (mask | question.truth).sum())
-        cells.append(cell(name, f"IoU {iou:.2f}", overlaid(image, np.asarray(shade), "inferno", 0.8)))
+        found = iou(method.mask(values), question.truth)
+        cells.append(cell(name, f"IoU {found:.2f}", overlaid(image, np.asarray(shade), "inferno", 0.8)))
     return grid(cells, 5, 8)
 
 

@@ -21,7 +21,6 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "ui")]
 
 from serve import free_port, put_into_the_page, replay  # noqa: E402
 
-SCRIPT = HERE.parents[1] / "scripts" / "vxa_tab.py"
 PROMPTS = ("a grid of both", "a boy wearing a red hat and his white cat", "another, in a saved style")
 _WEBUI_SCRIPT = """
 function selected_gallery_index() {
@@ -39,6 +38,7 @@ def infotext(number: int) -> str:
 
 
 def serve(folder: Path) -> Any:
+    import vxa
     from vxa.ui.app import app_folder
     from vxa.ui.assets import asset
 
@@ -56,7 +56,8 @@ def serve(folder: Path) -> Any:
 
     script = f"{_WEBUI_SCRIPT}\n{asset('javascript/vxa.js').read_text('utf-8')}"
     put_into_the_page(script, asset("style.css").read_text("utf-8"))
-    sending = sending_of(str(SCRIPT))
+    # Beside the package that runs: of an installed one, the script of this checkout would be a second copy.
+    sending = sending_of(str(Path(vxa.__file__).resolve().parents[1] / "scripts" / "vxa_tab.py"))
     host.pasting.callbacks.append(keep_prompt)
     results = _results(gr, sending, folder)
     tab = panel(

@@ -43,9 +43,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    # Set by the app, after whose page this one was seen to stay empty; why is not known.
-    if "GRADIO_TEMP_DIR" in os.environ:
-        pytest.skip("the app ran in this process before: run pytest tests/webui/test_tab_page.py by itself")
     try:
         python = python_of("3.41.2")
     except CannotMake as reason:

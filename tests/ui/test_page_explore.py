@@ -42,9 +42,9 @@ def gate() -> threading.Event:
 def address(image_file: Path, gate: threading.Event) -> Iterator[str]:
     backend = make_backend(image_file)
 
-    def run(image, prompt, timestep, noise, seed, progress):  # type: ignore[no-untyped-def]
+    def run(image, prompt, timestep, noise, seed, progress, refine=False):  # type: ignore[no-untyped-def]
         assert gate.wait(60)
-        return backend.run(image, prompt, timestep, noise, seed, progress)
+        return backend.run(image, prompt, timestep, noise, seed, progress, refine=refine)
 
     with served(lambda folder: replace(backend, run=run)) as address:
         yield address

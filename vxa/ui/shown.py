@@ -26,12 +26,14 @@ class Shown:
     """The components that show what was found, and ask for more of it without the model."""
 
     message: Any
+    live: Any
     earlier: Any
     picture: Any
     summary: Any
     mode: Any
     sites: Any
     heads: Any
+    refine: Any
     opacity: Any
     threshold: Any
     colormap: Any
@@ -63,6 +65,7 @@ def shown(backend: Backend, chips: str) -> Shown:
         **_comparing(chips),
         **_several(backend),
         earlier=html("", "earlier"),
+        live=html("", "live"),
         picture=component(
             gr.Image, label=texts.PICTURE, show_label=False, type="pil", format="png", interactive=False,
             alt_text=texts.PICTURE_ALT, show_share_button=False, buttons=["download", "fullscreen"],
@@ -119,6 +122,10 @@ def _places(backend: Backend, asked: Asked) -> dict[str, Any]:
             "heads": component(
                 gr.Textbox, label=texts.HEADS, info=texts.HEADS_INFO, value=asked.heads, max_lines=1,
                 elem_id="vxa_heads",
+            ),
+            "refine": component(
+                gr.Checkbox, label=texts.REFINE, info=texts.REFINE_INFO, value=asked.refine, min_width=220,
+                elem_id="vxa_refine",
             ),
         }  # fmt: skip
 

@@ -74,8 +74,8 @@ class _Wanted:
         rows: list[tuple[str, object]] = [*summary([maps], maps.heat_map(**self.selection))]
         write_outputs(drawn, self.output, maps, self.save)
         rows.append(("picture", f"{self.output} ({self.mode})"))
-        chosen = {name: self.selection.get(name) for name in ("words", "sites")}
-        refine = self.selection.get("refine", False)
+        chosen: dict[str, Any] = {name: self.selection.get(name) for name in ("words", "sites")}
+        refine = bool(self.selection.get("refine"))
         if self.masks is not None:
             written = write_masks(maps, self.masks, threshold=self.view["threshold"], refine=refine, **chosen)
             rows.append(("masks", f"{len(written) - 1} and coco.json in {self.masks}"))

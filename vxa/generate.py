@@ -67,12 +67,8 @@ def generate(
     model: Any,
     wanted: Generation,
     advance: Callable[[], None] = lambda: None,
-    so_far: Callable[[Callable[[], Image.Image]], object] | None = None,
 ) -> Image.Image:
     """The picture; `advance` is called after each step.
-
-    `so_far` is given, after each step but the last, what makes the picture as far as it is: noisy, and
-    decoded only when asked for, which costs a run of the VAE.
 
     Raises ModelError for a model without a pipeline, PromptError for a prompt its text encoder would cut.
     """
@@ -89,9 +85,6 @@ def generate(
             )
 
     def after_step(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        latents = tensors["latents"]
-        if so_far is not None and step < wanted.steps - 1:
-            so_far(lambda: _decoded(pipeline, latents))
         advance()
         return tensors
 
@@ -108,17 +101,4 @@ def generate(
         callback_on_step_end=after_step,
     )
     picture: Image.Image = result.images[0]
-    return picture
-
-
-def _decoded(pipeline: Any, latents: Any) -> Image.Image:
-    """What the VAE makes of the first latent."""
-    import torch
-
-    vae = pipeline.vae
-    shift = getattr(vae.config, "shift_factor", None) or 0.0
-    with torch.no_grad():
-        given = latents[:1] / vae.config.scaling_factor + shift
-        pixels = vae.decode(given.to(vae.dtype), return_dict=False)[0]
-    picture: Image.Image = pipeline.image_processor.postprocess(pixels.float())[0]
     return picture

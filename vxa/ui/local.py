@@ -16,6 +16,7 @@ from vxa.images import save_image
 from vxa.maps import AttentionMaps
 from vxa.models.base import Model
 from vxa.papercut.scene import scene
+from vxa.preview import previewing
 from vxa.trace import trace
 from vxa.ui import texts
 from vxa.ui.assets import asset
@@ -78,10 +79,20 @@ def _paint(model: Model, turns: Turns) -> Paint:
     ) -> Painted:
         wanted = Generation(prompt, seed=seed)
         done, pace = 0, Pace()
+        image: Image.Image | None = None
 
         def advance() -> None:
             nonlocal done
+            if done + 1 < wanted.steps:
+                pace.take(decode)
+                assert image is not None
+                seen(Painted(image, maps()))
             done += 1
+
+        def decode() -> None:
+            nonlocal image
+            (found,) = traced.images
+            image = preview.image(found.image_size)
 
         def tell() -> None:
             progress(done / wanted.steps, texts.denoising(done, wanted.steps))
@@ -90,12 +101,12 @@ def _paint(model: Model, turns: Turns) -> Paint:
             (found,) = traced.images
             return replace(found, provenance=replace(found.provenance, seed=seed))
 
-        def so_far(picture: Callable[[], Image.Image]) -> None:
-            pace.take(lambda: seen(Painted(picture(), maps())))
-
         with turns.turn(lambda ahead: progress(0.0, texts.ahead(ahead))), interruptible(tell):
-            with trace(model, bins=STEP_BINS, refine=refine) as traced:
-                picture = generate(model, wanted, advance, so_far)
+            with (
+                previewing(model, wanted.guidance) as preview,
+                trace(model, bins=STEP_BINS, refine=refine) as traced,
+            ):
+                picture = generate(model, wanted, advance)
             progress(1.0, texts.DONE)
             return Painted(picture, maps())
 

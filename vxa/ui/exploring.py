@@ -53,6 +53,9 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
     def save(page: str, *given: Any) -> list[Any]:
         return tried(lambda: [handlers.files(page, Asked(*given))], 1)
 
+    def peek(page: str, pointed: str, prompt: str, *given: Any) -> str:
+        return handlers.peek(page, prompt, Asked(*given), pointed)
+
     asking = controls(left, right)
     drawn = [right.picture, right.command, right.python, right.message]
     for control in asking:
@@ -68,4 +71,5 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
     spot, at_once = [right.spot, right.message], {"queue": False, "show_progress": "hidden"}
     listen(left.image.select, in_image, [state, *asking], spot, **at_once)
     listen(right.picture.select, in_picture, [state, *asking], spot, **at_once)
+    listen(right.pointed.change, peek, [state, right.pointed, left.prompt, *asking], [right.peeked], **LIVE)
     listen(right.save.click, save, [state, *asking], [right.files, right.message])

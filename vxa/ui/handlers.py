@@ -34,6 +34,7 @@ from vxa.ui.passes import (
     uploaded,
     whole,
 )
+from vxa.ui.peek import peek_html
 from vxa.ui.pictures import Pictures
 from vxa.ui.recorded import written
 from vxa.ui.spot import Spot, spot
@@ -205,6 +206,13 @@ class Handlers:
         """The picture that is asked for, without the model."""
         kept = self._answering(page, asked)
         return render(kept.shown(asked.mode), kept.image, **asked.settings())
+
+    def peek(self, page: str | None, prompt: str, asked: Asked, pointed: str) -> str:
+        """The HTML of where the chip's word is that is `pointed` at; blank where that cannot be shown."""
+        try:
+            return peek_html(self._answering(page, asked), prompt, asked, pointed)
+        except VxaError:  # what is wrong is said where it was chosen, not where somebody points
+            return ""
 
     def picture_file(self, page: str, asked: Asked) -> str:
         """The path of that picture as a PNG, for the page to show."""

@@ -52,6 +52,8 @@ class Shown:
     files: Any
     keep: Any
     kept: Any
+    pointed: Any
+    peeked: Any
 
 
 def shown(backend: Backend, chips: str) -> Shown:
@@ -77,6 +79,9 @@ def shown(backend: Backend, chips: str) -> Shown:
         **_scales(asked),
         spot=html(f'<p class="vxa-hint">{escape(texts.SPOT_HINT)}</p>', "spot"),
         **_taking(backend),
+        # Hidden by the style: what gradio hides itself is not in the page, where the script looks for it.
+        pointed=component(gr.Textbox, label=texts.POINTED, max_lines=1, elem_id="vxa_pointed"),
+        peeked=html("", "peeked"),
     )  # fmt: skip
 
 

@@ -97,7 +97,7 @@
     const shown = document.createElement("div"), place = picture.getBoundingClientRect(), around = holder.getBoundingClientRect();
     shown.className = "vxa-peek";
     Object.assign(shown.style, {
-      left: `${place.left - around.left}px`, top: `${place.top - around.top}px`,
+      left: `${place.left - around.left - holder.clientLeft}px`, top: `${place.top - around.top - holder.clientTop}px`,
       width: `${place.width}px`, height: `${place.height}px`, backgroundImage: `url(${given.src})`,
     });
     holder.append(shown);

@@ -205,7 +205,7 @@ def pointed_at(page: Any, image_file: Path, mode: str, tokens: str) -> None:
     difference = np.asarray(shown.convert("RGB"), int) - np.asarray(wanted, int)
     assert np.abs(difference).mean() < 6  # a JPEG
     (over, under) = (page.locator(one).bounding_box() for one in (POINTED, "#vxa_picture img"))
-    assert all(abs(over[side] - under[side]) < 1 for side in over)
+    assert over == pytest.approx(under, abs=1)
 
 
 def test_a_chip_that_is_pointed_at_shows_its_word_and_changes_nothing(page: Any, image_file: Path):

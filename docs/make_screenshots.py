@@ -129,6 +129,7 @@ def painting(page: Any) -> None:
     """Halfway through an image."""
     field(page, "prompt", "a boy wearing a blue hat, a tree, grass")
     page.wait_for_selector("#vxa_tokens .vxa-chip-word:has-text('tree')")
+    field(page, "indices", "")
     choose(page, "hat")
     field(page, "seed", "3")
     page.click("#vxa_make")

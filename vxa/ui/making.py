@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from vxa.ui import texts
 from vxa.ui.answering import answer, controls, tried
 from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
@@ -48,7 +49,7 @@ def wire_make(handlers: Handlers, state: Any, left: Given, right: Shown) -> None
 
     done = listen(
         left.make.click, make, [state, left.prompt, left.seed, *asking],
-        [right.live, left.image, right.summary, right.sites, *drawn],
+        [right.live, left.image, right.spot, right.files, right.summary, right.sites, *drawn],
         concurrency_limit=None, show_progress="hidden",
     )  # fmt: skip
     flag_earlier(handlers, done.then, state, left, right)
@@ -63,7 +64,7 @@ def _followed(handlers: Handlers, page: str, live: Live[Made], shown: Kept | Non
         if so_far is not shown and so_far is not None and asked is not None:
             shown = so_far
             picture = tried(partial(_picture, handlers, page, asked), 1)[0]
-        yield [bar_html(*told), *[gr.update()] * 3, picture, *[gr.update()] * 2, ""]
+        yield [bar_html(*told), *[gr.update()] * 5, picture, *[gr.update()] * 2, ""]
 
 
 def _picture(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
@@ -77,10 +78,12 @@ def _finished(handlers: Handlers, page: str, live: Live[Made], asked: Asked) -> 
         made = live.result()
         said = f'<p class="vxa-hint">{escape(made.summary)}</p>'
         offered = gr.update(choices=list(made.sites), value=made.site)
-        return [made.image, said, offered, *answer(handlers, page, replace(asked, sites=made.site))]
+        nowhere = f'<p class="vxa-hint">{escape(texts.SPOT_HINT)}</p>'
+        drawn = answer(handlers, page, replace(asked, sites=made.site))
+        return [made.image, nowhere, None, said, offered, *drawn]
 
-    *done, message = tried(made, 6)
+    *done, message = tried(made, 8)
     if message:
         kept = handlers.pages.find(page) is not None
-        done[3:] = tried(lambda: answer(handlers, page, asked), 3)[:3] if kept else [None, "", ""]
+        done[5:] = tried(lambda: answer(handlers, page, asked), 3)[:3] if kept else [None, "", ""]
     return ["", *done, message]

@@ -128,10 +128,6 @@ def _places(backend: Backend, asked: Asked) -> dict[str, Any]:
                 gr.Textbox, label=texts.HEADS, info=texts.HEADS_INFO, value=asked.heads, max_lines=1,
                 elem_id="vxa_heads",
             ),
-            "refine": component(
-                gr.Checkbox, label=texts.REFINE, info=texts.REFINE_INFO, value=asked.refine, min_width=220,
-                elem_id="vxa_refine",
-            ),
         }  # fmt: skip
 
 
@@ -169,6 +165,10 @@ def _scales(asked: Asked) -> dict[str, Any]:
             "resample": component(
                 gr.Dropdown, label=texts.RESAMPLE, info=texts.RESAMPLE_INFO, value=asked.resample,
                 choices=list(RESAMPLES), min_width=140, elem_id="vxa_resample",
+            ),
+            "refine": component(
+                gr.Checkbox, label=texts.REFINE, info=texts.REFINE_INFO, value=asked.refine, min_width=220,
+                elem_id="vxa_refine",
             ),
         }  # fmt: skip
 

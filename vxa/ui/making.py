@@ -79,7 +79,8 @@ def _finished(handlers: Handlers, page: str, live: Live[Made], asked: Asked) -> 
         said = f'<p class="vxa-hint">{escape(made.summary)}</p>'
         offered = gr.update(choices=list(made.sites), value=made.site)
         nowhere = f'<p class="vxa-hint">{escape(texts.SPOT_HINT)}</p>'
-        drawn = answer(handlers, page, replace(asked, sites=made.site))
+        now = handlers.latest.asked(page) or asked  # controls may have been moved meanwhile
+        drawn = answer(handlers, page, replace(now, sites=made.site) if now.sites == asked.sites else now)
         return [made.image, nowhere, None, said, offered, *drawn]
 
     *done, message = tried(made, 8)

@@ -75,6 +75,9 @@ def shown(backend: Backend, chips: str) -> Shown:
         ),
         summary=html(f'<p class="vxa-hint">{escape(texts.EMPTY)}</p>', "summary"),
         **_places(backend, asked),
+        refine=component(
+            gr.Checkbox, label=texts.REFINE, info=texts.REFINE_INFO, value=asked.refine, elem_id="vxa_refine"
+        ),
         **_look(asked),
         **_scales(asked),
         spot=html(f'<p class="vxa-hint">{escape(texts.SPOT_HINT)}</p>', "spot"),
@@ -165,10 +168,6 @@ def _scales(asked: Asked) -> dict[str, Any]:
             "resample": component(
                 gr.Dropdown, label=texts.RESAMPLE, info=texts.RESAMPLE_INFO, value=asked.resample,
                 choices=list(RESAMPLES), min_width=140, elem_id="vxa_resample",
-            ),
-            "refine": component(
-                gr.Checkbox, label=texts.REFINE, info=texts.REFINE_INFO, value=asked.refine, min_width=220,
-                elem_id="vxa_refine",
             ),
         }  # fmt: skip
 

@@ -32,9 +32,14 @@ def controls(left: Given, right: Shown) -> list[Any]:
 
 
 def answer(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
-    """The file of the picture that is asked for, and the command and the Python that make it."""
+    """The file of the picture that is asked for, and the command and the Python that make it.
+
+    As updates, like those that leave them as they are: gradio 6.31 makes a component anew for an update, and
+    keeps for good each of these that is given a plain value afterwards.
+    """
     handlers.latest.ask(page, asked)
-    return [handlers.picture_file(page, asked), *handlers.command(page, asked)]
+    drawn = [handlers.picture_file(page, asked), *handlers.command(page, asked)]
+    return [gr.update(value=one) for one in drawn]
 
 
 def told(progress: Any) -> Progress:

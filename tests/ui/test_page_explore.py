@@ -135,7 +135,7 @@ def test_an_answer_that_comes_too_late_is_dropped(handlers: Handlers, image_file
         redrawn(handlers, "mine", Asked("3")) == [gradio.update()] * 4
     )  # nobody has asked for a picture yet
     handlers.latest.ask("mine", Asked())
-    assert Path(redrawn(handlers, "mine", Asked("3"))[0]).is_file()
+    assert Path(redrawn(handlers, "mine", Asked("3"))[0]["value"]).is_file()
     drawn = handlers.picture
 
     def overtaken(page: str, asked: Asked) -> Image.Image:

@@ -170,8 +170,6 @@ def test_what_the_picture_is_no_longer_of_is_said_until_the_next_pass(page: Any)
 
 
 def test_an_image_is_pasted_by_keyboard(browser: Any, address: str, tmp_path: Path):
-    path = tmp_path / "pasted.png"
-    Image.new("RGB", SIZE[::-1], "green").save(path)
     copy = """async (data) => {
         const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
         const item = new ClipboardItem({"image/png": new Blob([bytes], {type: "image/png"})});
@@ -179,8 +177,11 @@ def test_an_image_is_pasted_by_keyboard(browser: Any, address: str, tmp_path: Pa
     }"""
     with opened(browser, address, permissions=["clipboard-read", "clipboard-write"]) as page:
         look(page)
-        page.evaluate(copy, base64.b64encode(path.read_bytes()).decode())
-        for removed in (False, True):
+        # Each time another one: of the image that is there, nothing is "before".
+        for colour, removed in (("green", False), ("blue", True)):
+            path = tmp_path / f"{colour}.png"
+            Image.new("RGB", SIZE[::-1], colour).save(path)
+            page.evaluate(copy, base64.b64encode(path.read_bytes()).decode())
             if removed:
                 page.click("#vxa_image button[aria-label='Remove Image']")
                 page.wait_for_selector("#vxa_image img", state="detached")

@@ -364,6 +364,19 @@ def test_a_word_that_is_missing_leaves_the_others(webui: Webui) -> None:
     assert "word 'cat' is not in the prompt" in made.comments
 
 
+def test_a_long_prompt_has_its_first_words_by_themselves_and_all_in_the_grid(webui: Webui) -> None:
+    made = webui.generate(Generation("neck " * 45), {"sites": SITE, "show": ["each word", "grid"]})
+    assert of(made) == [*(f"neck#{number}" for number in range(1, 41)), "grid"]
+    assert "the first 40 of 45 words by themselves" in made.comments
+
+
+@pytest.mark.parametrize("prompt", ["", ", ,"])
+def test_a_prompt_without_words_is_told(webui: Webui, prompt: str) -> None:
+    made = webui.generate(Generation(prompt, "neck"), {**ON, "show": ["each word", "negative words"]})
+    assert of(made) == ["negative words"]
+    assert "the prompt has no words" in made.comments
+
+
 def test_models_of_another_kind_are_told(webui: Webui, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vxa.models.ldm_shape.extra_channels", lambda network: 4)  # pix2pix's
     made = webui.generate(Generation("a red hat"), ON)

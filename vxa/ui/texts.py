@@ -232,6 +232,11 @@ def not_traced(reason: str) -> str:
     return f"VXA has no heat maps: {reason}"
 
 
+def more_words(shown: int, count: int) -> str:
+    """What is said of a prompt with more words than have a picture each."""
+    return f"VXA shows the first {shown} of {count} words by themselves; name some, or show the grid"
+
+
 def missing_word(reason: str) -> str:
     """What is said of a wanted word that has no map."""
     return f"VXA: {reason}"

@@ -37,7 +37,7 @@ _live: list[weakref.ref[Job]] = []  # whose step has just been made
 def job_of(p: Any) -> Job | None:
     """The job of a generation that is traced; a copy of its object has none."""
     job = getattr(p, _JOB, None)
-    return job if isinstance(job, Job) and job.owner is p else None
+    return job if isinstance(job, Job) and job.owner() is p else None
 
 
 def forget_all() -> None:
@@ -116,12 +116,12 @@ class VxaTrace(scripts.Script):  # type: ignore[misc]
         try:
             wanted = Wanted.of(args, axes)
         except SettingError as error:
-            job = Job(p, Wanted(), bool(axes))
+            job = Job(weakref.ref(p), Wanted(), bool(axes))
             job.say(texts.not_traced(str(error)))
             setattr(p, _JOB, job)
             return
         if wanted.enabled:
-            setattr(p, _JOB, Job(p, wanted, bool(axes), host_trace.show_in_page))
+            setattr(p, _JOB, Job(weakref.ref(p), wanted, bool(axes), host_trace.show_in_page))
             p.extra_generation_params.update(wanted.entries())
 
     def process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:

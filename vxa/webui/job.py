@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
+from weakref import ReferenceType
 
 from PIL import Image
 
@@ -36,7 +38,7 @@ class Job:
     """What is kept of one generation: for each batch its samplings, for each image its pictures.
 
     Attributes:
-        owner: the webui's own object of the generation; others are made from copies of it.
+        owner: the webui's own object of the generation, on which the job hangs; a copy of it is another.
         wanted: what is to be shown.
         in_plot: whether it is a cell of a plot, which shows the first picture alone.
         warn: what shows a sentence in a page that gets no pictures.
@@ -44,7 +46,7 @@ class Job:
         said: the sentences for the page, each once.
     """
 
-    owner: object
+    owner: ReferenceType[Any]
     wanted: Wanted
     in_plot: bool = False
     warn: Callable[[str], None] = lambda sentence: None

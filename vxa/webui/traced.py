@@ -21,6 +21,7 @@ from vxa.webui.wanted import EACH, GRID, NEGATIVE, STEPS, Wanted
 
 __all__ = ["Place", "Shown", "pictures", "preview", "problems", "told"]
 
+_EACH = 40  # words that have a picture of their own: of a long prompt, the first
 _FIRST = 12  # words in the live preview, which is made anew every few steps
 _TOLD = 512  # pixels of an image that is shown for want of its map
 
@@ -68,10 +69,16 @@ def problems(sampling: Sampling, wanted: Wanted, number: int) -> list[str]:
     said = sampling.unknown(number)
     if not sampling.steps[0]:
         return [texts.NO_STEP]
-    if not any(call.passes for call in sampling.calls) and not said:
-        return [texts.NO_WORDS]
-    if NEGATIVE in wanted.show and not pieces_of(sampling.calls, number, True, (1, 1)):
+    words, against = (
+        subjects(pieces_of(sampling.calls, number, negative, (1, 1)), () if negative else wanted.phrases)
+        for negative in (False, True)
+    )
+    if not words and not said and wanted.show != (NEGATIVE,):
+        said.append(texts.NO_WORDS)
+    if not against and NEGATIVE in wanted.show:
         said.append(texts.NO_NEGATIVE)
+    if len(words) > _EACH and EACH in wanted.show:
+        said.append(texts.more_words(_EACH, len(words)))
     return said
 
 
@@ -85,7 +92,7 @@ def pictures(sampling: Sampling, wanted: Wanted, place: Place) -> list[Shown]:
     words = subjects(own, wanted.phrases)
     if words:
         if EACH in wanted.show:
-            drawn += _each(own, words, wanted, place)
+            drawn += _each(own, words[:_EACH], wanted, place)
         if GRID in wanted.show:
             drawn.append(Shown(GRID, _grid(own, words, wanted, place)))
     if NEGATIVE in wanted.show and (against := subjects(negative)):

@@ -27,7 +27,7 @@ def controls(left: Given, right: Shown) -> list[Any]:
     """The components of Asked, in its order."""
     return [
         left.indices, right.sites, right.heads, right.mode, right.opacity, right.threshold, right.colormap,
-        right.normalize, right.resample, right.against,
+        right.normalize, right.resample, right.against, right.refine,
     ]  # fmt: skip
 
 

@@ -277,6 +277,13 @@ def test_one_that_ends_before_its_first_step_is_told(webui: Webui) -> None:
     assert "before its first step" in made.comments
 
 
+def test_one_that_makes_no_image_is_told(webui: Webui) -> None:
+    webui.host.state.interrupted = True
+    made = webui.generate(Generation("a red hat"), ON)
+    assert made.images == []
+    assert "no image was finished" in made.comments
+
+
 def test_a_network_that_raises_leaves_no_hook_and_the_next_generation_is_traced(
     webui: Webui, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,5 +145,6 @@ class VxaTrace(scripts.Script):  # type: ignore[misc]
         """The generation is finished."""
         forget_all()
         if job := job_of(p):
+            job.finish()
             host_trace.add_to_gallery(job, p, processed)
             delattr(p, _JOB)

@@ -117,6 +117,12 @@ class Job:
                 return (texts.FIRST_PASS if first else label), sampling
         return "", None
 
+    def finish(self) -> None:
+        """The generation is finished, with whatever images."""
+        self.release()
+        if not self.traced and not self.said:
+            self.say(texts.NO_IMAGE)
+
     def say(self, sentence: str) -> None:
         """Have a sentence shown in the page."""
         self.said[" ".join(sentence.split())] = None

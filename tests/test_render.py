@@ -163,6 +163,23 @@ def test_passes_that_do_not_belong_together_are_refused(maps: AttentionMaps, ima
         render([maps, one_token_maps(size=(18, 12))], image, "timesteps")
 
 
+def test_maps_of_a_part_lie_on_that_part_and_the_rest_stays(maps: AttentionMaps, image: Image.Image) -> None:
+    whole = Image.new("RGB", (WIDTH * 3, HEIGHT * 2), (0, 90, 0))
+    whole.paste(image, (WIDTH, HEIGHT))
+    question = Question(maps, whole, region=(WIDTH, HEIGHT, WIDTH, HEIGHT))
+    heat = question.heat(tokens=[1])
+    shown, low, high = question.overlaid(heat, (HEIGHT * 2, WIDTH * 3))
+    alone, *ends = Question(maps, image).overlaid(heat, (HEIGHT, WIDTH))
+    part = (WIDTH, HEIGHT, WIDTH * 2, HEIGHT * 2)
+    assert ends == [low, high]
+    assert shown.crop(part).tobytes() == alone.tobytes() != image.tobytes()
+    shown.paste(image, part)
+    assert shown.tobytes() == whole.tobytes()
+    assert question.overlaid(heat, (HEIGHT * 4, WIDTH * 6))[0].size == (WIDTH * 6, HEIGHT * 4)
+    with pytest.raises(ImageError, match="the image is 40×40"):
+        Question(maps, whole, region=(0, 0, 40, 40))
+
+
 def test_an_unknown_mode_lists_the_modes(maps: AttentionMaps, image: Image.Image) -> None:
     with pytest.raises(SettingError, match="'heat'.*" + ", ".join(MODES)):
         render(maps, image, "heat")

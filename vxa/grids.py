@@ -13,13 +13,14 @@ from vxa.cells import GAP, LETTER, SMALL, blank, cell, figure, fitting
 from vxa.drawing import MUTED, above, beside, colour_bar, grid, text
 from vxa.errors import SettingError
 from vxa.heat_map import HeatMap
-from vxa.shading import overlaid
 from vxa.timesteps import MAX_TIMESTEPS
 from vxa.tokens import Word
 from vxa.view import Question, number
 from vxa.windows import windowed
 
-__all__ = ["MAX_CELLS", "matrix", "sites_grid", "timesteps_strip", "words_grid"]
+__all__ = [
+    "MAX_CELLS", "heats_grid", "heats_table", "matrix", "sites_grid", "timesteps_strip", "words_grid",
+]  # fmt: skip
 
 MAX_CELLS = 1024
 
@@ -32,11 +33,17 @@ def words_grid(question: Question) -> Image.Image:
     chosen = _subjects(question)
     _check_count("words", len(chosen), "choose fewer words")
     heats = question.heats(chosen)
-    size, columns = _layout(question, len(chosen))
-    cells = [_cell(question, word.text, heat, size) for word, heat in zip(chosen, heats, strict=True)]
-    return _figure(
-        question, grid(cells, columns, GAP), question.maps.provenance.prompt, question.place(heats[0])
-    )
+    labels = [word.text for word in chosen]
+    return heats_grid(question, labels, heats, question.maps.provenance.prompt, question.place(heats[0]))
+
+
+def heats_grid(
+    question: Question, labels: Sequence[str], heats: Sequence[HeatMap], left: str, right: str
+) -> Image.Image:
+    """One labelled overlay for each map, each with its largest value, under one line of text."""
+    size, columns = _layout(question, len(heats))
+    cells = [_cell(question, label, heat, size) for label, heat in zip(labels, heats, strict=True)]
+    return _figure(question, grid(cells, columns, GAP), left, right)
 
 
 def sites_grid(question: Question) -> Image.Image:
@@ -69,6 +76,26 @@ def matrix(question: Question) -> Image.Image:
         body.append(beside([_row_heading(name, left, size[0]), *cells], GAP // 2))
     place = f"words by sites · {question.maps.provenance.level}"
     return _figure(question, above(body, GAP // 2), question.maps.provenance.prompt, place)
+
+
+def heats_table(
+    question: Question,
+    labels: Sequence[str],
+    headings: Sequence[str],
+    rows: Sequence[Sequence[HeatMap | None]],
+    left: str,
+    right: str,
+) -> Image.Image:
+    """Overlays in rows of one label each, under one heading a column; where no map is, the image alone."""
+    size = fitting(question.image_size, min(160, max(64, _WIDE // len(headings))))
+    names = [text(label, LETTER, width=160) for label in labels]
+    first = max(name.width for name in names)
+    columns = [above([text(heading, SMALL, size[1]), blank(size[1], 1)], gap=0) for heading in headings]
+    body = [beside([blank(first, 1), *columns], GAP // 2)]
+    for name, row in zip(names, rows, strict=True):
+        cells = [_small_cell(question, heat, size) for heat in row]
+        body.append(beside([_row_heading(name, first, size[0]), *cells], GAP // 2))
+    return _figure(question, above(body, GAP // 2), left, right)
 
 
 def timesteps_strip(question: Question) -> Image.Image:
@@ -125,8 +152,8 @@ def _site_label(question: Question, site: Site) -> str:
 
 def _overlay(question: Question, heat: HeatMap, size: tuple[int, int]) -> tuple[Image.Image, float]:
     """The overlay of (height, width), and the value its lightest colour stands for."""
-    shade, _, high = question.view.shade(heat, size)
-    return overlaid(question.scaled(size), shade, question.view.colormap, question.view.opacity), high
+    picture, _, high = question.overlaid(heat, size)
+    return picture, high
 
 
 def _cell(
@@ -141,10 +168,14 @@ def _cell(
     return cell(label, number(high), windowed(picture, site, of_pass))
 
 
-def _small_cell(question: Question, heat: HeatMap, size: tuple[int, int], site: str) -> Image.Image:
-    picture, high = _overlay(question, heat, size)
-    picture = windowed(picture, site)
-    return above([picture, text(number(high), SMALL - 2, width=size[1], colour=MUTED)], gap=1)
+def _small_cell(
+    question: Question, heat: HeatMap | None, size: tuple[int, int], site: str | None = None
+) -> Image.Image:
+    picture, said = question.scaled(size), "–"
+    if heat is not None:
+        picture, high = _overlay(question, heat, size)
+        picture, said = windowed(picture, site), number(high)
+    return above([picture, text(said, SMALL - 2, width=size[1], colour=MUTED)], gap=1)
 
 
 def _site_heading(question: Question, site: Site, width: int) -> Image.Image:
@@ -169,9 +200,9 @@ def _figure(question: Question, body: Image.Image, left: str, right: str) -> Ima
 
 def _layout(question: Question, count: int) -> tuple[tuple[int, int], int]:
     """The (height, width) of a cell's picture and the number of columns of a figure about 3:2."""
-    height, width = question.maps.image_size
+    height, width = question.image_size
     columns = min(count, max(1, round(math.sqrt(1.5 * count * height / width))))
-    return fitting(question.maps.image_size, min(360, max(112, _WIDE // columns))), columns
+    return fitting(question.image_size, min(360, max(112, _WIDE // columns))), columns
 
 
 def _check_count(mode: str, count: int, cure: str) -> None:

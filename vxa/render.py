@@ -27,15 +27,15 @@ from vxa.difference import difference
 from vxa.drawing import MUTED, above, beside, colour_bar, framed, spread, text
 from vxa.errors import SettingError
 from vxa.grids import matrix, sites_grid, timesteps_strip, words_grid
-from vxa.heat_map import Resample
+from vxa.heat_map import HeatMap, Resample
 from vxa.images import read_image
 from vxa.maps import AttentionMaps
 from vxa.selection import HeadSpec, TokenSpec, WordSpec
-from vxa.shading import grey, masked, outlined, overlaid
+from vxa.shading import grey, masked, outlined
 from vxa.view import Question, View, number
 from vxa.windows import windowed
 
-__all__ = ["MODES", "check_mode", "render"]
+__all__ = ["MODES", "check_mode", "overlay_figure", "render"]
 
 _SMALLEST, _LARGEST = 512, 1536  # pixels of a figure's picture on its longer side
 _NARROWEST = 240  # pixels of a caption, however narrow the image
@@ -98,18 +98,21 @@ def _grey(question: Question) -> Image.Image:
 
 
 def _overlay(question: Question) -> Image.Image:
-    heat, view, size = question.heat(), question.view, _figure_size(question.maps)
-    shade, low, high = view.shade(heat, size)
-    picture = windowed(overlaid(question.scaled(size), shade, view.colormap, view.opacity))
+    heat = question.heat()
+    return overlay_figure(question, heat, question.subject(heat), question.place(heat))
+
+
+def overlay_figure(question: Question, heat: HeatMap, left: str, right: str) -> Image.Image:
+    """The map over the question's image with its colour bar, under one line of text."""
+    size = _figure_size(question.image_size)
+    picture, low, high = question.overlaid(heat, size)
     letter = _letter(size)
-    bar = colour_bar(view.colormap, picture.height, (number(low), number(high)), letter)
-    return _captioned(
-        beside([picture, bar], gap=letter), question.subject(heat), question.place(heat), letter
-    )
+    bar = colour_bar(question.view.colormap, picture.height, (number(low), number(high)), letter)
+    return _captioned(beside([windowed(picture), bar], gap=letter), left, right, letter)
 
 
 def _contour(question: Question) -> Image.Image:
-    heat, view, size = question.heat(), question.view, _figure_size(question.maps)
+    heat, view, size = question.heat(), question.view, _figure_size(question.maps.image_size)
     mask = heat.mask(*size, threshold=view.threshold)
     picture = windowed(outlined(question.scaled(size), mask, max(size) / 200))
     peak = number(float(heat.upsampled(*size).max()))
@@ -125,9 +128,9 @@ def _captioned(picture: Image.Image, left: str, right: str, letter: int) -> Imag
     return framed(above([spread(subject, side, width), picture], gap=letter // 2), margin=letter)
 
 
-def _figure_size(maps: AttentionMaps) -> tuple[int, int]:
+def _figure_size(image_size: tuple[int, int]) -> tuple[int, int]:
     """The (height, width) at which a figure shows the image: small ones larger, huge ones smaller."""
-    height, width = maps.image_size
+    height, width = image_size
     longer = max(height, width)
     scale = min(max(longer, _SMALLEST), _LARGEST) / longer
     return max(1, round(height * scale)), max(1, round(width * scale))

@@ -17,7 +17,7 @@ from typing import Literal
 from vxa.errors import RecordingError, SettingError
 from vxa.tokens import parse_indices
 
-__all__ = ["Bins", "Schedule", "StepBin", "bins_of", "check_bins", "check_steps"]
+__all__ = ["Bins", "CountedSteps", "Schedule", "StepBin", "bins_of", "check_bins", "check_steps"]
 
 Bins = int | Literal["each"]
 
@@ -37,8 +37,41 @@ class StepBin:
         return f"step {self.first}" if self.first == self.last else f"steps {self.first}-{self.last}"
 
 
+class Steps:
+    """So many steps in a row, and how they are summed together in bins as equal as they can be."""
+
+    @property
+    def steps(self) -> int:
+        """How many there are."""
+        raise NotImplementedError
+
+    def levels(self, first: int, last: int) -> list[float]:
+        """The timesteps, as far as they are known, of the steps from `first` to `last`."""
+        raise NotImplementedError
+
+    def count(self, bins: Bins) -> int:
+        """The number of bins, never more than steps."""
+        steps = max(1, self.steps)
+        return steps if bins == "each" else min(bins, steps)
+
+    def bin_of(self, step: int, bins: Bins) -> int:
+        """The bin that the step is in."""
+        return step * self.count(bins) // self.steps
+
+    def bins(self, bins: Bins) -> tuple[StepBin, ...]:
+        """The bins in order."""
+        groups: list[list[int]] = [[] for _ in range(self.count(bins))]
+        for step in range(self.steps):
+            groups[self.bin_of(step, bins)].append(step)
+        return tuple(self._bin(group[0], group[-1]) for group in groups)
+
+    def _bin(self, first: int, last: int) -> StepBin:
+        levels = self.levels(first, last) or [0.0]
+        return StepBin(first, last, max(levels), min(levels))
+
+
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(Steps):
     """The noise levels of one generation, each once, in the order they are gone through."""
 
     timesteps: tuple[float, ...]
@@ -47,6 +80,15 @@ class Schedule:
     def of(cls, timesteps: Iterable[float]) -> Schedule:
         """The schedule of a sampler's timesteps, which may repeat."""
         return cls(tuple(dict.fromkeys(float(timestep) for timestep in timesteps)))
+
+    @property
+    def steps(self) -> int:
+        """How many there are."""
+        return len(self.timesteps)
+
+    def levels(self, first: int, last: int) -> list[float]:
+        """The timesteps of the steps from `first` to `last`."""
+        return list(self.timesteps[first : last + 1])
 
     def step_of(self, timestep: float) -> int:
         """The step with this timestep. Raises RecordingError where there is none."""
@@ -58,25 +100,37 @@ class Schedule:
             )
         return step
 
-    def count(self, bins: Bins) -> int:
-        """The number of bins, never more than steps."""
-        steps = max(1, len(self.timesteps))
-        return steps if bins == "each" else min(bins, steps)
 
-    def bin_of(self, step: int, bins: Bins) -> int:
-        """The bin that the step is in: bins are as equal as they can be."""
-        return step * self.count(bins) // len(self.timesteps)
+class CountedSteps(Steps):
+    """The steps of a host that tells before each pass which one it is at, and no schedule before.
 
-    def bins(self, bins: Bins) -> tuple[StepBin, ...]:
-        """The bins in order."""
-        groups: list[list[int]] = [[] for _ in range(self.count(bins))]
-        for step in range(len(self.timesteps)):
-            groups[self.bin_of(step, bins)].append(step)
-        return tuple(self._bin(group[0], group[-1]) for group in groups)
+    steps = CountedSteps(20)
+    steps.enter(3)
+    steps.step_of(812.4)                           # 3; the level is one of step 3's
+    """
 
-    def _bin(self, first: int, last: int) -> StepBin:
-        levels = self.timesteps[first : last + 1]
-        return StepBin(first, last, max(levels), min(levels))
+    def __init__(self, steps: int) -> None:
+        self._steps = max(1, steps)
+        self._step = 0
+        self._levels: dict[int, set[float]] = {}
+
+    @property
+    def steps(self) -> int:
+        """How many there are to be."""
+        return self._steps
+
+    def levels(self, first: int, last: int) -> list[float]:
+        """The timesteps that came at the steps from `first` to `last`: a step of second order has two."""
+        return [level for step in range(first, last + 1) for level in self._levels.get(step, ())]
+
+    def enter(self, step: int) -> None:
+        """What comes is of this step; a sampler that makes more of them than it said stays at the last."""
+        self._step = min(step, self._steps - 1)
+
+    def step_of(self, timestep: float) -> int:
+        """The step that was entered, whose timestep this is."""
+        self._levels.setdefault(self._step, set()).add(timestep)
+        return self._step
 
 
 def check_bins(bins: object) -> Bins:

@@ -17,7 +17,7 @@ from vxa.errors import ImageError, SettingError
 from vxa.heat_map import HeatMap, Resample
 from vxa.maps import AttentionMaps
 from vxa.selection import HeadSpec, TokenSpec, WordSpec
-from vxa.shading import NORMALIZATIONS, normalized
+from vxa.shading import NORMALIZATIONS, normalized, overlaid
 from vxa.tokens import Word
 
 __all__ = ["RESAMPLES", "VIEW_NORMALIZATIONS", "Question", "View", "number"]
@@ -81,7 +81,8 @@ class Question:
 
     `against` and `against_tokens` are what the words and tokens are compared with, where they are; `passes`
     are the maps of all passes, where there are several, `maps` being the first. `refine` gathers every map
-    through self-attention.
+    through self-attention. `region` is the part of the image that the maps are of, as (left, top, width,
+    height) in its pixels; None is all of it, and around it overlays show the image as it is.
     """
 
     maps: AttentionMaps
@@ -95,15 +96,21 @@ class Question:
     against_tokens: TokenSpec = None
     passes: tuple[AttentionMaps, ...] = ()
     refine: bool = False
+    region: tuple[int, int, int, int] | None = None
     _scaled: dict[tuple[int, int], Image.Image] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        size = (self.image.height, self.image.width)
+        size = self.image_size if self.region is None else self.region[:1:-1]
         if size != self.maps.image_size:
             raise ImageError(
                 f"the image is {size[0]}×{size[1]} (height×width) and the maps are of one of "
                 f"{self.maps.image_size[0]}×{self.maps.image_size[1]}; give the image they were made from"
             )
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) of the whole image."""
+        return self.image.height, self.image.width
 
     def heat(self, **instead: Any) -> HeatMap:
         """The answer; a cell of a grid asks for its own `tokens` (and no words) or `sites`."""
@@ -164,9 +171,27 @@ class Question:
         sites += "" if self.heads in (None, "", "mean") else f" · heads {_listed(self.heads)}"
         return ("refined · " if heat.refined else "") + sites
 
+    def overlaid(self, heat: HeatMap, size: tuple[int, int]) -> tuple[Image.Image, float, float]:
+        """The map's colours over the image at (height, width), and the values of its darkest and lightest."""
+        picture = self.scaled(size)
+        if self.region is None:
+            return self._coloured(picture, heat)
+        left, top, width, height = self.region
+        across, down = size[1] / self.image.width, size[0] / self.image.height
+        box = (round(left * across), round(top * down), round((left + width) * across),
+               round((top + height) * down))  # fmt: skip
+        part, low, high = self._coloured(picture.crop(box), heat)
+        picture = picture.copy()
+        picture.paste(part, box[:2])
+        return picture, low, high
+
+    def _coloured(self, picture: Image.Image, heat: HeatMap) -> tuple[Image.Image, float, float]:
+        shade, low, high = self.view.shade(heat, (picture.height, picture.width))
+        return overlaid(picture, shade, self.view.colormap, self.view.opacity), low, high
+
     def scaled(self, size: tuple[int, int]) -> Image.Image:
         """The image at (height, width), made once for all the cells of a grid."""
-        if size == (self.image.height, self.image.width):
+        if size == self.image_size:
             return self.image
         if size not in self._scaled:
             self._scaled[size] = self.image.resize((size[1], size[0]), Image.Resampling.LANCZOS)

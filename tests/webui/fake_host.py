@@ -81,11 +81,18 @@ class State:
     events: list[str]
     interrupted: bool = False
     skipped: bool = False
+    stopping_generation: bool = False
     job_count: int = 0
     job: str = ""
     sampling_steps: int = 20
     sampling_step: int = 0
     textinfo: str | None = None
+    current_latent: Any = None
+    current_image: Any = None
+    current_image_sampling_step: int = 0
+
+    def assign_current_image(self, image: Image.Image) -> None:
+        self.current_image = image
 
     def begin(self, job: str) -> None:
         self.interrupted = self.skipped = False
@@ -138,7 +145,8 @@ class FakeHost:
         self.state = State(self.events)
         self.opts = SimpleNamespace(
             use_old_emphasis_implementation=False, tiling=False, hidden_tabs=[], send_seed=True,
-            samples_format="png",
+            samples_format="png", use_old_scheduling=False, overlay_inpaint=True, enable_pnginfo=True,
+            live_previews_enable=True, show_progress_every_n_steps=2,
         )  # fmt: skip
         self.comments: list[str] = []
         self.flags = SimpleNamespace(
@@ -146,6 +154,7 @@ class FakeHost:
         )
         self.pasting = Pasting(self)
         self.checkpoints: dict[str, Any] = {}
+        self.scripts: list[Any] = []
 
     def reload_model_weights(self) -> Any:
         assert self.lock.held, "a model was loaded without the queue's lock"
@@ -166,19 +175,25 @@ class FakeHost:
         self.events.append(f"networks {','.join(named) or 'none'}")
 
     def save_image(
-        self, image: Image.Image, path: str, basename: str, seed: int, prompt: str, extension: str,
-        info: str, p: Any,
+        self, image: Image.Image, path: str, basename: str, seed: int | None = None,
+        prompt: str | None = None, extension: str = "png", info: str = "", p: Any = None,
+        forced_filename: str | None = None, suffix: str = "", save_to_dirs: bool | None = None,
     ) -> tuple[str, None]:  # fmt: skip
         """By the pattern [seed]-[prompt_spaces] in a folder of the day; written beside its place."""
-        assert (p.prompt, p.seed, p.width, p.height) == (prompt, seed, image.width, image.height)
-        folder = Path(path, "2026-01-31")
-        folder.mkdir(parents=True, exist_ok=True)
-        words = re.sub(r'[#<>:"/\\|?*\n\r\t]', "_", prompt)[:128]
-        full = folder / f"{basename}{len(list(folder.iterdir())):05}-{seed}-{words}.{extension}"
+        if forced_filename is not None:
+            assert save_to_dirs is False
+            full = Path(path, f"{forced_filename}.{extension}")
+        else:
+            folder = Path(path, "2026-01-31")
+            folder.mkdir(parents=True, exist_ok=True)
+            words = re.sub(r'[#<>:"/\\|?*\n\r\t]', "_", str(prompt))[:128]
+            number = len(list(folder.iterdir()))
+            full = folder / f"{basename}{number:05}-{seed}-{words}{suffix}.{extension}"
         told = PngInfo()
         told.add_text("parameters", info)
         image.save(full.with_suffix(".tmp"), format="PNG", pnginfo=told)
         os.replace(full.with_suffix(".tmp"), full)
+        image.already_saved_as = str(full)
         return str(full), None
 
     def modules(self) -> dict[str, ModuleType]:
@@ -200,7 +215,7 @@ class FakeHost:
             "infotext_utils": {
                 "ParamBinding": binding, "add_paste_fields": self.pasting.add_paste_fields,
                 "register_paste_params_button": self.pasting.bindings.append,
-                "image_from_url_text": image_from_url_text,
+                "image_from_url_text": image_from_url_text, "quote": json.dumps,
             },
             "lowvram": {"send_everything_to_cpu": lambda: self.events.append("to cpu")},
             "paths_internal": {"default_output_dir": str(self.folder / "outputs")},
@@ -212,6 +227,8 @@ class FakeHost:
                 "SdConditioning": conditioning_list, "get_multicond_prompt_list": split_and,
                 "get_learned_conditioning_prompt_schedules": schedules,
             },
+            "scripts": {"Script": Script, "AlwaysVisible": object(), "scripts_data": self.scripts},
+            "sd_samplers": {"find_sampler_config": lambda name: None, "sample_to_image": first_of_batch},
             "script_callbacks": {
                 name: lambda build, name=name: self.events.append(name)
                 for name in (
@@ -246,6 +263,16 @@ class FakeHost:
         return made
 
 
+class Script:
+    """modules.scripts.Script."""
+
+    filename = ""
+    infotext_fields: Any = None
+
+    def elem_id(self, name: str) -> str:
+        return f"script_txt2img_vxa_{name}"
+
+
 @dataclass
 class Peek:
     """modules.sd_models.model_data."""
@@ -255,6 +282,12 @@ class Peek:
     @property
     def sd_model(self) -> Any:
         return self.host.model
+
+
+def first_of_batch(latents: torch.Tensor) -> Image.Image:
+    """What a live preview shows of the first image's latent."""
+    grey = (latents[0].mean(0).clamp(-1, 1) * 127 + 128).byte().numpy()
+    return Image.fromarray(grey).convert("RGB")
 
 
 def read_info_from_image(image: Image.Image) -> tuple[str | None, dict[str, Any]]:
@@ -327,16 +360,26 @@ def parse_prompt(prompt: str) -> tuple[str, dict[str, list[Any]]]:
 
 
 def split_and(prompts: list[str]) -> tuple[list[list[tuple[int, float]]], list[str], None]:
-    parts = prompts[0].split(" AND ")
-    return [[(number, 1.0) for number in range(len(parts))]], parts, None
+    flat: list[str] = []
+    indices = []
+    for prompt in prompts:
+        parts = prompt.split(" AND ")
+        flat += [part for part in dict.fromkeys(parts) if part not in flat]
+        indices.append([(flat.index(part), 1.0) for part in parts])
+    return indices, flat, None
 
 
-def schedules(prompts: list[str], steps: int) -> list[list[tuple[int, str]]]:
-    prompt = prompts[0]
+def schedules(
+    prompts: list[str], steps: int, hires_steps: int | None = None, old: bool = False
+) -> list[list[tuple[int, str]]]:
+    return [_schedule(prompt, steps if hires_steps is None else hires_steps) for prompt in prompts]
+
+
+def _schedule(prompt: str, steps: int) -> list[tuple[int, str]]:
     edit = re.search(r"\[(\w+):(\w+):[\d.]+\]", prompt)
     if edit is None:
-        return [[(steps, prompt)]]
-    return [[(steps // 2, prompt.replace(edit[0], edit[1])), (steps, prompt.replace(edit[0], edit[2]))]]
+        return [(steps, prompt)]
+    return [(steps // 2, prompt.replace(edit[0], edit[1])), (steps, prompt.replace(edit[0], edit[2]))]
 
 
 def conditioning_list(prompts: list[str], width: int, height: int) -> Any:

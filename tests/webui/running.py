@@ -197,6 +197,25 @@ def open_tab(page: Any) -> None:
     page.wait_for_selector("#vxa_prompt textarea", state="visible")
 
 
+def reload_ui(page: Any, webui: Webui) -> None:
+    """Reload UI. Meanwhile the page is away: what it asks while the webui builds its API would end that."""
+    log = webui.data / "log.txt"
+
+    def wait_for(said: str, count: int) -> None:
+        give_up = time.monotonic() + PATIENCE
+        while log.read_text("utf-8").count(said) <= count:
+            assert time.monotonic() < give_up, said
+            time.sleep(0.2)
+
+    before = [log.read_text("utf-8").count(said) for said in ("Restarting UI", "Startup time: ")]
+    page.click("#footer a:has-text('Reload UI')")
+    wait_for("Restarting UI", before[0])
+    page.goto("about:blank")
+    wait_for("Startup time: ", before[1])
+    page.goto(webui.address, wait_until="domcontentloaded")
+    page.wait_for_selector("#txt2img_prompt textarea", state="visible")
+
+
 def values(maps: AttentionMaps, word: str = "hat") -> dict[str, np.ndarray]:
     """The map of a word at every site, by the site's label."""
     return {site.label: maps.heat_map(word, sites=site.label).values for site in maps.sites}

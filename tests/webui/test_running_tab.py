@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from running import FIGURE, PATIENCE, PROMPT, Webui, data_folder, models_folder, open_tab, started
+from running import FIGURE, PATIENCE, PROMPT, Webui, data_folder, models_folder, open_tab, reload_ui, started
 from test_running import give, look
 
 from vxa.infotext import parse_infotext, read_infotext
@@ -79,25 +79,6 @@ def generate(page: Any, count: int = 1) -> None:
     page.wait_for_selector("#txt2img_gallery .thumbnail-small")
     page.wait_for_function("document.querySelector('#html_info_txt2img').innerText.includes('Seed: ')")
     page.fill("#txt2img_prompt textarea", "something else, typed since")
-
-
-def reload_ui(page: Any, webui: Webui) -> None:
-    """Reload UI. Meanwhile the page is away: what it asks while the webui builds its API would end that."""
-    log = webui.data / "log.txt"
-
-    def wait_for(said: str, count: int) -> None:
-        give_up = time.monotonic() + PATIENCE
-        while log.read_text("utf-8").count(said) <= count:
-            assert time.monotonic() < give_up, said
-            time.sleep(0.2)
-
-    before = [log.read_text("utf-8").count(said) for said in ("Restarting UI", "Startup time: ")]
-    page.click("#footer a:has-text('Reload UI')")
-    wait_for("Restarting UI", before[0])
-    page.goto("about:blank")
-    wait_for("Startup time: ", before[1])
-    page.goto(webui.address, wait_until="domcontentloaded")
-    page.wait_for_selector("#txt2img_prompt textarea", state="visible")
 
 
 def saved_in(webui: Webui) -> set[Path]:

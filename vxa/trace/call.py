@@ -21,7 +21,7 @@ from vxa.attention.site import Site
 from vxa.attention.sums import SiteSum
 from vxa.errors import RecordingError
 from vxa.maps import AttentionMaps, Provenance
-from vxa.steps import Bins, Schedule, check_bins
+from vxa.steps import Bins, CountedSteps, Schedule, check_bins
 from vxa.tokens import Token
 
 __all__ = ["Facts", "Reading", "Settings", "TracedCall"]
@@ -92,11 +92,11 @@ class TracedCall:
         self,
         sites: Sequence[Site],
         readings: Sequence[Reading],
-        schedule: Schedule,
+        schedule: Schedule | CountedSteps,
         settings: Settings,
         facts: Facts,
     ) -> None:
-        self.sites, self.readings, self.schedule = tuple(sites), tuple(readings), schedule
+        self.sites, self.readings, self.schedule = tuple(sites), list(readings), schedule
         self.passes = 0
         self.step: int | None = None
         self._settings, self._facts = settings, facts
@@ -109,7 +109,7 @@ class TracedCall:
     @property
     def steps(self) -> int:
         """Number of steps of the schedule."""
-        return len(self.schedule.timesteps)
+        return self.schedule.steps
 
     @property
     def nbytes(self) -> int:
@@ -125,6 +125,11 @@ class TracedCall:
     def negatives(self) -> tuple[AttentionMaps, ...]:
         """The maps of each image for its negative prompt; none unless they were asked for and used."""
         return self._maps(negative=True)
+
+    @property
+    def read(self) -> tuple[tuple[Reading, AttentionMaps], ...]:
+        """Each reading that was read at every site, and its maps so far."""
+        return tuple((self.readings[number], self._now(number)) for number in self._numbers())
 
     def begin(self, latent_size: tuple[int, int], timestep: float, rows: Mapping[int, int]) -> None:
         """Announce a pass: which rows of the batch read which readings. Raises RecordingError for another
@@ -190,9 +195,10 @@ class TracedCall:
 
     def _maps(self, negative: bool) -> tuple[AttentionMaps, ...]:
         wanted = [number for number in self._numbers() if self.readings[number].negative == negative]
-        return tuple(
-            self._finished[number] if self._finished else self._made(number, final=False) for number in wanted
-        )
+        return tuple(self._now(number) for number in wanted)
+
+    def _now(self, number: int) -> AttentionMaps:
+        return self._finished[number] if self._finished else self._made(number, final=False)
 
     def _made(self, number: int, final: bool) -> AttentionMaps:
         reading, facts = self.readings[number], self._facts

@@ -212,6 +212,30 @@ THRESHOLD_FIRST = "Threshold at first"
 NOISE_FIRST = "Noise at first"
 KEEP_ALL = "Save the picture of every pass to the outputs folder"
 KEEP_FOLDER = "Outputs folder for pictures of VXA"
+TRACED_WORDS = "Words"
+TRACED_WORDS_HINT = "every word; or some, such as hat, red scarf, cat#2"
+TRACED_SHOW = "Show"
+TRACED_SITES = "Sites"
+TRACED_SITES_HINT = "the model's choice; or some, such as mid, OUT04"
+TRACED_SAVE = "Save the heat maps beside the image"
+TRACED_LIVE = "Show the maps so far in the live preview"
+TRACED_LEAD = "Adds to the gallery what each word of the prompt painted. The images stay as they are."
+OTHER_CONDITIONING = "the conditioning is not what the webui makes of the prompt: an extension made another"
+NO_IMAGE = "VXA has no heat maps: no image was finished (VXA traces generations of webui 1.10.1 or newer)"
+NOTHING_SHOWN = "VXA has nothing to add: choose what to show"
+NO_STEP = "VXA has no heat maps: the generation ended before its first step"
+NO_WORDS = "VXA has no heat maps: the prompt has no words"
+NO_NEGATIVE = (
+    "VXA has no map of the negative prompt: it has no words, or no step read it (it may have been skipped)"
+)
+GENERATION_FAILED = "VXA has no heat maps: the generation itself failed"
+NEGATIVE_TITLE = "Negative prompt: "
+STEPS_TITLE = "Over the steps"
+SECOND_PASS = "second pass"
+FIRST_PASS = "first pass"
+AXIS_WORDS = "[VXA] Words"
+AXIS_SHOW = "[VXA] Show"
+AXIS_SITES = "[VXA] Sites"
 WRONG_PASSWORD = "the webui was started with --api-auth; give one of its names and passwords"
 NO_JSON = 'the body is not a JSON object; send one such as {"prompt": "hat, neck"}'
 NOT_BASE64 = "the image is not base64; send the bytes of an image file in it (an address is never fetched)"
@@ -223,9 +247,44 @@ def fill_in(model: str) -> str:
     return f"PATH/OF/{model}.safetensors"
 
 
+def not_traced(reason: str) -> str:
+    """Why a generation has no heat maps."""
+    return f"VXA has no heat maps: {reason}"
+
+
+def more_words(shown: int, count: int) -> str:
+    """What is said of a prompt with more words than have a picture each."""
+    return f"VXA shows the first {shown} of {count} words by themselves; name some, or show the grid"
+
+
+def missing_word(reason: str) -> str:
+    """What is said of a wanted word that has no map."""
+    return f"VXA: {reason}"
+
+
+def not_shown(given: str, known: Sequence[str]) -> str:
+    """What is asked to be shown of a generation, and is nothing that can be."""
+    return f"there is no {given[:40]!r} to show; choose some of: {', '.join(known)}"
+
+
+def steps(first: int, last: int) -> str:
+    """The steps that a map is of."""
+    return f"step {first}" if first == last else f"steps {first}-{last}"
+
+
+def interrupted(reached: int, steps: int) -> str:
+    """What is said of the maps of a generation that was ended early."""
+    return f"VXA's heat maps are of the first {reached} of {steps} steps: the generation was interrupted"
+
+
 def not_kept(reason: str) -> str:
     """Why a picture is not in the outputs folder."""
     return f"the webui could not save the picture ({reason}); look at its outputs folder in Settings, VXA"
+
+
+def maps_not_kept(reason: str) -> str:
+    """Why heat maps are not beside their image."""
+    return f"VXA could not save heat maps ({reason}); they are in the gallery alone"
 
 
 def not_loaded(reason: str) -> str:

@@ -21,7 +21,7 @@ from vxa.webui.host_files import checkpoint_source, image_made, save_picture
 from vxa.webui.prompts import WebuiPrompts
 from vxa.webui.settings import keeps_all, kept_folder
 
-__all__ = ["model_sites", "webui_backend"]
+__all__ = ["model_sites", "webui_backend", "webui_model"]
 
 _JOB = "vxa"
 
@@ -43,7 +43,7 @@ def webui_backend() -> Backend:
 
 def model_sites() -> dict[str, Any]:
     """The checkpoint that is loaded now, and its sites, as plain values. Raises ModelError where none is."""
-    model = _model(_loaded())
+    model = webui_model(_loaded())
     sites = [asdict(site) for site in model.sites]
     return {"model": model.name, "default_sites": model.default_sites, "sites": sites}
 
@@ -52,7 +52,7 @@ def _current_sites() -> tuple[str, ...]:
     model = host.loaded_model()
     if model is None:
         return ()
-    found = _model(model)
+    found = webui_model(model)
     return site_labels(found.sites, found.default_sites, None)
 
 
@@ -87,14 +87,15 @@ def _run(
         model = host.chosen_model()
         with host.networks(prompt) as notes, interruptible(wanted):
             maps = visualize(
-                _model(model, notes), image, prompt, timestep, noise, seed, sites,  # type: ignore[arg-type]
+                webui_model(model, notes), image, prompt, timestep, noise, seed, sites,  # type: ignore[arg-type]
                 refine=refine,
             )  # fmt: skip
     progress(1.0, texts.DONE)
     return maps
 
 
-def _model(model: Any, notes: tuple[str, ...] = ()) -> LdmModel:
+def webui_model(model: Any, notes: tuple[str, ...] = ()) -> LdmModel:
+    """The webui's model object as a Model. Raises ModelError for one that VXA cannot read."""
     found = LdmModel(
         model,
         WebuiPrompts(model),

@@ -23,7 +23,11 @@ class WebuiPrompts:
 
     def tokens(self, prompt: str) -> tuple[Token, ...]:
         """One Token for each position of the prompt's context."""
-        chunks, specials = host.text_chunks(self._model, host.prompt_text(prompt))
+        return self.text_tokens(host.prompt_text(prompt))
+
+    def text_tokens(self, text: str) -> tuple[Token, ...]:
+        """Likewise of a text that the webui has already taken out of a prompt."""
+        chunks, specials = host.text_chunks(self._model, text)
         return chunk_tokens(chunks, specials, host.piece_reader(self._model))
 
     def condition(self, prompt: str, image_size: tuple[int, int]) -> Tensor | Mapping[str, Any]:

@@ -6,6 +6,8 @@ POST /probe/hold      from now on a pass waits before the network's middle block
 GET  /probe/held      answers once it does
 POST /probe/release   lets it go on, and hold no longer
 GET  /probe/went_on   whether a block behind the middle ran
+POST /probe/fail      the next pass fails in the network's middle block
+POST /probe/nest      each image of the next generation is generated anew, as detailers do
 """
 
 import base64
@@ -22,7 +24,7 @@ import numpy as np
 import open_clip
 import psutil
 import torch
-from modules import script_callbacks, shared
+from modules import processing, script_callbacks, scripts, shared
 
 KEYS = {}
 SEEN = set()
@@ -73,6 +75,40 @@ def state():
     }
 
 
+class Nested(scripts.Script):
+    """Generates within a generation, with the same scripts and their arguments: the worst that one can do."""
+
+    wanted = False
+
+    def title(self):
+        return "Nested"
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible
+
+    def postprocess_image(self, p, pp):
+        if not Nested.wanted or isinstance(p, processing.StableDiffusionProcessingImg2Img):
+            return
+        inner = processing.StableDiffusionProcessingImg2Img(
+            sd_model=p.sd_model,
+            prompt="a blue ball",
+            init_images=[pp.image],
+            denoising_strength=0.5,
+            steps=4,
+            width=128,
+            height=128,
+            seed=1,
+            sampler_name="Euler",
+            do_not_save_samples=True,
+            do_not_save_grid=True,
+            batch_size=2,
+        )
+        inner.is_api, inner.scripts, inner.script_args = True, p.scripts, p.script_args
+        processing.process_images(inner)
+        inner.close()
+        Nested.wanted = p.batch_index + 1 < p.batch_size
+
+
 class Gate:
     """A network that waits in its middle, so that a test can act while a pass is going on."""
 
@@ -119,6 +155,18 @@ def add_routes(demo, app):
     @app.get("/probe/went_on")
     def probe_went_on():
         return GATE.went_on()
+
+    @app.post("/probe/fail")
+    def probe_fail():
+        def fail(module, given):
+            handle.remove()
+            raise RuntimeError("out of memory, says the test")
+
+        handle = shared.sd_model.model.diffusion_model.middle_block.register_forward_pre_hook(fail)
+
+    @app.post("/probe/nest")
+    def probe_nest():
+        Nested.wanted = True
 
     @app.post("/probe/keys")
     def probe_keys():

@@ -1,0 +1,55 @@
+"""Watching a forward that is somebody else's: what goes wrong is told, and the forward goes on."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from vxa.attention.site import Site
+from vxa.attention.watch import watch
+from vxa.errors import RecordingError
+
+SITE = Site("attn2", "cross", "mid", 0, 2, 1, "M00")
+
+
+class Attention(nn.Module):
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.to_q, self.to_k, self.times = nn.Linear(4, 4), nn.Linear(4, 4), times
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        for _ in range(self.times):
+            total: torch.Tensor = self.to_q(hidden) + self.to_k(hidden)
+        return total
+
+
+class Network(nn.Module):
+    def __init__(self, times: int = 1) -> None:
+        super().__init__()
+        self.attn2 = Attention(times)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.attn2(hidden)
+        return result
+
+
+def test_what_a_hook_would_raise_goes_to_the_trouble_and_the_forward_ends_as_it_would() -> None:
+    network, hidden = Network(times=2), torch.randn(1, 3, 4)
+    plain, problems = network(hidden), []
+    with watch(network, [SITE], lambda *given: None, problems.append):
+        assert torch.equal(network(hidden), plain)
+    assert "ran more than once in one forward" in str(problems[0])
+    with watch(network, [SITE], lambda *given: None), pytest.raises(RecordingError, match="more than once"):
+        network(hidden)
+
+
+def test_a_receiver_that_fails_is_trouble_too() -> None:
+    def receive(*given: object) -> None:
+        raise MemoryError("of the device")
+
+    network, problems = Network(), []
+    with watch(network, [SITE], receive, problems.append):
+        network(torch.randn(1, 3, 4))
+    assert [str(problem) for problem in problems] == ["of the device"]
+    assert not network.attn2.to_q._forward_hooks

@@ -1,0 +1,48 @@
+"""VXA's axes of the webui's X/Y/Z plot: words, what is shown, and sites; each cell is a heat map then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from modules import scripts
+
+from vxa.ui import texts
+from vxa.webui.wanted import SHOWN
+
+__all__ = ["add_axes", "axes_of"]
+
+_AXES = "vxa_axes"
+
+
+def add_axes() -> None:
+    """Add the axes, each time the webui builds its page; none where the plot's script is missing."""
+    for one in scripts.scripts_data:
+        if one.script_class.__module__ == "xyz_grid.py":
+            _add(one.module)
+            return
+
+
+def _add(plot: Any) -> None:
+    known = {option.label for option in plot.axis_options}
+    for option in (
+        plot.AxisOption(texts.AXIS_WORDS, str, _setting("words")),
+        plot.AxisOption(texts.AXIS_SHOW, str, _setting("show"), choices=lambda: list(SHOWN)),
+        plot.AxisOption(texts.AXIS_SITES, str, _setting("sites")),
+    ):
+        if option.label not in known:
+            plot.axis_options.append(option)
+
+
+def _setting(name: str) -> Callable[[Any, str, Any], None]:
+    """What sets a cell's value; the cell's object is a copy of the plot's, so it gets values of its own."""
+
+    def apply(p: Any, value: str, values: Any) -> None:
+        setattr(p, _AXES, {**axes_of(p), name: (value,) if name == "show" else value})
+
+    return apply
+
+
+def axes_of(p: Any) -> dict[str, Any]:
+    """What the axes say of a generation; nothing where it is none of the plot's."""
+    return dict(getattr(p, _AXES, {}))

@@ -1,0 +1,131 @@
+"""One generation of the webui that is traced: its samplings, the pictures of its images, its sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import ReferenceType
+
+from PIL import Image
+
+from vxa.errors import VxaError
+from vxa.ui import texts
+from vxa.webui.traced import Place, Shown, pictures, preview, problems
+from vxa.webui.tracing import Sampling
+from vxa.webui.wanted import Wanted
+
+__all__ = ["Job", "Traced"]
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """A finished image of the job and its pictures.
+
+    Attributes:
+        number: its place among all images of the job.
+        image: the image.
+        shown: its pictures.
+    """
+
+    number: int
+    image: Image.Image
+    shown: list[Shown]
+
+
+@dataclass(eq=False)
+class Job:
+    """What is kept of one generation: for each batch its samplings, for each image its pictures.
+
+    Attributes:
+        owner: the webui's own object of the generation, on which the job hangs; a copy of it is another.
+        wanted: what is to be shown.
+        in_plot: whether it is a cell of a plot, which shows the first picture alone.
+        warn: what shows a sentence in a page that gets no pictures.
+        traced: the images that were finished.
+        said: the sentences for the page, each once.
+    """
+
+    owner: ReferenceType[Any]
+    wanted: Wanted
+    in_plot: bool = False
+    warn: Callable[[str], None] = lambda sentence: None
+    traced: list[Traced] = field(default_factory=list)
+    said: dict[str, None] = field(default_factory=dict)
+    _samplings: list[tuple[str, Sampling]] = field(default_factory=list)
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """The one that is going on, or was last."""
+        return self._samplings[-1][1] if self._samplings else None
+
+    def begin_batch(self) -> None:
+        """Forget the batch before, whose images have their pictures."""
+        self.release()
+        self._samplings.clear()
+
+    def begin_sampling(self, second: bool) -> None:
+        """A sampling of the batch begins; `second` is one that goes over what the first made (hires fix)."""
+        self.release()
+        if not self.wanted.enabled:
+            return
+        self._samplings.append((texts.SECOND_PASS if second else "", Sampling(self.wanted, self._failed)))
+
+    def release(self) -> None:
+        """Take every hook of the job away."""
+        for _, sampling in self._samplings:
+            sampling.release()
+
+    def draw(
+        self, number: int, place: int, image: Image.Image, region: tuple[int, int, int, int] | None,
+        interrupted: bool,
+    ) -> None:  # fmt: skip
+        """Make the pictures of an image that is finished: the job's `number`th, `place`d so in its batch."""
+        if not self.wanted.enabled:
+            return
+        label, sampling = self._last()
+        if sampling is None:
+            self.say(texts.NO_STEP)
+            return
+        sampling.finish()
+        try:
+            shown = pictures(sampling, self.wanted, Place(place, image, sampling.steps[0], region, label))
+        except VxaError as error:
+            shown = []
+            self.say(texts.not_traced(str(error)))
+        except Exception:  # the webui writes it into its log
+            self.say(texts.not_traced(texts.DEFECT))
+            raise
+        self.traced.append(Traced(number, image, shown))
+        for sentence in problems(sampling, self.wanted, place):
+            self.say(sentence)
+        if shown and interrupted and sampling.steps[0] < sampling.steps[1]:
+            self.say(texts.interrupted(*sampling.steps))
+
+    def preview(self, image: Image.Image) -> Image.Image | None:
+        """The maps so far over what the first image of the batch is at this moment, where that is wanted."""
+        sampling = self.sampling
+        if not self.wanted.live or sampling is None or sampling.problem:
+            return None
+        return preview(sampling, self.wanted, Place(0, image, sampling.steps[0]))
+
+    def _last(self) -> tuple[str, Sampling | None]:
+        """The last sampling that made a step: it painted the image, or what was enlarged to it."""
+        for label, sampling in reversed(self._samplings):
+            if sampling.steps[0] or sampling.problem:
+                first = len(self._samplings) > 1 and not label
+                return (texts.FIRST_PASS if first else label), sampling
+        return "", None
+
+    def finish(self) -> None:
+        """The generation is finished, with whatever images."""
+        self.release()
+        if not self.traced and not self.said:
+            self.say(texts.NO_IMAGE)
+
+    def say(self, sentence: str) -> None:
+        """Have a sentence shown in the page."""
+        self.said[" ".join(sentence.split())] = None
+
+    def _failed(self) -> None:
+        self.warn(texts.GENERATION_FAILED)

@@ -17,7 +17,7 @@ from vxa.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
 from vxa.study import peers
 from vxa.study.evidence import Evidence
 from vxa.study.metrics import Mask
-from vxa.study.peers import Passes, Values
+from vxa.study.peers import Values
 
 Cut = Literal["max", "minmax"]
 Read = Callable[[Evidence, str], Values]
@@ -71,14 +71,14 @@ def _on_steps(formula: peers.Formula) -> Read:
 
 
 def _on_clean(formula: peers.Formula) -> Read:
-    return lambda evidence, word: formula(Passes((evidence.clean,)), word)
+    return lambda evidence, word: formula(evidence.clean, word)
 
 
 METHODS: dict[str, Method] = {
     "default": Method(refined, "max", REFINED_THRESHOLD, "VXA: one clean pass, refined by self-attention"),
     "cross-attention alone": Method(one_pass, "max", DEFAULT_THRESHOLD, "VXA: one clean pass, not refined"),
     "vxa": Method(
-        lambda evidence, word: peers.original(Passes((evidence.dimmed,)), word),
+        lambda evidence, word: peers.original(evidence.dimmed, word),
         "max", 0.4, "the original extension: mid block, pixels in [0, 1]",
     ),
     "daam": Method(_on_steps(peers.daam), "minmax", 0.4, "daam 0.2.0"),
@@ -100,7 +100,7 @@ SETTINGS: dict[str, Mapping[str, Read]] = {
         site: _on_clean(partial(peers.original, sites=site))
         for site in ("IN01", "IN03", "IN05", "M00", "OUT00", "OUT01", "OUT02", "OUT03", "OUT04", "OUT05")
     },
-    "daam": {sites: _on_steps(partial(peers.daam, sites=sites)) for sites in (*_PLACES, "down,up")},
+    "daam": {sites: _on_steps(partial(peers.daam, sites=sites)) for sites in _PLACES},
     "kousw": {sites: _on_steps(partial(peers.kousw, sites=sites)) for sites in _PLACES},
     "attention-map-diffusers": {
         f"{sites}, {steps} steps": _on_steps(partial(peers.attention_map_diffusers, sites=sites, steps=steps))

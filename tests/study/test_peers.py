@@ -45,7 +45,7 @@ def test_daam_clamps_each_head_of_the_sum_over_steps(passes, steps):
     for site in steps.sites:
         if site.part != "mid":
             summed = sum(probabilities(maps, site, "dog") for maps in passes)
-            heads.append(up(summed, (32, 32), "bicubic").clamp(min=0))
+            heads.append(up(summed, (96, 96), "bicubic").clamp(min=0))  # daam's plane
     expected = up(torch.cat(heads).mean(0, keepdim=True), (256, 256), "bicubic")[0]
     assert peers.daam(steps, "dog") == pytest.approx(expected.numpy(), abs=1e-5)
 

@@ -40,8 +40,7 @@ def original(maps: AttentionMaps, word: str, sites: str = "mid") -> Values:
 def daam(maps: AttentionMaps, word: str, sites: str = "all") -> Values:
     """daam's global heat map of a word, from those of the sites that it reads."""
     chosen = replace(maps, sites=maps.select_sites(sites))
-    heat = daam_heat_map(chosen, word, side=max(maps.latent_size))
-    return _over_image(maps, torch.tensor(heat.values), "bicubic")
+    return _over_image(maps, torch.tensor(daam_heat_map(chosen, word).values), "bicubic")
 
 
 def kousw(maps: AttentionMaps, word: str, sites: str = "all") -> Values:

@@ -18,7 +18,7 @@ from vxa.papercut import scene
 from vxa.papercut.scene import Split
 from vxa.study import evidence as seen
 from vxa.study.evidence import Evidence
-from vxa.study.methods import BEST, METHODS, SETTINGS, Cut, Method, Read
+from vxa.study.methods import BEST, METHODS, SETTINGS, Cut, Method, Read, serving
 from vxa.study.metrics import average_precision, iou, ious, leakage, pointing
 from vxa.study.pictures import Question, judged, rendered
 from vxa.study.segmentation import THRESHOLDS
@@ -89,7 +89,7 @@ def answers(looked_at: Evidence, methods: Mapping[str, Method]) -> Iterator[Answ
     picture = looked_at.picture
     nouns = sum(question.kind == "noun" for question in picture.questions)
     for question in picture.questions:
-        for name, method in methods.items():
+        for name, method in serving(methods, picture.track).items():
             values = method.read(looked_at, question.word)
             mask = method.mask(values)
             yield Answer(

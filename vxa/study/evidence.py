@@ -2,7 +2,11 @@
 
     clean       one pass on the picture as it is, timestep 1: what a one-pass map reads
     dimmed      the same with the pixels in [0, 1], as the original extension feeds its encoder
-    steps       one pass for each step of the sampler, from the noisiest: what a generation shows
+    untrained   the clean pass of a network that learned nothing
+    noised      passes on the picture with the noise of several levels, their mean: `vxa.attribute`
+    inverted    passes along the picture's DDIM inversion, their mean
+    traced      a generated picture's own steps, their mean: `vxa.trace`
+    steps       one pass for each step of the sampler, from the noisiest: what other tools read
 
 For a rendered picture `steps` are passes on the picture noised to each step's timestep, always with the same
 noise; for a generated one they are the steps that made it, the conditional row. Every head and step is kept
@@ -24,6 +28,7 @@ from vxa.attribute import attribute
 from vxa.maps import AttentionMaps
 from vxa.models.diffusers import DiffusersModel
 from vxa.study.pictures import Picture
+from vxa.study.untrained import untrained_model
 from vxa.trace import trace
 from vxa.visualize import visualize
 
@@ -32,21 +37,45 @@ STEPS, GUIDANCE = 20, 5.0
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """A picture with the passes that methods read. `read_steps` gives its steps when they are asked for."""
+    """A picture with the passes that methods read. `read_steps` gives its steps when they are asked for;
+    `trace` is None of a picture that the model did not make."""
 
     model: DiffusersModel
     picture: Picture
     read_steps: Callable[[], AttentionMaps]
+    trace: AttentionMaps | None = None
 
     @cached_property
     def clean(self) -> AttentionMaps:
         """One pass on the picture as it is."""
-        return visualize(self.model, self.picture.image, self.picture.caption, sites="all", refine=True)
+        return visualize(self.model, self.picture.image, self.picture.caption, refine=True)
+
+    @cached_property
+    def untrained(self) -> AttentionMaps:
+        """The same pass of the network that learned nothing."""
+        return visualize(untrained_model(self.model), self.picture.image, self.picture.caption, refine=True)
+
+    @cached_property
+    def noised(self) -> AttentionMaps:
+        """`vxa.attribute` as it is by default."""
+        return attribute(self.model, self.picture.image, self.picture.caption, refine=True)
+
+    @cached_property
+    def inverted(self) -> AttentionMaps:
+        """`vxa.attribute` along the inversion."""
+        picture = self.picture
+        return attribute(self.model, picture.image, picture.caption, inversion="ddim", refine=True)
+
+    @property
+    def traced(self) -> AttentionMaps:
+        """`vxa.trace` of the generation that made the picture."""
+        assert self.trace is not None, "the model did not make this picture"
+        return self.trace
 
     @cached_property
     def dimmed(self) -> AttentionMaps:
         """One pass on the latent that the encoder makes of pixels in [0, 1]."""
-        return visualize(_Dimming(self.model), self.picture.image, self.picture.caption, sites="all")
+        return visualize(_Dimming(self.model), self.picture.image, self.picture.caption)
 
     @cached_property
     def steps(self) -> AttentionMaps:
@@ -72,9 +101,9 @@ def of_generated(
     model: DiffusersModel, caption: str, seed: int, look: Callable[[Image.Image], Picture]
 ) -> Evidence:
     """The evidence of a picture made from the caption; `look` asks the questions about it."""
-    with trace(model, bins="each", heads=True) as traced:
+    with trace(model, bins="each", heads=True) as by_step, trace(model, refine=True) as traced:
         image = made(model, caption, seed)
-    return Evidence(model, look(image), lambda: traced.images[0])
+    return Evidence(model, look(image), lambda: by_step.images[0], traced.images[0])
 
 
 def made(model: DiffusersModel, caption: str, seed: int) -> Image.Image:

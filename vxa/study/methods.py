@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import Literal
 
-import numpy as np
-
 from vxa.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
-from vxa.study import peers
+from vxa.maps import AttentionMaps
+from vxa.study import baselines, peers
 from vxa.study.evidence import Evidence
 from vxa.study.metrics import Mask
 from vxa.study.peers import Values
+from vxa.study.pictures import TRACKS, Track
 
 Cut = Literal["max", "minmax"]
 Read = Callable[[Evidence, str], Values]
+Source = Callable[[Evidence], AttentionMaps]
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,14 @@ class Method:
         cut: whether τ is a fraction of the maximum or of the range.
         threshold: τ.
         about: what it is, in a few words.
+        tracks: the pictures that it can be asked about.
     """
 
     read: Read
     cut: Cut
     threshold: float
     about: str
+    tracks: tuple[Track, ...] = TRACKS
 
     def mask(self, values: Values) -> Mask:
         """The mask that this method draws of its map."""
@@ -46,24 +50,20 @@ class Method:
         return mask
 
 
-def one_pass(evidence: Evidence, word: str, refine: bool = False) -> Values:
-    """`vxa.visualize` with its default sites."""
-    return evidence.clean.heat_map(word, sites=evidence.model.default_sites, refine=refine).upsampled()
+def _mapped(source: Source, refine: bool) -> Read:
+    """The heat map of some passes at the model's default sites."""
+    return lambda evidence, word: source(evidence).heat_map(word, refine=refine).upsampled()
 
 
-def refined(evidence: Evidence, word: str) -> Values:
-    """The same, spread by self-attention over what belongs together."""
-    return one_pass(evidence, word, refine=True)
+def _ours(source: Source, about: str, refine: bool = True, tracks: tuple[Track, ...] = TRACKS) -> Method:
+    threshold = REFINED_THRESHOLD if refine else DEFAULT_THRESHOLD
+    told = f"VXA: {about}, {'refined by self-attention' if refine else 'not refined'}"
+    return Method(_mapped(source, refine), "max", threshold, told, tracks)
 
 
-def _whole(evidence: Evidence, word: str) -> Values:
-    return np.ones(evidence.clean.image_size, np.float32)
-
-
-def _shuffled(evidence: Evidence, word: str) -> Values:
-    """The map of another word of the caption, drawn by the picture's seed."""
-    others = [found.text for found in evidence.clean.words if found.text != word] or [word]
-    return refined(evidence, str(np.random.default_rng(evidence.picture.seed).choice(others)))
+def default(evidence: Evidence) -> AttentionMaps:
+    """What VXA reads where nothing is said."""
+    return evidence.clean
 
 
 def _on_steps(formula: peers.Formula) -> Read:
@@ -75,8 +75,14 @@ def _on_clean(formula: peers.Formula) -> Read:
 
 
 METHODS: dict[str, Method] = {
-    "default": Method(refined, "max", REFINED_THRESHOLD, "VXA: one clean pass, refined by self-attention"),
-    "cross-attention alone": Method(one_pass, "max", DEFAULT_THRESHOLD, "VXA: one clean pass, not refined"),
+    "default": _ours(default, "one clean pass"),
+    "cross-attention alone": _ours(default, "one clean pass", refine=False),
+    "trace": _ours(attrgetter("traced"), "the generation's own steps", False, ("generated",)),
+    "trace, refined": _ours(attrgetter("traced"), "the generation's own steps", True, ("generated",)),
+    "noise": _ours(attrgetter("noised"), "attribute, noise of five levels", refine=False),
+    "noise, refined": _ours(attrgetter("noised"), "attribute, noise of five levels"),
+    "inversion": _ours(attrgetter("inverted"), "attribute, DDIM inversion of 20 passes", refine=False),
+    "inversion, refined": _ours(attrgetter("inverted"), "attribute, DDIM inversion of 20 passes"),
     "vxa": Method(
         lambda evidence, word: peers.original(evidence.dimmed, word),
         "max", 0.4, "the original extension: mid block, pixels in [0, 1]",
@@ -86,11 +92,25 @@ METHODS: dict[str, Method] = {
     "attention-map-diffusers": Method(
         _on_steps(peers.attention_map_diffusers), "minmax", 0.4, "attention-map-diffusers 1.0.0"
     ),
-    "whole image": Method(_whole, "max", 0.5, "everything marked"),
-    "another word": Method(_shuffled, "max", REFINED_THRESHOLD, "ours, of another word of the caption"),
+    "whole image": Method(baselines.whole, "max", 0.5, "everything marked"),
+    "centre": Method(
+        baselines.centre, "max", baselines.CENTRE_THRESHOLD, "the mean mask of dev's objects"
+    ),
+    "another word": Method(
+        baselines.another_word, "max", REFINED_THRESHOLD, "ours, of another word of the caption"
+    ),
+    "untrained": Method(
+        baselines.untrained, "max", REFINED_THRESHOLD, "ours, of the same network with random weights"
+    ),
 }  # fmt: skip
 
 _PLACES = ("all", "down", "up", "f1", "f2", "f1,f2", "f2,IN01")
+
+
+def serving(methods: Mapping[str, Method], track: Track) -> dict[str, Method]:
+    """Those of the methods that can be asked about pictures of the track."""
+    return {name: method for name, method in methods.items() if track in method.tracks}
+
 
 BEST = " (best)"
 """Behind a peer's name: at its best settings."""

@@ -36,6 +36,9 @@ FIRST = 1000
 
 SITES = ("f2,IN01", "f2", "f1,f2", "all")
 
+SHOWN = 20
+"""Ways that are written down whatever they are; of the default sites all are."""
+
 RANGES = {
     "all steps": (0, 1, 2, 3), "steps 0-9": (0, 1), "steps 10-19": (2, 3), "steps 5-14": (1, 2),
     "steps 5-19": (1, 2, 3), "steps 10-14": (2,), "steps 15-19": (3,),
@@ -51,7 +54,7 @@ Values = NDArray[np.float32]
 Ways = Mapping[str, Callable[[str], Values]]
 
 
-def generated_choices(scale: float) -> dict[str, Any]:
+def maps_generated(scale: float) -> dict[str, Any]:
     """Every way to make the maps of a picture that is being generated."""
     model = load("papercut")
     count = round(60 * scale)
@@ -59,7 +62,7 @@ def generated_choices(scale: float) -> dict[str, Any]:
     return _chosen(tqdm(looked_at, "generated", count))
 
 
-def real_choices(scale: float) -> dict[str, Any]:
+def maps_real(scale: float) -> dict[str, Any]:
     """Every way to make the maps of a picture that is there already."""
     model = load("papercut")
     count = round(60 * scale)
@@ -168,7 +171,7 @@ def _summed(maps: AttentionMaps) -> AttentionMaps:
 
 
 def _chosen(looked_at: Iterable[tuple[Picture, Ways]]) -> dict[str, Any]:
-    """The figures of every way, best first."""
+    """The figures of the best ways and of the plainest, best first."""
     tables: dict[str, list[tuple[NDArray[np.float64], bool]]] = {}
     for picture, ways in looked_at:
         for name, found in _scores(picture, ways):
@@ -177,7 +180,9 @@ def _chosen(looked_at: Iterable[tuple[Picture, Ways]]) -> dict[str, Any]:
         name: seg.summed(np.stack([by_tau for by_tau, _ in found]), [hit for _, hit in found])
         for name, found in tables.items()
     }
-    return {name: row(scores[name]) for name in sorted(scores, key=lambda name: -scores[name].miou)}
+    ranked = sorted(scores, key=lambda name: -scores[name].miou)
+    kept = [name for name in ranked if name in ranked[:SHOWN] or SITES[0] in name or name.startswith("clean")]
+    return {"ways": len(ranked), **{name: row(scores[name]) for name in kept}}
 
 
 def _scores(picture: Picture, ways: Ways) -> Iterator[tuple[str, tuple[NDArray[np.float64], bool]]]:

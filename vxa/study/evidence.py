@@ -5,7 +5,7 @@
     untrained   the clean pass of a network that learned nothing
     noised      passes on the picture with the noise of several levels, their mean: `vxa.attribute`
     inverted    passes along the picture's DDIM inversion, their mean
-    traced      a generated picture's own steps, their mean: `vxa.trace`
+    trace       a generated picture's own steps, their mean: `vxa.trace`
     steps       one pass for each step of the sampler, from the noisiest: what other tools read
 
 For a rendered picture `steps` are passes on the picture noised to each step's timestep, always with the same
@@ -65,12 +65,6 @@ class Evidence:
         """`vxa.attribute` along the inversion."""
         picture = self.picture
         return attribute(self.model, picture.image, picture.caption, inversion="ddim", refine=True)
-
-    @property
-    def traced(self) -> AttentionMaps:
-        """`vxa.trace` of the generation that made the picture."""
-        assert self.trace is not None, "the model did not make this picture"
-        return self.trace
 
     @cached_property
     def dimmed(self) -> AttentionMaps:

@@ -85,7 +85,7 @@ def comparison(looked_at: Evidence, question: Question, methods: Mapping[str, Me
         shade, _, _ = normalized(values)
         found = iou(method.mask(values), question.truth)
         cells.append(cell(name, f"IoU {found:.2f}", overlaid(image, np.asarray(shade), "inferno", 0.8)))
-    return grid(cells, 5, 8).quantize(256)  # a third of the file
+    return grid(cells, 5, 8).quantize(128)  # a third of the file
 
 
 def _page(report: Report, pictures: Sequence[str]) -> str:

@@ -30,7 +30,7 @@ SIZES = ((0.03, "under 3 %"), (0.12, "3 to 12 %"), (1.0, "over 12 %"))
 
 _FIGURES: Mapping[str, Figure] = {
     "pointing": lambda answer: float(answer.pointed),
-    "average_precision": lambda answer: answer.precision,
+    "average_precision": lambda answer: answer.precision or 0.0,
     "leakage": lambda answer: answer.leaked,
     "oracle_miou": lambda answer: answer.oracle,
 }

@@ -4,10 +4,10 @@ A method reads the evidence of a picture and cuts its map into a mask at τ, of 
 Where a peer has no threshold of its own it is given τ = 0.4, the best in DAAM's table.
 
 What "default" reads was chosen on `dev` by `python benchmarks/papercut.py maps_generated maps_real`. Of a
-generation all its steps, refined, at the sites and τ of a single pass: 0.565 (0.518–0.607, 124 nouns), where
-one clean pass of the finished picture reads 0.550 at its own best τ; of 136 ways the best was 0.573, with sites
-and steps of its own, within the noise. Of any other picture one clean pass: 0.686 (0.649–0.721, 138 nouns);
-the best of 100 ways, of several passes, was 0.709.
+generation its steps, all of them, refined, at the sites and τ of a single pass: 0.565 (0.518–0.607, 124
+nouns), where one clean pass of the finished picture reads 0.550 at its own best τ; of 136 ways the best was
+0.573, with sites and steps of its own, within the noise. Of any other picture one clean pass: 0.686
+(0.649–0.721, 138 nouns); the best of 100 ways, of several passes, was 0.709.
 """
 
 from __future__ import annotations

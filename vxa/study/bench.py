@@ -154,9 +154,10 @@ def _pictures(
     if not ranked:
         return {}
     places = {"best": ranked[0], "median": ranked[len(ranked) // 2], "worst": ranked[-1]}
+    seeds = dict.fromkeys(answer.seed for answer in places.values())
+    evidence = dict(zip(seeds, _EVIDENCE[track](model, plan.split, seeds), strict=True))
     shown = serving(methods, track)
-    found = {}
-    for name, answer in places.items():
-        evidence = next(_EVIDENCE[track](model, plan.split, [answer.seed]))
-        found[f"{track}-{name}"] = comparison(evidence, answer.question, shown)
-    return found
+    return {
+        f"{track}-{name}": comparison(evidence[answer.seed], answer.question, shown)
+        for name, answer in places.items()
+    }

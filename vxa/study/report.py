@@ -20,9 +20,9 @@ from vxa.study.evidence import Evidence
 from vxa.study.methods import Method
 from vxa.study.metrics import iou
 from vxa.study.pictures import Question
-from vxa.study.tables import Report, further_tables, main_tables
+from vxa.study.tables import Report, further_tables, main_tables, short_table
 
-__all__ = ["Report", "comparison", "markdown", "write_report"]
+__all__ = ["Report", "comparison", "markdown", "table_text", "write_report"]
 
 
 _STYLE = """
@@ -67,13 +67,15 @@ def write_report(report: Report, pictures: Mapping[str, Image.Image], folder: Pa
 
 
 def markdown(report: Report) -> str:
-    """The tables of the tracks and of the causal check."""
-    parts = []
-    for title, head, rows in main_tables(report):
-        lines = [head, ["---"] * len(head), *rows]
-        text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-        parts.append(f"**{title}**\n\n{text}\n")
-    return "\n".join(parts)
+    """All methods in short, then the tables of the tracks and of the causal check."""
+    tables = (short_table(report), *main_tables(report))
+    return "\n".join(f"**{title}**\n\n{table_text(head, rows)}\n" for title, head, rows in tables)
+
+
+def table_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def comparison(looked_at: Evidence, question: Question, methods: Mapping[str, Method]) -> Image.Image:
@@ -93,7 +95,7 @@ def _page(report: Report, pictures: Sequence[str]) -> str:
     plan = ", ".join(f"{name} {value}" for name, value in report["plan"].items() if name != "methods")
     tables, further = (
         "".join(f"<h2>{title}</h2>{_html(head, rows)}" for title, head, rows in listed if rows)
-        for listed in (main_tables(report), further_tables(report))
+        for listed in ((short_table(report), *main_tables(report)), further_tables(report))
     )
     about = [
         f"<li><b>{html.escape(name)}</b>: {html.escape(figures['about'])}</li>"

@@ -5,7 +5,9 @@ Its weights do not matter to how long a pass takes, and nothing is downloaded.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -19,15 +21,24 @@ from vxa.tokens import Token
 PROMPT = "a hat on a cat by the red house under blue sky"
 
 
-def random_unet() -> UNet2DConditionModel:
-    """The network, 860 M parameters in float32."""
+SD15: dict[str, Any] = {
+    "sample_size": 64, "block_out_channels": (320, 640, 1280, 1280), "cross_attention_dim": 768,
+    "attention_head_dim": 8,  # the number of heads, by diffusers' old name
+}  # fmt: skip
+SDXL: dict[str, Any] = {
+    "sample_size": 128, "block_out_channels": (320, 640, 1280), "cross_attention_dim": 2048,
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "transformer_layers_per_block": (1, 2, 10), "attention_head_dim": (5, 10, 20),
+    "use_linear_projection": True, "addition_embed_type": "text_time", "addition_time_embed_dim": 256,
+    "projection_class_embeddings_input_dim": 6 * 256 + 1280,
+}  # fmt: skip
+
+
+def random_unet(shape: Mapping[str, Any] = SD15) -> UNet2DConditionModel:
+    """The network in float32: 860 M parameters of SD15, 2.6 G of SDXL."""
     with torch.device("meta"):  # no time for an initialisation that is thrown away
-        unet = UNet2DConditionModel(
-            sample_size=64,
-            block_out_channels=(320, 640, 1280, 1280),
-            cross_attention_dim=768,
-            attention_head_dim=8,  # the number of heads, by diffusers' old name
-        )
+        unet = UNet2DConditionModel(**shape)
     unet.to_empty(device="cpu")
     noise = torch.randn(2**20, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

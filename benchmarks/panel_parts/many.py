@@ -20,6 +20,7 @@ from panel_parts.window import NEW_PICTURE, give, stopwatch, window
 __all__ = ["many"]
 
 _TIMES, _FIRST = 500, 60
+_POOL = "AnyIO worker thread"  # the server's own, of at most forty
 _SIZES = ((128, 128), (96, 144), (160, 112))
 _PROMPTS = ("hat, neck", "a boy wearing a red hat and his white cat", "two red balls under a tree")
 
@@ -87,6 +88,6 @@ def _counts(here: Desk, folder: Path) -> dict[str, int]:
     everywhere = len(torch_module._global_forward_pre_hooks) + len(torch_module._global_forward_hooks)
     return {
         "hooks": own + everywhere,
-        "threads": threading.active_count(),
+        "threads": sum(not thread.name.startswith(_POOL) for thread in threading.enumerate()),
         "files": sum(path.is_file() for path in folder.rglob("*")),
     }

@@ -13,7 +13,7 @@ from measure import Row, on_both_clocks, ratio
 from panel_parts.desk import PROMPT, Desk, Options, desk, photo
 from panel_parts.window import bare_window, stopwatch, window
 from vxa.images import read_image
-from vxa.visualize import _prepare
+from vxa.visualize import prepare
 
 __all__ = ["press"]
 
@@ -30,7 +30,7 @@ def press(options: Options) -> list[Row]:
 
 def _model_alone(here: Desk) -> partial[None]:
     """One encode and one whole forward, nothing watched."""
-    pixels = _prepare(read_image(photo(here.folder, _SIZE)), 1024, here.model.multiple)[0]
+    pixels = prepare(read_image(photo(here.folder, _SIZE)), 1024, here.model.multiple)[0]
     conditioning = here.model.encode_prompt(PROMPT, _SIZE)
 
     @torch.no_grad()

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from vxa.errors import ModelError, PromptError
-from vxa.models.base import Conditioning
+from vxa.models.base import Conditioning, pixels_for
 from vxa.models.chunks import CHUNK
 from vxa.models.quiet import quietly
 from vxa.models.text import TextEncoder, text_encoders
@@ -171,7 +171,7 @@ class DiffusersModel:
         try:
             if upcast:
                 vae.to(dtype=torch.float32)
-            pixels = pixels.to(self._device(), torch.float32 if upcast else dtype)
+            pixels = pixels_for(self._device(), pixels, torch.float32 if upcast else dtype)
             latent: Tensor = vae.encode(pixels).latent_dist.mode().float().cpu()
         finally:
             if upcast:

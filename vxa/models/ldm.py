@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from vxa.errors import ModelError
-from vxa.models.base import Conditioning
+from vxa.models.base import Conditioning, pixels_for
 from vxa.models.ldm_shape import SUPPORTED, check_model, extra_channels, pixels_of_a_latent
 from vxa.models.ldm_sites import ldm_sites, level_factors
 from vxa.models.text import TextEncoder
@@ -124,7 +124,7 @@ class LdmModel:
             ModelError: the first stage gives no posterior.
         """
         first_stage = self.model.first_stage_model
-        given = pixels.to(self._device, _precision(first_stage))
+        given = pixels_for(self._device, pixels, _precision(first_stage))
         with _moments(first_stage) as seen, self._within():
             encoded = self.model.encode_first_stage(given)
         mean = encoded.mode() if hasattr(encoded, "mode") and not torch.is_tensor(encoded) else _mean(seen)

@@ -1,0 +1,59 @@
+"""A generation untraced, traced by VXA, and traced by the packages that others have released."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import vxa
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))  # how released packages are had
+
+import daam_code
+from packages import importable
+
+__all__ = ["PEERS", "SIDES"]
+
+Side = Callable[[Any, Callable[[], object]], object]
+"""Of a pipeline and a generation with it, to what the tool gives for it: every word's maps."""
+
+
+def _untraced(pipeline: Any, generate: Callable[[], object]) -> object:
+    return generate()
+
+
+def _vxa(pipeline: Any, generate: Callable[[], object]) -> object:
+    with vxa.trace(pipeline) as trace:
+        generate()
+    return trace.images
+
+
+def _daam(pipeline: Any, generate: Callable[[], object]) -> object:
+    with daam_code.load().trace(pipeline) as trace:
+        generate()
+        return trace.compute_global_heat_map()
+
+
+def _diffusers_maps(steps: str) -> Side:
+    def traced(pipeline: Any, generate: Callable[[], object]) -> object:
+        with importable("attention-map-diffusers==1.0.0"):
+            package = importlib.import_module("attention_map_diffusers")
+        # It refuses to keep more than 8 GB unless it is told to.
+        with package.AttentionCapture(pipeline, timesteps=steps, max_capture_bytes=2**40) as capture:
+            generate()
+        return capture.compute()
+
+    return traced
+
+
+SIDES: dict[str, Side] = {
+    "untraced": _untraced,
+    "vxa": _vxa,
+    "daam 0.2.0": _daam,
+    "attention-map-diffusers 1.0.0": _diffusers_maps("last"),
+    "attention-map-diffusers 1.0.0, every step": _diffusers_maps("all"),
+}
+PEERS = tuple(SIDES)[2:]

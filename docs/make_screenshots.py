@@ -90,11 +90,60 @@ def running(page: Any) -> None:
 
 
 def stopped(page: Any) -> None:
-    field(page, "timesteps", ", ".join(map(str, range(2, 42, 2))))
-    page.click("#vxa_look_at_timesteps")
-    page.wait_for_selector("#vxa_picture :text('of')", state="attached")
-    page.click("#vxa_stop")
-    refused(page, "stopped")
+    """The passes that run, stopped; where they were quicker, others."""
+    said = page.locator("#vxa_message [role=alert]:has-text('stopped')")
+    for first in range(20):
+        page.click("#vxa_stop")
+        page.wait_for_timeout(2000)
+        if said.count():
+            return
+        if page.locator("#vxa_summary:has-text('800')").count() or first:
+            field(page, "timesteps", ", ".join(map(str, range(2 + first, 802 + first, 40))))
+            page.click("#vxa_look_at_timesteps")
+    raise AssertionError("nothing could be stopped")
+
+
+def pointed(page: Any) -> None:
+    page.hover("#vxa_tokens .vxa-chip-word:has-text('cat')")
+    page.wait_for_selector("#vxa_picture .vxa-peek")
+
+
+def refine(page: Any) -> None:
+    """On, or off: by keyboard, for a picture that comes above it would move it from under a click."""
+    page.focus("#vxa_refine input")
+    page.keyboard.press("Space")
+
+
+def unrefined(page: Any) -> None:
+    mode(page, "contour")
+    refine(page)
+    refused(page, "without self-attention")
+
+
+def refined(page: Any) -> None:
+    before = page.evaluate(SOURCE)
+    page.click("#vxa_press")
+    page.wait_for_function(f"before => ({SOURCE}) !== before", arg=before)
+
+
+def plain(page: Any) -> None:
+    refine(page)
+    mode(page, "overlay")
+
+
+def painting(page: Any) -> None:
+    """Halfway through an image."""
+    field(page, "prompt", "a boy wearing a blue hat, a tree, grass")
+    page.wait_for_selector("#vxa_tokens .vxa-chip-word:has-text('tree')")
+    field(page, "indices", "")
+    choose(page, "hat")
+    field(page, "seed", "3")
+    page.click("#vxa_make")
+    page.wait_for_function("document.querySelector('#vxa_live progress')?.value >= 0.4")
+
+
+def painted(page: Any) -> None:
+    page.wait_for_selector("#vxa_summary:has-text('traced over')")
 
 
 def earlier(page: Any) -> None:
@@ -128,17 +177,24 @@ STATES: dict[str, Callable[[Any], Any]] = {
     "empty": lambda page: None,
     "chips": lambda page: choose(page, "hat"),
     "looked": look,
+    "pointed": pointed,
     **{name: lambda page, name=name: mode(page, name) for name in MODES},
     "difference": compare,
     "timesteps": strip,
     "running": running,
     "stopped": stopped,
-    "back": lambda page: mode(page, "overlay"),
+    "unrefined": unrefined,
+    "refined": refined,
+    "back": plain,
     "index": lambda page: (field(page, "indices", "99"), refused(page, "out of range")),
     "head": lambda page: (field(page, "indices", ""), field(page, "heads", "first"), refused(page, "first")),
     "spot": lambda page: (field(page, "heads", "mean"), example(page)),
     "earlier": earlier,
     "open": opened,
+    "painting": painting,
+    "painted": painted,
+    "painted-words": lambda page: (field(page, "indices", ""), mode(page, "words")),
+    "painted-steps": lambda page: (choose(page, "hat"), mode(page, "timesteps")),
     "no-words": no_words,
     "no-image": no_image,
 }  # fmt: skip
@@ -150,7 +206,7 @@ def visit(page: Any, address: str, theme: str, shoot: Callable[[str], None]) -> 
     page.wait_for_selector(".vxa-chip")
     for name, go in STATES.items():
         go(page)
-        if name != "running":
+        if name not in ("running", "painting"):
             settled(page)
         shoot(name)
 

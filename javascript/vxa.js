@@ -70,6 +70,39 @@
     field.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
+  // Where the word of a chip is, while it is pointed at or has the keyboard's focus: asked of the server under a
+  // number, shown over the picture, which stays as it is.
+  let pointed = null, asking = 0, soon = 0;
+  function unpeek() {
+    clearTimeout(soon);
+    pointed = null;
+    asking++;
+    root().querySelector(".vxa-peek")?.remove();
+  }
+  function peek(chip) {
+    unpeek();
+    const field = box("vxa_pointed");
+    if (!field || !root().querySelector("#vxa_picture img")) return;
+    pointed = chip;
+    soon = setTimeout(() => {
+      field.value = `${chip.dataset.indices} #${asking}`;
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    }, 150);
+  }
+  function showPeek() {
+    const given = root().querySelector(`#vxa_peeked [data-peek="${asking}"]`);
+    const holder = root().querySelector("#vxa_picture"), picture = holder?.querySelector("img");
+    if (!given || !picture || !pointed) return;
+    holder.querySelector(".vxa-peek")?.remove();
+    const shown = document.createElement("div"), place = picture.getBoundingClientRect(), around = holder.getBoundingClientRect();
+    shown.className = "vxa-peek";
+    Object.assign(shown.style, {
+      left: `${place.left - around.left - holder.clientLeft}px`, top: `${place.top - around.top - holder.clientTop}px`,
+      width: `${place.width}px`, height: `${place.height}px`, backgroundImage: `url(${given.src})`,
+    });
+    holder.append(shown);
+  }
+
   // Give the image box a file as if it had been chosen there; where it has an image, that one goes first.
   function give(holder, file, tries = 100) {
     const input = holder.querySelector("input[type=file]");
@@ -124,10 +157,29 @@
   };
   window.recalculate_prompts_vxa = (...given) => given;
 
+  const chipOf = (event) => event.composedPath()[0].closest?.(".vxa-chip");
   document.addEventListener("click", (event) => {
-    const chip = event.composedPath()[0].closest?.(".vxa-chip");
-    if (chip) toggle(chip);
+    const chip = chipOf(event);
+    if (chip) { unpeek(); toggle(chip); }
   });
+  document.addEventListener("pointerover", (event) => {
+    const chip = event.pointerType === "touch" ? null : chipOf(event);
+    if (chip && chip !== pointed) peek(chip);
+  });
+  document.addEventListener("pointerout", (event) => {
+    if (pointed && chipOf(event) === pointed && !pointed.contains(event.relatedTarget)) unpeek();
+  });
+  document.addEventListener("focusin", (event) => {
+    const chip = chipOf(event);
+    if (chip?.matches(":focus-visible")) peek(chip);
+  });
+  document.addEventListener("focusout", (event) => { if (pointed && chipOf(event) === pointed) unpeek(); });
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape" && pointed) unpeek(); });
+  // On a phone a wide figure is scrolled within its place, and any other fits it: the style asks which it is.
+  document.addEventListener("load", ({ target }) => {
+    const holder = target.matches?.("#vxa_picture img") && target.closest("#vxa_picture");
+    if (holder) holder.toggleAttribute("data-wide", target.naturalWidth > 1.75 * holder.clientWidth);
+  }, true);
   document.addEventListener("input", (event) => {
     if (event.composedPath()[0].closest?.("#vxa_indices, #vxa_against")) show();
   });
@@ -136,6 +188,8 @@
     const came = (what) =>
       changes.some(({ addedNodes }) => [...addedNodes].some((node) => node.matches?.(what) || node.querySelector?.(what)));
     if (came(".vxa-chip")) show();
+    if (came("[data-peek]") || changes.some(({ type }) => type === "attributes")) showPeek();
+    if (pointed && !pointed.isConnected) unpeek();
     if (came(NAMELESS)) name();
-  }).observe(document.documentElement, { childList: true, subtree: true });
+  }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ["data-peek"] });
 })();

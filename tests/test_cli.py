@@ -132,7 +132,9 @@ def test_show_takes_every_setting(model: str, photo: str, folder: Path) -> None:
     assert "300, noise matched" in said
 
 
-def test_saved_maps_make_the_same_picture_without_the_model(model: str, photo: str, folder: Path) -> None:
+def test_saved_maps_make_the_same_picture_without_the_model(
+    model: str, photo: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prompt = "red hat, neck"
     succeeded(
         "show",
@@ -148,6 +150,7 @@ def test_saved_maps_make_the_same_picture_without_the_model(model: str, photo: s
         "hat",
     )
     assert json.loads((folder / "maps.json").read_text())["provenance"]["prompt"] == prompt
+    monkeypatch.delattr("vxa.cli.watch_passes")
     succeeded(
         "show",
         photo,
@@ -157,8 +160,6 @@ def test_saved_maps_make_the_same_picture_without_the_model(model: str, photo: s
         folder / "b.png",
         "--words",
         "hat",
-        "--model",
-        "none",
     )
     assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
     succeeded(
@@ -175,6 +176,9 @@ def test_saved_maps_make_the_same_picture_without_the_model(model: str, photo: s
     )
     error = refused(folder, "show", photo, "a dog", "--maps", folder / "maps.npz", "-o", folder / "d.png")
     assert "'a dog'" in error
+    idle = ("--maps", folder / "maps.npz", "--timestep", "300", "--max-side", "64", "-o", folder / "d.png")
+    assert "--timestep, --max-side would do nothing" in refused(folder, "show", photo, *idle)
+    assert not (folder / "d.png").exists()
 
 
 def test_tokens_lists_what_the_library_says(model: str) -> None:

@@ -13,8 +13,10 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import vxa
+from vxa.animation import animation_frames
 from vxa.cli import app
 from vxa.heat_map import DEFAULT_THRESHOLD
+from vxa.render import render
 
 PROMPT = "red hat, neck"
 SMALL = ("--size", "16x8", "--steps", 3, "--sites", "all")
@@ -39,6 +41,28 @@ def folder(tmp_path: Path) -> Path:
 
 def vxa_command(*args: object) -> Result:
     return CliRunner().invoke(app, [str(arg) for arg in args])
+
+
+def test_what_was_traced_is_refined_in_all_that_is_written(model: str, folder: Path) -> None:
+    result = vxa_command(
+        "trace", PROMPT, "--model", model, *SMALL, "--refine", "--mode", "grey", "--words", "hat",
+        "-o", folder / "hat.png", "--image", folder / "image.png", "--save", folder / "maps.npz",
+        "--animate", folder / "steps.gif", "--masks", folder / "masks",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    maps = vxa.read_maps(folder / "maps.npz")
+    chosen = {"words": "hat", "sites": "all", "refine": True}
+    with Image.open(folder / "masks" / "hat.png") as mask:
+        white = np.asarray(mask.convert("L")) == 255
+    assert np.array_equal(white, maps.heat_map(**chosen).mask())
+    frames = [
+        animation_frames(maps, folder / "image.png", words="hat", sites="all", refine=refine)[0].tobytes()
+        for refine in (True, False)
+    ]
+    assert frames[0] != frames[1]
+    drawn = render(maps, folder / "image.png", "grey", **chosen)
+    with Image.open(folder / "hat.png") as picture:
+        assert picture.convert("RGB").tobytes() == drawn.tobytes()
 
 
 def test_trace_writes_all_that_was_asked_for(model: str, folder: Path) -> None:

@@ -40,9 +40,12 @@ def animation_frames(
     words: WordSpec = None,
     tokens: TokenSpec = None,
     sites: SiteSpec = None,
+    refine: bool = False,
     **view: Any,
 ) -> list[Image.Image]:
     """One picture (RGB) for each step bin, all of one size; the settings are those of `vxa.view.View`.
+
+    `refine` gathers every map through self-attention, as `heat_map` does.
 
     Raises SettingError for maps of a single step, and what `render` raises.
     """
@@ -50,7 +53,8 @@ def animation_frames(
     if len(bins) < 2:
         raise SettingError('there is one step to show; trace with bins="each", or several bins')
     settings = View(**view)
-    asked = [Question(each, read_image(image), words, tokens, sites, None, settings) for each in bins]
+    chosen = (words, tokens, sites, None, settings)
+    asked = [Question(each, read_image(image), *chosen, refine=refine) for each in bins]
     heats = [question.heat() for question in asked]
     size = fitting(maps.image_size, _SIDE)
     values = np.stack([settings.values(heat, size) for heat in heats])
@@ -88,6 +92,7 @@ def write_animation(
     sites: SiteSpec = None,
     *,
     milliseconds: int = 200,
+    refine: bool = False,
     **view: Any,
 ) -> Path:
     """The path of the GIF or APNG, written whole, with a frame for each step bin; it begins again at its end.
@@ -96,7 +101,7 @@ def write_animation(
     written.
     """
     path = check_animation_path(path)
-    first, *others = animation_frames(maps, image, words, tokens, sites, **view)
+    first, *others = animation_frames(maps, image, words, tokens, sites, refine, **view)
     durations = [milliseconds] * len(others) + [_LAST * milliseconds]
     kind = "GIF" if path.suffix.lower() == ".gif" else "PNG"
     try:

@@ -13,7 +13,7 @@ import typer
 
 from vxa import cli_options as options
 from vxa.cli_model import check_prompt, load_quietly, native_latent, watch_passes
-from vxa.cli_show import check_outputs, check_passes, saved_maps, summary, write_outputs
+from vxa.cli_show import check_outputs, check_passes, check_unused, saved_maps, summary, write_outputs
 from vxa.cli_trace import attribute, compare, trace
 from vxa.console import OneLineErrors, columns, progress, quiet, status
 from vxa.generate import Generation
@@ -72,6 +72,7 @@ def open_page(
 
 @app.command()
 def show(
+    context: typer.Context,
     image: options.ImagePath,
     prompt: options.OptionalPrompt = None,
     *,
@@ -110,6 +111,7 @@ def show(
     # All that can be refused without the model is refused before it is loaded.
     check_outputs(output, save)
     check_passes(mode, timesteps, save, maps)
+    check_unused(context, maps)
     check_mode(mode, **compared)
     View(**view)
     picture = read_image(image)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from vxa.errors import SettingError, VxaError
 from vxa.export import check_maps_path, read_maps, sidecar_path, write_maps
 from vxa.images import check_image_path, save_image
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
     from vxa.heat_map import HeatMap
     from vxa.maps import AttentionMaps
 
-__all__ = ["check_outputs", "check_passes", "saved_maps", "summary", "write_outputs"]
+__all__ = ["check_outputs", "check_passes", "check_unused", "saved_maps", "summary", "write_outputs"]
 
+_OF_A_PASS = ("model", "device", "timestep", "noise", "seed", "max_side")
 _NAMED = 8  # tokens named one by one in the summary
 _SEARCHED = 1024  # pixels a side within which the peak of a huge map is searched
 
@@ -35,6 +38,15 @@ def check_passes(mode: str, timesteps: str | None, save: Path | None, maps: Path
         raise SettingError(f"mode {mode!r} shows one timestep; choose mode timesteps, or give --timestep")
     if mode == "timesteps" and (maps or save) is not None:
         raise SettingError("saved maps are of one timestep; leave --maps and --save out of mode timesteps")
+
+
+def check_unused(context: typer.Context, maps: Path | None) -> None:
+    """Refuse beside saved maps what only a pass could heed."""
+    sources = {name: context.get_parameter_source(name) for name in _OF_A_PASS}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if maps is not None and given:
+        options = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise SettingError(f"saved maps need no pass, and {options} would do nothing; leave it or --maps out")
 
 
 def saved_maps(path: Path, prompt: str | None) -> AttentionMaps:

@@ -74,13 +74,14 @@ class _Wanted:
         rows: list[tuple[str, object]] = [*summary([maps], maps.heat_map(**self.selection))]
         write_outputs(drawn, self.output, maps, self.save)
         rows.append(("picture", f"{self.output} ({self.mode})"))
-        chosen = {name: self.selection[name] for name in ("words", "sites")}
+        chosen: dict[str, Any] = {name: self.selection.get(name) for name in ("words", "sites")}
+        refine = bool(self.selection.get("refine"))
         if self.masks is not None:
-            written = write_masks(maps, self.masks, threshold=self.view["threshold"], **chosen)
+            written = write_masks(maps, self.masks, threshold=self.view["threshold"], refine=refine, **chosen)
             rows.append(("masks", f"{len(written) - 1} and coco.json in {self.masks}"))
         if self.animate is not None:
             tokens = self.selection["tokens"]
-            write_animation(maps, image, self.animate, tokens=tokens, **chosen, **self.view)
+            write_animation(maps, image, self.animate, tokens=tokens, refine=refine, **chosen, **self.view)
             rows.append(("animation", self.animate))
         return rows
 
@@ -93,6 +94,7 @@ def trace(
     words: options.Words = None,
     tokens: options.Tokens = None,
     sites: options.Sites = None,
+    refine: options.Refine = False,
     mode: options.Mode = "words",
     bins: options.StepBins = "",
     seed: options.Seed = Generation.seed,
@@ -116,7 +118,7 @@ def trace(
         "normalize": normalize, "threshold": threshold, "opacity": opacity,
         "colormap": colormap, "resample": resample,
     }  # fmt: skip
-    selection = {"words": words, "tokens": tokens, "sites": sites, "heads": None}
+    selection = {"words": words, "tokens": tokens, "sites": sites, "heads": None, "refine": refine}
     wanted = _Wanted(output, mode, selection, view, save, animate, masks)
     wanted.check()
     if image is not None:
@@ -127,7 +129,7 @@ def trace(
     loaded = load_quietly(model, device)
     from vxa.trace import trace as traced
 
-    with progress("denoising", steps) as advance, quiet(), traced(loaded, bins=kept) as found:
+    with progress("denoising", steps) as advance, quiet(), traced(loaded, bins=kept, refine=refine) as found:
         picture = generate(loaded, asked, advance)
     rows = wanted.write(found.images[0], picture)
     if image is not None:

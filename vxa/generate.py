@@ -63,7 +63,11 @@ class Generation:
         return sides
 
 
-def generate(model: Any, wanted: Generation, advance: Callable[[], None] = lambda: None) -> Image.Image:
+def generate(
+    model: Any,
+    wanted: Generation,
+    advance: Callable[[], None] = lambda: None,
+) -> Image.Image:
     """The picture; `advance` is called after each step.
 
     Raises ModelError for a model without a pipeline, PromptError for a prompt its text encoder would cut.

@@ -81,10 +81,11 @@ def write_masks(
     words: WordSpec = None,
     sites: SiteSpec = None,
     threshold: float | None = None,
+    refine: bool = False,
 ) -> list[Path]:
     """The paths written: a PNG for each word, white in its mask, and coco.json.
 
-    A mask is where the map reaches `threshold` of its maximum.
+    A mask is where the map, refined by self-attention with `refine`, reaches `threshold` of its maximum.
 
     Words that are there several times have a mask each. Blank is every word with a letter or digit.
 
@@ -93,7 +94,8 @@ def write_masks(
         WordError, SiteError, SettingError: as `AttentionMaps.heat_map` and `HeatMap.mask`.
     """
     chosen = _chosen(maps, words)
-    masks = [maps.heat_map(tokens=word.tokens, sites=sites).mask(threshold=threshold) for word in chosen]
+    heats = [maps.heat_map(tokens=word.tokens, sites=sites, refine=refine) for word in chosen]
+    masks = [heat.mask(threshold=threshold) for heat in heats]
     folder = Path(folder)
     names = _file_names(chosen)
     try:

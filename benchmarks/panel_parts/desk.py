@@ -93,8 +93,8 @@ def _example(folder: Path) -> Example:
 
 
 def _counted(backend: Backend, passes: list[str]) -> Backend:
-    def run(image: Image.Image, prompt: str, *rest: Any) -> vxa.AttentionMaps:
+    def run(image: Image.Image, prompt: str, *rest: Any, **named: Any) -> vxa.AttentionMaps:
         passes.append(prompt)
-        return backend.run(image, prompt, *rest)
+        return backend.run(image, prompt, *rest, **named)
 
     return dataclasses.replace(backend, run=run)

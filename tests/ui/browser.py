@@ -45,6 +45,7 @@ __all__ = [
     "opened",
     "pressed",
     "served",
+    "shown_picture",
     "upload",
     "wait_for_picture",
     "wait_until_shown",

@@ -18,6 +18,7 @@ SITES = (
     Site("down.0.attn2", "cross", "down", 0, 2, 1, "IN01"),
     Site("mid.attn2", "cross", "mid", 1, 2, 2, "M00"),
 )
+OWN = Site("mid.attn1", "self", "mid", 0, 2, 2, "M00")
 
 
 def tokenize(prompt: str) -> tuple[Token, ...]:
@@ -35,10 +36,14 @@ def record(site: Site, seed: int) -> PassRecord:
     generator = torch.Generator().manual_seed(seed)
     height, width = site.grid(LATENT)
     query = torch.randn(height * width, 6, generator=generator)
-    return PassRecord(query, torch.randn(77, 6, generator=generator), 2, 1.0, (height, width))
+    keys = 77 if site.kind == "cross" else height * width
+    return PassRecord(query, torch.randn(keys, 6, generator=generator), 2, 1.0, (height, width))
 
 
-def saved_maps(prompt: str, timestep: int = 1, noise: str = "none", seed: int = 0) -> AttentionMaps:
+def saved_maps(
+    prompt: str, timestep: int = 1, noise: str = "none", seed: int = 0, refine: bool = False
+) -> AttentionMaps:
+    own = (OWN,) if refine else ()
     return AttentionMaps(
         sites=SITES,
         tokens=tokenize(prompt),
@@ -46,15 +51,16 @@ def saved_maps(prompt: str, timestep: int = 1, noise: str = "none", seed: int = 
         extent=(1.0, 1.0),
         latent_size=LATENT,
         provenance=Provenance("replayed", prompt, timestep, noise, seed),
-        records={site.name: record(site, number) for number, site in enumerate(SITES)},
+        records={site.name: record(site, number) for number, site in enumerate((*SITES, *own))},
         default_sites="f2",
+        self_sites=own,
     )
 
 
 def make_backend(image_file: Path) -> Backend:
-    def run(image, prompt, timestep, noise, seed, progress):  # type: ignore[no-untyped-def]
+    def run(image, prompt, timestep, noise, seed, progress, refine=False):  # type: ignore[no-untyped-def]
         progress(0.5, "replaying")
-        return saved_maps(prompt, timestep, noise, seed)
+        return saved_maps(prompt, timestep, noise, seed, refine)
 
     return Backend(
         model="replayed",

@@ -48,7 +48,13 @@ def replay(folder: Path) -> Backend:
         return of(prompt).tokens
 
     def run(
-        image: Image.Image, prompt: str, timestep: int, noise: str, seed: int, progress: Progress
+        image: Image.Image,
+        prompt: str,
+        timestep: int,
+        noise: str,
+        seed: int,
+        progress: Progress,
+        refine: bool = False,
     ) -> AttentionMaps:
         progress(0.5, "replaying")
         return of(prompt)

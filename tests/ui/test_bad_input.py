@@ -153,7 +153,7 @@ def test_a_picture_that_cannot_be_drawn(handlers: Handlers, goes_on: Any, given:
     [("hat", -1, "seed -1"), ("hat", 0.5, "not a whole number"), ("hat " * 99, 0, "shorten it")],
 )
 def test_an_image_that_cannot_be_made(handlers: Handlers, goes_on: Any, prompt: str, seed: float, said: str):
-    goes_on(lambda: handlers.generate("mine", prompt, seed), said)
+    goes_on(lambda: handlers.paint("mine", prompt, seed), said)
 
 
 def stored(image: Image.Image, path: Path, **options: Any) -> str:

@@ -63,7 +63,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Saved, Saved]:
     shutil.copy(asset("examples/figure.png"), folder)
     save_image(shown.image, folder / "scene.png")
     for path, prompt in ((folder / "figure.png", FIGURE_PROMPT), (folder / "scene.png", shown.caption)):
-        write_maps(visualize(model, path, prompt), path.with_suffix(".npz"))
+        write_maps(visualize(model, path, prompt, refine=True), path.with_suffix(".npz"))
     figure, other = (
         Saved(path, read_maps(path.with_suffix(".npz"))) for path in sorted(folder.glob("*.png"))
     )
@@ -180,6 +180,37 @@ def test_the_last_place_of_a_moved_control_counts(page: Any, saved: tuple[Saved,
     opacity = float(slider.input_value())
     assert opacity == pytest.approx(0.4)
     wait_until_shown(page, saved[0].picture("overlay", opacity=opacity))
+
+
+def test_refining_moves_the_usual_threshold_and_back(page: Any, saved: tuple[Saved, Saved]):
+    figure, _ = saved
+    page.check("#vxa_refine input")
+    page.check("#vxa_mode input[value=contour]")
+    look(page)
+    chip(page, "hat").click()
+    wait_until_shown(page, figure.picture("contour", tokens="6", refine=True))
+    page.click("#vxa_take .label-wrap")
+    command = page.locator("#vxa_command textarea, #vxa_command input").input_value()
+    assert "--refine" in command
+    assert "--threshold" not in command
+    page.uncheck("#vxa_refine input")
+    wait_until_shown(page, figure.picture("contour", tokens="6"))
+
+
+def test_a_chip_that_is_pointed_at_shows_its_word(page: Any, saved: tuple[Saved, Saved]):
+    look(page)
+    wait_until_shown(page, saved[0].picture("overlay"))
+    for word in ("hat", "cat"):
+        chip(page, word).hover()
+        page.wait_for_selector("#vxa_picture .vxa-peek")
+        over, under = (
+            page.locator(one).bounding_box() for one in ("#vxa_picture .vxa-peek", "#vxa_picture img")
+        )
+        assert over == pytest.approx(under, abs=1)
+        page.mouse.move(2, 2)
+        page.wait_for_selector("#vxa_picture .vxa-peek", state="detached")
+    assert (box(page).input_value(), pressed(page)) == ("", [])
+    wait_until_shown(page, saved[0].picture("overlay"))
 
 
 def test_a_mistake_is_one_sentence(page: Any):

@@ -50,6 +50,7 @@ def test_a_pass_keeps_its_maps_for_its_page_alone(handlers: Handlers, page: str)
 def test_a_pass_says_what_it_looked_at_and_which_sites_there_are(handlers: Handlers, image_file: Path):
     looked = handlers.run("mine", str(image_file), PROMPT, 1.0, "none", site="mid 9×9 · M00")
     assert PROMPT in looked.summary
+    assert "one pass at timestep 1, noise none" in looked.summary
     assert "2 sites" in looked.summary
     assert looked.sites == site_labels(SITES, "f2", (12, 8))
     assert looked.site == "mid 6×4 · M00"
@@ -93,6 +94,67 @@ def test_every_picture_is_the_librarys_own(handlers: Handlers, page: str, image_
 def test_a_box_whose_next_index_is_being_written_is_read_so_far(handlers: Handlers, page: str):
     assert same(handlers.picture(page, Asked("3, ")), handlers.picture(page, Asked("3")))
     assert not same(handlers.picture(page, Asked("3")), handlers.picture(page, Asked("2")))
+
+
+REFINED = Asked("3", mode="contour", refine=True, threshold=0.6)
+
+
+def test_maps_are_refined_where_self_attention_was_recorded(
+    handlers: Handlers, page: str, image_file: Path, passes: list[int]
+):
+    before = handlers.pages.get(page).nbytes
+    with pytest.raises(SettingError, match="without self-attention; press Visualize"):
+        handlers.picture(page, REFINED)
+    with pytest.raises(SettingError, match="without self-attention"):
+        handlers.words_at(page, REFINED, 1, 1)
+    handlers.run(page, str(image_file), PROMPT, 1, "none", refine=True)
+    maps = saved_maps(PROMPT, refine=True)
+    expected = render(maps, image_file, "contour", tokens="3", refine=True)
+    assert same(handlers.picture(page, REFINED), expected)
+    plain = render(maps, image_file, "contour", tokens="3")
+    assert same(handlers.picture(page, Asked("3", mode="contour")), plain)
+    assert not same(expected, plain)
+    assert passes == [1]
+    # The self-attention's queries and keys, and its matrix: what is computed of it is kept.
+    assert handlers.pages.get(page).nbytes - before == 4 * (2 * 24 * 6 + 24 * 24)
+    spot = handlers.words_at(page, REFINED, 10, 20)
+    assert spot.where == "refined · M00 · t = 1"
+    heat = maps.heat_map(tokens=spot.words[0][0].tokens, refine=True)
+    assert spot.words[0][1] == pytest.approx(float(heat.upsampled()[20, 10]))
+
+
+def test_a_refined_strip_is_of_refined_passes(
+    handlers: Handlers, page: str, image_file: Path, passes: list[int]
+):
+    at_timesteps(handlers, image_file, "1, 300", refine=True)
+    assert passes == [1, 300]
+    asked = Asked("3", mode="timesteps", refine=True, threshold=0.6)
+    wanted = [saved_maps(PROMPT, timestep, refine=True) for timestep in (1, 300)]
+    drawn = render(wanted, image_file, "timesteps", tokens="3", refine=True)
+    assert same(handlers.picture(page, asked), drawn)
+    at_timesteps(handlers, image_file, "1, 300, 7")
+    assert passes == [1, 300, 7]
+    assert all(maps.self_sites for maps in handlers.pages.get(page).passes)
+
+
+def test_a_refined_picture_is_taken_away(
+    handlers: Handlers, page: str, image_file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    handlers.run(page, str(image_file), PROMPT, 1, "none", refine=True)
+    command, python = handlers.command(page, REFINED)
+    assert shlex.split(command)[4:] == [
+        "--model", "replayed", "--mode", "contour", "--tokens", "3", "--refine", "-o", "my-cat-contour.png",
+    ]  # fmt: skip
+    monkeypatch.chdir(image_file.parent)
+    monkeypatch.setattr("vxa.load", lambda name: name)
+    monkeypatch.setattr(
+        "vxa.visualize", lambda model, image, prompt, refine: saved_maps(prompt, refine=refine)
+    )
+    exec(python, {})
+    assert same(Image.open("my-cat-contour.png"), handlers.picture(page, REFINED))
+    _, mask, maps, _ = handlers.files(page, REFINED)
+    heat = read_maps(maps).heat_map(tokens="3", refine=True)
+    assert np.array_equal(np.asarray(Image.open(mask)), heat.mask())
 
 
 def test_the_words_at_a_spot_are_ranked_by_their_maps_there(handlers: Handlers, page: str):
@@ -240,7 +302,7 @@ def test_stopping_ends_the_work_where_it_tells_its_progress(handlers: Handlers, 
 
     backend = handlers.backend
 
-    def run(image, prompt, timestep, noise, seed, told):  # type: ignore[no-untyped-def]
+    def run(image, prompt, timestep, noise, seed, told, refine=False):  # type: ignore[no-untyped-def]
         told(0.1, "begun")
         told(0.2, "must not come here")
         raise AssertionError
@@ -313,9 +375,9 @@ def passes(handlers: Handlers) -> list[int]:
     made: list[int] = []
     run = handlers.backend.run
 
-    def counted(image, prompt, timestep, noise, seed, progress):  # type: ignore[no-untyped-def]
+    def counted(image, prompt, timestep, noise, seed, progress, refine=False):  # type: ignore[no-untyped-def]
         made.append(timestep)
-        return run(image, prompt, timestep, noise, seed, progress)
+        return run(image, prompt, timestep, noise, seed, progress, refine=refine)
 
     object.__setattr__(handlers.backend, "run", counted)
     return made
@@ -334,7 +396,7 @@ def test_a_strip_is_one_pass_a_timestep_and_the_librarys_picture(
     )
     assert passes == [300, 7]
     assert told == [(0.25, "replaying, 1 of 2"), (0.75, "replaying, 2 of 2")]
-    assert "timestep 300, 1, 7" in looked.summary
+    assert "3 passes at timesteps 300, 1, 7, noise none" in looked.summary
     for place in ({}, {"sites": "IN01", "heads": "1"}):
         asked = Asked("3", mode="timesteps", **place)
         wanted = render(
@@ -365,9 +427,9 @@ def test_a_stopped_strip_keeps_what_is_made(
 
     run = handlers.backend.run
 
-    def twice(image, prompt, timestep, noise, seed, told):  # type: ignore[no-untyped-def]
+    def twice(image, prompt, timestep, noise, seed, told, refine=False):  # type: ignore[no-untyped-def]
         told(0.1, "begun")
-        return run(image, prompt, timestep, noise, seed, told)
+        return run(image, prompt, timestep, noise, seed, told, refine=refine)
 
     object.__setattr__(handlers.backend, "run", twice)
     with pytest.raises(Stopped):
@@ -381,10 +443,10 @@ def test_a_stopped_strip_keeps_what_is_made(
 def test_a_strip_does_not_replace_a_pass_made_meanwhile(handlers: Handlers, page: str, image_file: Path):
     run = handlers.backend.run
 
-    def interrupted(image, prompt, timestep, noise, seed, told):  # type: ignore[no-untyped-def]
+    def interrupted(image, prompt, timestep, noise, seed, told, refine=False):  # type: ignore[no-untyped-def]
         object.__setattr__(handlers.backend, "run", run)
         handlers.run(page, str(image_file), "newer", 1, "none")
-        return run(image, prompt, timestep, noise, seed, told)
+        return run(image, prompt, timestep, noise, seed, told, refine=refine)
 
     object.__setattr__(handlers.backend, "run", interrupted)
     with pytest.raises(Stopped, match="another pass"):

@@ -71,7 +71,7 @@ def test_sixteen_pages_at_once_get_their_own_in_the_order_of_asking(
         assert same(handlers.pages.get(page).maps, alone)
 
 
-@pytest.mark.parametrize("work", ["run", "generate"])
+@pytest.mark.parametrize("work", ["run", "paint"])
 def test_stop_acts_within_the_model_and_nothing_is_left_of_it(
     handlers: Handlers, sd_model: Any, tmp_path: Path, work: str
 ):
@@ -82,7 +82,7 @@ def test_stop_acts_within_the_model_and_nothing_is_left_of_it(
     first = unet.down_blocks[0].register_forward_pre_hook(lambda module, inputs: handlers.stop("mine"))
     works = {
         "run": lambda: handlers.run("mine", photo(tmp_path, 0), "hat", 1, "none"),
-        "generate": lambda: handlers.generate("mine", "hat", 0),
+        "paint": lambda: handlers.paint("mine", "hat", 0),
     }
     with pytest.raises(Stopped):
         works[work]()

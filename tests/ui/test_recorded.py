@@ -17,13 +17,13 @@ from vxa.ui.offering import offer_html
 from vxa.ui.recorded import recorded, written
 
 ASKED = Asked(
-    "2, 3", f"mid 6×4 · {SITES[1].label}", "0, 1", "difference", 0.35, 0.6, "viridis", "minmax", "nearest",
-    "5, 6",
+    "2, 3", f"mid 6×4 · {SITES[1].label}", "0, 1", "difference", 0.35, 0.4, "viridis", "minmax", "nearest",
+    "5, 6", True,
 )  # fmt: skip
 CONTROLS = {
     "vxa_noise_seed": 41, "vxa_timestep": 300, "vxa_noise": "matched", "vxa_indices": "2, 3",
     "vxa_against": "5, 6", "vxa_sites": "M00", "vxa_heads": "0, 1", "vxa_mode": "difference",
-    "vxa_opacity": 0.35, "vxa_threshold": 0.6, "vxa_colormap": "viridis",
+    "vxa_opacity": 0.35, "vxa_threshold": 0.4, "vxa_refine": True, "vxa_colormap": "viridis",
     "vxa_normalize": "minmax", "vxa_resample": "nearest",
 }  # fmt: skip
 
@@ -41,9 +41,16 @@ def test_of_ours_what_is_not_named_is_as_at_first():
     changed = recorded(written([saved_maps(PROMPT)], Asked()).settings)
     assert changed == {
         "vxa_noise_seed": 0, "vxa_timestep": 1, "vxa_noise": "none", "vxa_indices": "", "vxa_against": "",
-        "vxa_sites": "the model's choice", "vxa_heads": "mean", "vxa_mode": "overlay", "vxa_opacity": 0.8,
+        "vxa_sites": "the model's choice", "vxa_heads": "mean", "vxa_refine": False, "vxa_mode": "overlay",
+        "vxa_opacity": 0.8,
         "vxa_threshold": 0.4, "vxa_colormap": "inferno", "vxa_normalize": "max", "vxa_resample": "bicubic",
     }  # fmt: skip
+
+
+def test_of_a_refined_picture_the_usual_threshold_is_its_own():
+    made = written([saved_maps(PROMPT, refine=True)], Asked(refine=True, threshold=0.6)).settings
+    assert "VXA threshold" not in made
+    assert {"vxa_refine": True, "vxa_threshold": 0.6}.items() <= recorded(made).items()
 
 
 def test_of_several_timesteps_all_are_named():
@@ -61,7 +68,8 @@ def test_of_a_webuis_image_the_seed_is_taken_and_no_word_is_chosen():
     [
         ("VXA mode", "nonsense"), ("VXA mode", ""), ("VXA opacity", "nan"), ("VXA opacity", "1.5"),
         ("VXA threshold", "x"), ("VXA timestep", "1000"), ("VXA timestep", "-1"), ("VXA noise", "loud"),
-        ("VXA colour map", "<script>"), ("Seed", "9" * 5000), ("Seed", "1.5"), ("VXA tokens", "1" * 3000),
+        ("VXA colour map", "<script>"), ("VXA refine", "1"),
+        ("Seed", "9" * 5000), ("Seed", "1.5"), ("VXA tokens", "1" * 3000),
     ],
 )  # fmt: skip
 def test_a_value_that_its_control_does_not_know_is_left_out(name: str, value: str):
@@ -76,7 +84,7 @@ def test_a_picture_is_kept_with_how_it_was_made(handlers: Handlers, image_file: 
         return "2026/00001-hat.png"
 
     handlers.backend = replace(handlers.backend, keep=keep)
-    handlers.run("mine", str(image_file), PROMPT, 300, "matched", seed=41)
+    handlers.run("mine", str(image_file), PROMPT, 300, "matched", seed=41, refine=True)
     assert handlers.keep("mine", ASKED) == "2026/00001-hat.png"
     ((picture, made),) = kept
     assert picture.tobytes() == handlers.picture("mine", ASKED).tobytes()

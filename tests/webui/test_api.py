@@ -65,6 +65,37 @@ def test_a_picture_and_its_maps(client: Any, given: str, picture: Image.Image, t
     assert url["png"] == answer["png"]
 
 
+def test_refined_scaled_and_compared_as_on_the_page(
+    client: Any, given: str, picture: Image.Image, tmp_path: Path
+) -> None:
+    asked = {"image": given, "prompt": "a red hat", "words": "hat", "mode": "difference", "against": "red"}
+    asked |= {"refine": True, "normalize": "minmax", "resample": "nearest", "npz": True}
+    answer = client.post("/vxa/v1/visualize", json=asked).json()
+    (tmp_path / "maps.npz").write_bytes(base64.b64decode(answer["npz"]))
+    (tmp_path / "maps.json").write_text(answer["json"], "utf-8")
+    maps = vxa.read_maps(tmp_path / "maps.npz")
+    assert maps.self_sites
+    shown = Image.open(io.BytesIO(base64.b64decode(answer["png"])))
+    chosen = {"words": "hat", "against": "red", "refine": True, "normalize": "minmax", "resample": "nearest"}
+    wanted = importlib.import_module("vxa.render").render(maps, picture, "difference", **chosen)
+    np.testing.assert_array_equal(np.asarray(shown), np.asarray(wanted))
+    made = parse_infotext(answer["infotext"])
+    assert made is not None
+    told = {name: made.settings[f"VXA {name}"] for name in ("tokens", "against", "refine", "scale", "drawn")}
+    assert told == {"tokens": "3", "against": "2", "refine": "True", "scale": "minmax", "drawn": "nearest"}
+    indices = {**asked, "words": "", "tokens": "3", "against": "", "against_tokens": "2"}
+    assert client.post("/vxa/v1/visualize", json=indices).json()["png"] == answer["png"]
+
+
+def test_a_masks_usual_threshold_is_of_its_kind(client: Any, given: str) -> None:
+    asked = {"image": given, "prompt": "a red hat", "words": "hat", "mode": "contour"}
+    for refine, usual in ((False, 0.4), (True, 0.6)):
+        told = client.post("/vxa/v1/visualize", json={**asked, "refine": refine}).json()
+        named = client.post("/vxa/v1/visualize", json={**asked, "refine": refine, "threshold": usual}).json()
+        assert told["png"] == named["png"]
+        assert "VXA threshold" not in told["infotext"]
+
+
 def test_a_picture_says_how_it_was_made(client: Any, given: str) -> None:
     asked = {"image": given, "prompt": "a red hat", "words": "hat", "timestep": 300, "noise": "matched"}
     asked["seed"] = 41

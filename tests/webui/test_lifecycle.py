@@ -403,6 +403,7 @@ def test_the_settings_page_asks_for_what_the_tab_begins_with(host: FakeHost) -> 
 # Texts that the webui's page never shows as a text, a title or a placeholder of their own.
 ELSEWHERE = {
     "TAB", "EXAMPLES_HINT", "NO_GENERATE", "NO_GRADIO", "UNREACHABLE", "NO_KEEPING",  # of the app
+    "NOT_TRACED_REFINED", "ONE_HEAD", "PAINTING",  # of the app, whose model makes images
     "WEBUI_MODEL", "WRONG_PASSWORD", "NO_JSON", "NOT_BASE64",  # of the API
     "EARLIER_IMAGE", "DEFAULT_SITES", "ALL_SITES",  # parts of sentences
     "CHIPS", "AGAINST_CHIPS",  # what the webui leaves as it is: aria-label and alt

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from running import FIGURE, PROMPT, Webui, assert_the_same, open_tab, refusal, values
+from running import CLOSE, FIGURE, PROMPT, Webui, assert_the_same, open_tab, refusal, values
 
 import vxa
 
@@ -69,6 +69,14 @@ def maps_of(page: Any, folder: Path) -> vxa.AttentionMaps:
 
 def test_the_map_is_that_of_the_standalone_model(papercut: Webui, standalone: vxa.AttentionMaps) -> None:
     assert_the_same(papercut.look(FIGURE, PROMPT), standalone)
+
+
+def test_a_refined_map_is_that_of_the_standalone_model(papercut: Webui) -> None:
+    found = papercut.look(FIGURE, PROMPT, refine=True)
+    wanted = vxa.visualize(vxa.load("papercut"), FIGURE, PROMPT, refine=True)
+    assert [site.label for site in found.self_sites] == [site.label for site in wanted.self_sites] != []
+    one, other = (maps.heat_map("hat", sites="all", refine=True).values for maps in (found, wanted))
+    np.testing.assert_allclose(one, other, **CLOSE)
 
 
 @pytest.mark.parametrize("name", ["sdp-no-mem", "sdp", "sub-quadratic", "V1", "Doggettx", "None", "InvokeAI"])

@@ -27,14 +27,19 @@ def controls(left: Given, right: Shown) -> list[Any]:
     """The components of Asked, in its order."""
     return [
         left.indices, right.sites, right.heads, right.mode, right.opacity, right.threshold, right.colormap,
-        right.normalize, right.resample, right.against,
+        right.normalize, right.resample, right.against, right.refine,
     ]  # fmt: skip
 
 
 def answer(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
-    """The file of the picture that is asked for, and the command and the Python that make it."""
+    """The file of the picture that is asked for, and the command and the Python that make it.
+
+    As updates, like those that leave them as they are: gradio 6.31 makes a component anew for an update, and
+    keeps for good each of these that is given a plain value afterwards.
+    """
     handlers.latest.ask(page, asked)
-    return [handlers.picture_file(page, asked), *handlers.command(page, asked)]
+    drawn = [handlers.picture_file(page, asked), *handlers.command(page, asked)]
+    return [gr.update(value=one) for one in drawn]
 
 
 def told(progress: Any) -> Progress:

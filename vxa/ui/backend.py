@@ -20,7 +20,17 @@ from vxa.maps import AttentionMaps
 from vxa.tokens import Token
 from vxa.ui import texts
 
-__all__ = ["Backend", "Example", "Progress", "Run", "is_offered", "site_labels", "site_spec"]
+__all__ = [
+    "Backend",
+    "Example",
+    "Paint",
+    "Painted",
+    "Progress",
+    "Run",
+    "is_offered",
+    "site_labels",
+    "site_spec",
+]
 
 Progress = Callable[[float, str], None]
 """Told a fraction done and what is being done, as often as one likes; it raises to stop the work."""
@@ -40,8 +50,32 @@ class Run(Protocol):
         seed: int,
         progress: Progress,
         sites: str | None = None,
+        refine: bool = False,
     ) -> AttentionMaps:
-        """The maps of `sites`, in their grammar; None is every site that a person may ask for."""
+        """The maps of `sites`, in their grammar; None is every site that a person may ask for.
+
+        `refine` records self-attention too.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Painted:
+    """An image that the model made of a prompt, or is making, and its attention so far."""
+
+    image: Image.Image
+    maps: AttentionMaps
+
+
+class Paint(Protocol):
+    """Making an image, when its turn has come."""
+
+    def __call__(
+        self, prompt: str, seed: int, refine: bool, progress: Progress, seen: Callable[[Painted], None]
+    ) -> Painted:
+        """The image and what was traced; `seen` is shown both as far as they are, now and then.
+
+        `refine` traces self-attention too.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +99,7 @@ class Backend:
         timesteps: how many noise levels there are.
         timestep, noise: what the controls say at first.
         examples: pictures to begin with; the first one is shown.
-        generate: a picture from a prompt and a seed; None where the model cannot.
+        paint: see Paint; None where the model cannot.
         made: how the image in a file was made, where it says so.
         keep: saves a picture among the host's own, with how it was made; its name. None where it has none.
         keeps_all: whether the picture of every pass is to be saved so.
@@ -82,7 +116,7 @@ class Backend:
     timestep: int = 1
     noise: str = "none"
     examples: tuple[Example, ...] = ()
-    generate: Callable[[str, int, Progress], Image.Image] | None = None
+    paint: Paint | None = None
     made: Callable[[str], Infotext | None] = read_infotext
     keep: Callable[[Image.Image, Infotext], str] | None = None
     keeps_all: Callable[[], bool] = lambda: False

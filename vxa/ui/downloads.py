@@ -31,12 +31,17 @@ class Downloads:
     def write(
         self, kept: Kept, mode: str, picture: Image.Image, heat: HeatMap, threshold: float
     ) -> list[Path]:
-        """The picture and the mask as PNG, and the maps as npz with its JSON; in mode timesteps of each."""
+        """The picture and the mask as PNG, and the maps as npz with its JSON; in mode timesteps of each pass.
+
+        With maps that were traced goes the image that they are of.
+        """
         folder, stem = self._new_folder(), file_stem(kept.name)
         written = [
             save_image(picture, folder / f"{stem}-{mode}.png"),
             save_image(Image.fromarray(heat.mask(threshold=threshold)), folder / f"{stem}-mask.png"),
         ]
+        if kept.wanted.traced:
+            written.append(save_image(kept.image, folder / f"{stem}.png"))
         passes = kept.passes if mode == "timesteps" else ()
         named = {f"{stem}-t{maps.provenance.timestep}": maps for maps in passes} or {stem: kept.maps}
         for name, maps in named.items():

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from vxa.ui.answering import LIVE, answer, controls, tried
-from vxa.ui.asked import Asked
+from vxa.ui.asked import Asked, usual_threshold
 from vxa.ui.compat import listen
 from vxa.ui.given import Given
 from vxa.ui.handlers import Handlers
@@ -46,8 +46,15 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
     def groups(mode: str) -> list[Any]:
         return [gr.update(visible=mode == "difference"), gr.update(visible=mode == "timesteps")]
 
+    def refined(refine: bool, threshold: float) -> Any:
+        """The other usual threshold, where the one before stands there."""
+        return usual_threshold(refine) if threshold == usual_threshold(not refine) else gr.update()
+
     def save(page: str, *given: Any) -> list[Any]:
         return tried(lambda: [handlers.files(page, Asked(*given))], 1)
+
+    def peek(page: str, pointed: str, prompt: str, *given: Any) -> str:
+        return handlers.peek(page, prompt, Asked(*given), pointed)
 
     asking = controls(left, right)
     drawn = [right.picture, right.command, right.python, right.message]
@@ -57,7 +64,12 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
         right.mode.change, groups, [right.mode], [right.compared, right.strip],
         queue=False, show_progress="hidden",
     )  # fmt: skip
+    listen(
+        right.refine.input, refined, [right.refine, right.threshold], [right.threshold],
+        queue=False, show_progress="hidden",
+    )  # fmt: skip
     spot, at_once = [right.spot, right.message], {"queue": False, "show_progress": "hidden"}
     listen(left.image.select, in_image, [state, *asking], spot, **at_once)
     listen(right.picture.select, in_picture, [state, *asking], spot, **at_once)
+    listen(right.pointed.change, peek, [state, right.pointed, left.prompt, *asking], [right.peeked], **LIVE)
     listen(right.save.click, save, [state, *asking], [right.files, right.message])

@@ -118,8 +118,9 @@ def _pass_settings(backend: Backend) -> dict[str, Any]:
 
 
 def _making(backend: Backend) -> dict[str, Any]:
-    able = backend.generate is not None
+    able = backend.paint is not None
     with component(gr.Accordion, label=texts.GENERATE, open=False, visible=able, elem_id="vxa_making"):
+        html(f'<p class="vxa-hint">{escape(texts.MAKE_HINT)}</p>', "make_hint")
         return {
             "seed": component(gr.Number, label=texts.SEED, value=0, precision=0, elem_id="vxa_seed"),
             "make": component(gr.Button, value=texts.MAKE, elem_id="vxa_make"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,16 +12,17 @@ from PIL import Image
 
 from vxa.errors import PromptError, SettingError, VxaError
 from vxa.infotext import Infotext
-from vxa.maps import AttentionMaps
 from vxa.render import render
 from vxa.timesteps import parse_timesteps
 from vxa.ui import texts
-from vxa.ui.asked import Asked, command_line, python_lines
+from vxa.ui.asked import Asked
 from vxa.ui.backend import Backend, Progress
 from vxa.ui.chips import chips, chips_html
+from vxa.ui.commands import command_line, python_lines, trace_line, trace_python
 from vxa.ui.downloads import Downloads, file_stem
 from vxa.ui.latest import Latest
 from vxa.ui.pages import Kept, PageGone, Pages
+from vxa.ui.painting import Made, painted
 from vxa.ui.passes import (
     Looked,
     Offered,
@@ -34,6 +34,7 @@ from vxa.ui.passes import (
     uploaded,
     whole,
 )
+from vxa.ui.peek import peek_html
 from vxa.ui.pictures import Pictures
 from vxa.ui.recorded import written
 from vxa.ui.spot import Spot, spot
@@ -93,11 +94,8 @@ class Handlers:
     def current_sites(self, page: str | None, site: str | None) -> Offered | None:
         """The sites of the model that the host has now, where `site` was chosen; None while it has none."""
         labels = self.backend.current_sites() if self.backend.current_sites else self.backend.sites
-        try:
-            maps = self.pages.get(page).maps
-        except PageGone:
-            maps = None
-        return offered(labels, site, maps) if labels else None
+        kept = self.pages.find(page)
+        return offered(labels, site, kept.maps if kept else None) if labels else None
 
     def earlier(
         self, page: str | None, image: str | None, prompt: str, timestep: Any, noise: str, seed: Any = 0
@@ -119,11 +117,12 @@ class Handlers:
         site: str | None = None,
         progress: Progress = _silent,
         seed: Any = 0,
+        refine: bool = False,
     ) -> Looked:
-        """One pass over the image file, kept for the page."""
+        """One pass over the image file, kept for the page; `refine` records self-attention too."""
         started = time.perf_counter()
         with Stoppable(self._stops, page, progress) as told:
-            kept = one_pass(self.backend, image, prompt, timestep, noise, seed, told)
+            kept = one_pass(self.backend, image, prompt, timestep, noise, seed, refine, told)
         self.pages.put(page, kept)
         return looked(kept, site, time.perf_counter() - started)
 
@@ -138,17 +137,19 @@ class Handlers:
         site: str | None = None,
         progress: Progress = _silent,
         seed: Any = 0,
+        refine: bool = False,
     ) -> Looked:
         """A pass at each of the timesteps that the page does not have yet, kept as soon as it is made.
 
-        Where the page has maps of another image, prompt or noise, or none, it gets those of what is set.
+        Where the page has maps of another image, prompt or noise, or none, or not the self-attention that
+        `refine` asks for, it gets those of what is set.
         """
         started = time.perf_counter()
         wanted = parse_timesteps(timesteps or "", self.backend.timesteps)
         with Stoppable(self._stops, page, progress) as told:
             kept = self._current(page, image, prompt, noise, seed)
-            if kept is None:
-                kept = one_pass(self.backend, image, prompt, timestep, noise, seed, told)
+            if kept is None or kept.wanted.traced or (refine and not kept.wanted.refine):
+                kept = one_pass(self.backend, image, prompt, timestep, noise, seed, refine, told)
                 self.pages.put(page, kept)
             for more in several_passes(self.backend, kept, wanted, self.pages.most_bytes, told):
                 if not self.pages.exchange(page, kept, more):
@@ -158,9 +159,8 @@ class Handlers:
 
     def _current(self, page: str, image: str | None, prompt: str, noise: str, seed: Any) -> Kept | None:
         """What the page keeps, where that is of the same image, prompt and noise."""
-        try:
-            kept = self.pages.get(page)
-        except PageGone:
+        kept = self.pages.find(page)
+        if kept is None:
             return None
         return None if earlier(kept, image, prompt, kept.wanted.timestep, noise, seed) else kept
 
@@ -169,17 +169,50 @@ class Handlers:
         if stopping := self._stops.get(page or ""):
             stopping.set()
 
-    def generate(self, page: str, prompt: str, seed: Any, progress: Progress = _silent) -> Image.Image:
-        """A picture of the prompt, made by the model."""
-        if self.backend.generate is None:
+    def paint(
+        self,
+        page: str,
+        prompt: str,
+        seed: Any,
+        refine: bool = False,
+        site: str | None = None,
+        progress: Progress = _silent,
+    ) -> Made:
+        """An image of the prompt, made by the model, and kept for the page with what was traced meanwhile.
+
+        Each time its progress is told, the page has what there is of it.
+        """
+        if self.backend.paint is None:
             raise PromptError(texts.NO_GENERATE)
+        started, number, folder = time.perf_counter(), whole("seed", seed), self.downloads.folder
         with Stoppable(self._stops, page, progress) as told:
-            return self.backend.generate(prompt or "", whole("seed", seed), told)
+            kept, path = painted(
+                self.backend.paint, self.pages, page, prompt or "", number, bool(refine), folder, told
+            )
+        self.uploads.add(str(path))
+        said = looked(kept, site, time.perf_counter() - started)
+        return Made(said.sites, said.site, said.summary, str(path))
+
+    def _answering(self, page: str | None, asked: Asked) -> Kept:
+        """What the page has, where that answers what is asked."""
+        kept = self.pages.get(page)
+        if asked.refine and not kept.maps.self_sites:
+            raise SettingError(texts.NOT_TRACED_REFINED if kept.wanted.traced else texts.NOT_REFINED)
+        if kept.wanted.traced and "heads" in asked.place():
+            raise SettingError(texts.ONE_HEAD)
+        return kept
 
     def picture(self, page: str | None, asked: Asked) -> Image.Image:
         """The picture that is asked for, without the model."""
-        kept = self.pages.get(page)
-        return render(_shown(kept, asked), kept.image, **asked.settings())
+        kept = self._answering(page, asked)
+        return render(kept.shown(asked.mode), kept.image, **asked.settings())
+
+    def peek(self, page: str | None, prompt: str, asked: Asked, pointed: str) -> str:
+        """The HTML of where the chip's word is that is `pointed` at; blank where that cannot be shown."""
+        try:
+            return peek_html(self._answering(page, asked), prompt, asked, pointed)
+        except VxaError:  # what is wrong is said where it was chosen, not where somebody points
+            return ""
 
     def picture_file(self, page: str, asked: Asked) -> str:
         """The path of that picture as a PNG, for the page to show."""
@@ -188,46 +221,45 @@ class Handlers:
 
     def words_at(self, page: str | None, asked: Asked, x: int, y: int) -> Spot:
         """The words of the prompt at a pixel of the image."""
-        return spot(self.pages.get(page).maps, x, y, **asked.place())
+        return spot(self._answering(page, asked).maps, x, y, **asked.place())
 
     def words_in_picture(self, page: str, asked: Asked, x: int, y: int) -> Spot:
         """The words at the spot of the image under a pixel of the picture that the page shows.
 
         In a cell of one site or of one pass they are those of that site or pass.
         """
-        kept = self.pages.get(page)
+        kept = self._answering(page, asked)
         found = image_spot(self.pictures.windows(page), kept.maps.image_size, (y, x))
         if found is None:
             raise SettingError(texts.NO_SPOT)
         row, column, window = found
         place = {**asked.place(), **({"sites": window.site} if window.site else {})}
-        passes = kept.passes if window.number < len(kept.passes) else (kept.maps,)
-        maps = passes[window.number] if asked.mode == "timesteps" else kept.maps
+        shown = kept.shown(asked.mode)
+        maps = shown[window.number] if window.number < len(shown) else kept.maps
         return spot(maps, column, row, **place)
 
     def command(self, page: str | None, asked: Asked) -> tuple[str, str]:
-        """The `vxa show` line, and the Python lines, that make the page's picture."""
-        kept = self.pages.get(page)
-        made = [maps.provenance for maps in _shown(kept, asked)]
+        """The line for a shell, and the Python lines, that make the page's picture."""
+        kept = self._answering(page, asked)
         output = f"{file_stem(kept.name)}-{asked.mode}.png"
-        given = (self.backend.source(made[0].model), kept.name, made, asked, output)
+        source = self.backend.source(kept.maps.provenance.model)
+        if kept.wanted.traced:
+            line = trace_line(source, kept.name, kept.maps, asked, output)
+            return line, trace_python(source, kept.maps, asked, output)
+        passes = [maps.provenance for maps in kept.shown(asked.mode)]
+        given = (source, kept.name, passes, asked, output)
         return command_line(*given), python_lines(*given)
 
     def keep(self, page: str | None, asked: Asked) -> str:
         """The name of the picture, saved among the host's own with how it was made."""
         if self.backend.keep is None:
             raise SettingError(texts.NO_KEEPING)
-        made = written(_shown(self.pages.get(page), asked), asked)
+        made = written(self._answering(page, asked).shown(asked.mode), asked)
         return self.backend.keep(self.picture(page, asked), made)
 
     def files(self, page: str | None, asked: Asked) -> list[str]:
         """The paths of the picture, the mask, and the maps with their JSON, written for this download."""
-        kept = self.pages.get(page)
+        kept = self._answering(page, asked)
         heat = kept.maps.heat_map(tokens=asked.settings().get("tokens"), **asked.place())
         written = self.downloads.write(kept, asked.mode, self.picture(page, asked), heat, asked.threshold)
         return [str(path) for path in written]
-
-
-def _shown(kept: Kept, asked: Asked) -> Sequence[AttentionMaps]:
-    """The maps that the picture is made of."""
-    return kept.passes if asked.mode == "timesteps" and kept.passes else (kept.maps,)

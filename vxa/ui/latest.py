@@ -31,6 +31,10 @@ class Latest:
         """Whether the page asked for a picture yet."""
         return page in self._asked
 
+    def asked(self, page: str) -> Asked | None:
+        """What the page asked for last."""
+        return self._asked.get(page)
+
     def waits_for(self, page: str, asked: Asked) -> bool:
         """Whether this is what the page asked for last."""
         return self._asked.get(page) == asked

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -14,9 +16,11 @@ from vxa.images import save_image
 from vxa.maps import AttentionMaps
 from vxa.models.base import Model
 from vxa.papercut.scene import scene
+from vxa.preview import previewing
+from vxa.trace import trace
 from vxa.ui import texts
 from vxa.ui.assets import asset
-from vxa.ui.backend import Backend, Example, Progress, site_labels
+from vxa.ui.backend import Backend, Example, Paint, Painted, Progress, site_labels
 from vxa.ui.turns import Turns
 from vxa.visualize import visualize
 
@@ -24,6 +28,9 @@ __all__ = ["examples", "local_backend"]
 
 _FIGURE_PROMPT = "a boy wearing a red hat and his white cat"
 _SCENES = (7, 12, 21, 30)
+
+STEP_BINS = 5
+"""Of an image that is made: 40 MB of sums for SD1 at 512²."""
 
 
 def local_backend(
@@ -39,7 +46,7 @@ def local_backend(
         sites=site_labels(model.sites, model.default_sites, latent_size),
         timesteps=model.num_timesteps,
         examples=shown,
-        generate=_generate(model, turns) if getattr(model, "pipeline", None) is not None else None,
+        paint=_paint(model, turns) if getattr(model, "pipeline", None) is not None else None,
     )
 
 
@@ -52,32 +59,79 @@ def _run(model: Model, turns: Turns) -> Callable[..., AttentionMaps]:
         seed: int,
         progress: Progress,
         sites: str | None = None,
+        refine: bool = False,
     ) -> AttentionMaps:
         with turns.turn(lambda ahead: progress(0.0, texts.ahead(ahead))):
             with interruptible(lambda: progress(0.1, texts.LOOKING)):
-                maps = visualize(model, image, prompt, timestep, noise, seed, sites)  # type: ignore[arg-type]
+                maps = visualize(
+                    model, image, prompt, timestep, noise, seed, sites,  # type: ignore[arg-type]
+                    refine=refine,
+                )  # fmt: skip
             progress(1.0, texts.DONE)
             return maps
 
     return run
 
 
-def _generate(model: Model, turns: Turns) -> Callable[[str, int, Progress], Image.Image]:
-    def make(prompt: str, seed: int, progress: Progress) -> Image.Image:
+def _paint(model: Model, turns: Turns) -> Paint:
+    def paint(
+        prompt: str, seed: int, refine: bool, progress: Progress, seen: Callable[[Painted], None]
+    ) -> Painted:
         wanted = Generation(prompt, seed=seed)
-        done = 0
+        done, pace = 0, Pace()
+        image: Image.Image | None = None
 
         def advance() -> None:
             nonlocal done
+            if done + 1 < wanted.steps:
+                pace.take(decode)
+                assert image is not None
+                seen(Painted(image, maps()))
             done += 1
+
+        def decode() -> None:
+            nonlocal image
+            (found,) = traced.images
+            image = preview.image(found.image_size)
 
         def tell() -> None:
             progress(done / wanted.steps, texts.denoising(done, wanted.steps))
 
-        with turns.turn(lambda ahead: progress(0.0, texts.ahead(ahead))), interruptible(tell):
-            return generate(model, wanted, advance)
+        def maps() -> AttentionMaps:
+            (found,) = traced.images
+            return replace(found, provenance=replace(found.provenance, seed=seed))
 
-    return make
+        with turns.turn(lambda ahead: progress(0.0, texts.ahead(ahead))), interruptible(tell):
+            with (
+                previewing(model, wanted.guidance) as preview,
+                trace(model, bins=STEP_BINS, refine=refine) as traced,
+            ):
+                picture = generate(model, wanted, advance)
+            progress(1.0, texts.DONE)
+            return Painted(picture, maps())
+
+    return paint
+
+
+@dataclass
+class Pace:
+    """Looks now and then: together they take no more than `share` of the time.
+
+    Attributes:
+        share: of the time, above 0 and up to 1.
+        clock: seconds, never going back.
+    """
+
+    share: float = 0.25
+    clock: Callable[[], float] = time.perf_counter
+    _next: float = float("-inf")
+
+    def take(self, look: Callable[[], object]) -> None:
+        """Look, where it is time for it."""
+        begun = self.clock()
+        if begun >= self._next:
+            look()
+            self._next = begun + (self.clock() - begun) / self.share
 
 
 def examples(folder: Path) -> tuple[Example, ...]:

@@ -1,8 +1,9 @@
-"""The left side of the page at work: the prompt's chips, making an image, and the passes of the model."""
+"""The left side of the page at work: the prompt's chips, and the passes of the model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -18,17 +19,14 @@ from vxa.ui.keeping import kept_of_a_pass
 from vxa.ui.passes import Looked
 from vxa.ui.shown import Shown
 
-__all__ = ["wire_given", "wire_passes"]
+__all__ = ["flag_earlier", "wire_given", "wire_passes"]
 
 
 def wire_given(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:
-    """The image that is given, the prompt's chips, and making an image."""
+    """The image that is given, and the prompt's chips."""
 
     def typed(prompt: str, selection: str, against: str) -> list[Any]:
         return tried(lambda: [handlers.chips(prompt, selection), handlers.chips(prompt, against, True)], 2)
-
-    def make(page: str, prompt: str, seed: float, progress: Any = gr.Progress()) -> list[Any]:  # noqa: B008
-        return tried(lambda: [handlers.generate(page, prompt, seed, told(progress))], 1)
 
     def put(image: str | None) -> Any:
         def checked() -> list[Any]:
@@ -43,7 +41,6 @@ def wire_given(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
         left.prompt.change, typed, [left.prompt, left.indices, right.against],
         [left.chips, right.against_chips, right.message], **LIVE,
     )  # fmt: skip
-    listen(left.make.click, make, [state, left.prompt, left.seed], [left.image, right.message])
 
 
 def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:
@@ -54,8 +51,10 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
 
     def work(run: Callable[..., Looked], progress: Any, wanted: Any, given: Any) -> list[Any]:
         def done() -> list[Any]:
-            looked = run(*wanted[:-1], seed=wanted[-1], site=given[1], progress=told(progress))
-            asked = Asked(given[0], looked.site, *given[2:])
+            asked = Asked(*given)
+            settings = {"seed": wanted[-1], "site": asked.sites, "refine": asked.refine}
+            looked = run(*wanted[:-1], **settings, progress=told(progress))
+            asked = replace(asked, sites=looked.site)
             summary = f'<p class="vxa-hint">{escape(looked.summary)}</p>'
             offered = gr.update(choices=list(looked.sites), value=looked.site)
             kept = kept_of_a_pass(handlers, wanted[0], asked)
@@ -81,10 +80,6 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
         asked = Asked(*given)
         return [gr.update()] * 4 if handlers.latest.waits_for(page, asked) else redrawn(handlers, page, asked)
 
-    def flag(*values: Any) -> str:
-        said = handlers.earlier(*values)
-        return f'<p role="status">{escape(said)}</p>' if said else ""
-
     wanted = [left.image, left.prompt, left.timestep, left.noise, left.noise_seed]
     asking = [state, *wanted, right.timesteps, *controls(left, right)]
     drawn = [right.picture, right.command, right.python, right.message]
@@ -96,10 +91,21 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
     begins = [(event, press) for event in (left.press.click, left.prompt.submit, picked.then)]
     for begun, run in (*begins, (right.look_at_timesteps.click, press_timesteps)):
         done = listen(begun, run, asking, outputs, concurrency_limit=None, show_progress_on=[right.picture])
-        listen(done.then, flag, [state, *wanted], [right.earlier], queue=False, show_progress="hidden")
+        flag_earlier(handlers, done.then, state, left, right)
         listen(
             done.then, catch_up, [state, *controls(left, right)], drawn, queue=False, show_progress="hidden"
         )
     for control in wanted:
-        listen(control.change, flag, [state, *wanted], [right.earlier], **LIVE)
+        flag_earlier(handlers, control.change, state, left, right)
     listen(left.stop.click, handlers.stop, [state], None, queue=False, show_progress="hidden")
+
+
+def flag_earlier(handlers: Handlers, event: Any, state: Any, left: Given, right: Shown) -> None:
+    """After the event the page says where its picture is no longer of what is set."""
+
+    def flag(*values: Any) -> str:
+        said = handlers.earlier(*values)
+        return f'<p role="status">{escape(said)}</p>' if said else ""
+
+    wanted = [left.image, left.prompt, left.timestep, left.noise, left.noise_seed]
+    listen(event, flag, [state, *wanted], [right.earlier], **LIVE)

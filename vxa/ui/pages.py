@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from vxa.attention.record import PassRecord
+from vxa.attention.sums import SumRecord
 from vxa.errors import VxaError
 from vxa.maps import AttentionMaps
 from vxa.ui import texts
@@ -34,6 +35,9 @@ class Wanted:
     Attributes:
         digest: tells the image's file from others.
         prompt, timestep, noise, seed: as they were set.
+        refine: whether self-attention was recorded too.
+        traced: whether there was no pass: the maps were traced while the model made the image, which only
+            its prompt and its seed tell of.
     """
 
     digest: str = ""
@@ -41,6 +45,8 @@ class Wanted:
     timestep: int = 1
     noise: str = "none"
     seed: int = 0
+    refine: bool = False
+    traced: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +73,12 @@ class Kept:
         pixels = self.image.width * self.image.height * len(self.image.getbands())
         return pixels + sum(map(maps_bytes, {id(maps): maps for maps in (self.maps, *self.passes)}.values()))
 
+    def shown(self, mode: str) -> tuple[AttentionMaps, ...]:
+        """What a picture of that mode is made of: mode "timesteps" shows all passes, or all bins of steps."""
+        if mode != "timesteps":
+            return (self.maps,)
+        return self.maps.each_bin() or self.passes or (self.maps,)
+
 
 def maps_bytes(maps: AttentionMaps) -> int:
     """Bytes of memory, with the mean maps that the records compute once and keep."""
@@ -74,6 +86,8 @@ def maps_bytes(maps: AttentionMaps) -> int:
 
 
 def _record_bytes(record: object) -> int:
+    if isinstance(record, SumRecord):
+        return record.sums.nbytes
     if not isinstance(record, PassRecord):
         return 0
     mean = 4 * record.token_count * record.grid[0] * record.grid[1]
@@ -113,13 +127,23 @@ class Pages:
             self._pages[page] = (self.clock(), kept)
             self._drop()
 
-    def exchange(self, page: str, old: Kept, new: Kept) -> bool:
-        """Keep the new in place of the old; False where the page has another by now, or none."""
+    def exchange(self, page: str, old: Kept, new: Kept | None) -> bool:
+        """Keep the new in place of the old, or nothing; False where the page has another by now, or none."""
         with self._lock:
             if self._pages.get(page, (0.0, None))[1] is not old:
                 return False
-        self.put(page, new)
+            if new is None:
+                del self._pages[page]
+        if new is not None:
+            self.put(page, new)
         return True
+
+    def find(self, page: str | None) -> Kept | None:
+        """What the page has, or nothing."""
+        try:
+            return self.get(page)
+        except PageGone:
+            return None
 
     def get(self, page: str | None) -> Kept:
         """What the page has. Raises PageGone where that is nothing."""

@@ -18,6 +18,7 @@ from vxa.ui.given import given
 from vxa.ui.handlers import Handlers
 from vxa.ui.keeping import wire_keep
 from vxa.ui.looking import wire_given, wire_passes
+from vxa.ui.making import wire_make
 from vxa.ui.offering import wire_offer
 from vxa.ui.pages import PageId
 from vxa.ui.piece import html
@@ -47,6 +48,7 @@ def panel(backend: Backend, folder: Path, **page: Any) -> gr.Blocks:
         wire_given(handlers, state, left, right)
         wire_offer(handlers, left, right)
         wire_passes(handlers, state, left, right)
+        wire_make(handlers, state, left, right)
         wire_shown(handlers, state, left, right)
         wire_keep(handlers, state, left, right)
         wire_following(handlers, state, left, right)

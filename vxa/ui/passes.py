@@ -53,14 +53,16 @@ def one_pass(
     timestep: Any,
     noise: str,
     seed: Any,
+    refine: bool,
     told: Progress,
 ) -> Kept:
     """What a page keeps of one pass over the image file."""
     if not image:
         raise ImageError(texts.NO_IMAGE)
     picture = uploaded(image)
-    wanted = Wanted(digest(image), prompt or "", whole("timestep", timestep), noise, whole("seed", seed))
-    maps = backend.run(picture, wanted.prompt, wanted.timestep, wanted.noise, wanted.seed, told)
+    numbers = whole("timestep", timestep), noise, whole("seed", seed)
+    wanted = Wanted(digest(image), prompt or "", *numbers, bool(refine))
+    maps = backend.run(picture, wanted.prompt, *numbers, told, refine=wanted.refine)
     return Kept(picture, Path(image).name, maps, wanted)
 
 
@@ -88,7 +90,9 @@ def several_passes(
     for done, timestep in enumerate(missing):
         part = _part(told, done, len(missing))
         set_once = (kept.wanted.noise, kept.wanted.seed)
-        known[timestep] = backend.run(kept.image, kept.wanted.prompt, timestep, *set_once, part)
+        known[timestep] = backend.run(
+            kept.image, kept.wanted.prompt, timestep, *set_once, part, refine=kept.wanted.refine
+        )
         yield _with_passes(kept, known, timesteps)
 
 
@@ -109,22 +113,30 @@ def earlier(
     changed = {
         texts.EARLIER_IMAGE: was.digest != digest(image),
         texts.earlier_prompt(was.prompt): was.prompt != (prompt or ""),
+    }
+    settings = {
         texts.earlier_setting("timestep", was.timestep): was.timestep != timestep,
         texts.earlier_setting("noise", was.noise): was.noise != noise,
         texts.earlier_setting("seed", was.seed): was.seed != seed and "none" not in (was.noise, noise),
     }
-    return [what for what, other in changed.items() if other]
+    return [what for what, other in {**changed, **({} if was.traced else settings)}.items() if other]
 
 
 def looked(kept: Kept, site: str | None, seconds: float) -> Looked:
     """What the page is told of its maps; `site` is the label it had chosen."""
     maps, made = kept.maps, kept.maps.provenance
     labels = site_labels(maps.sites, maps.default_sites, maps.latent_size)
-    timesteps = ", ".join(str(one.provenance.timestep) for one in kept.passes)
-    said = texts.summary(
-        made.prompt, made.model, timesteps or str(made.timestep), made.noise, len(maps.sites), seconds
-    )
+    said = texts.summary(made.prompt, made.model, _origin(kept), len(maps.sites), seconds)
     return Looked(labels, _same_site(site, labels), said)
+
+
+def _origin(kept: Kept) -> str:
+    """Where the page's maps come from."""
+    steps = kept.maps.steps
+    if steps:
+        return texts.traced(sum(each.last - each.first + 1 for each in steps))
+    timesteps = [maps.provenance.timestep for maps in kept.passes or (kept.maps,)]
+    return texts.passes(timesteps, kept.maps.provenance.noise)
 
 
 def offered(labels: tuple[str, ...], site: str | None, maps: AttentionMaps | None) -> Offered:

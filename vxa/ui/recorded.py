@@ -11,7 +11,7 @@ from vxa.maps import AttentionMaps
 from vxa.render import MODES
 from vxa.tokens import parse_indices
 from vxa.ui import texts
-from vxa.ui.asked import Asked
+from vxa.ui.asked import Asked, usual_threshold
 from vxa.version import __version__
 from vxa.view import RESAMPLES, VIEW_NORMALIZATIONS
 from vxa.visualize import NOISES
@@ -68,6 +68,12 @@ def _up_to(most: int) -> Callable[[str], int]:
     return read
 
 
+def _truth(value: str) -> bool:
+    if value not in ("True", "False"):
+        raise ValueError(value)
+    return value == "True"
+
+
 ENTRIES = (
     Entry("vxa_noise_seed", "Seed", _up_to(2**53 - 1)),
     Entry("vxa_timestep", "VXA timestep", _up_to(999)),
@@ -76,6 +82,7 @@ ENTRIES = (
     Entry("vxa_against", "VXA against", _short, Asked.against),
     Entry("vxa_sites", "VXA sites", _short, texts.DEFAULT_SITES),
     Entry("vxa_heads", "VXA heads", _short, Asked.heads),
+    Entry("vxa_refine", "VXA refine", _truth, Asked.refine),
     Entry("vxa_mode", "VXA mode", _one_of(tuple(MODES))),
     Entry("vxa_opacity", "VXA opacity", _fraction, Asked.opacity),
     Entry("vxa_threshold", "VXA threshold", _fraction, Asked.threshold),
@@ -90,8 +97,8 @@ _SELECTIONS = ("vxa_indices", "vxa_against")
 # The names of Asked.settings() in an infotext.
 _NAMES = {
     "tokens": "VXA tokens", "against_tokens": "VXA against", "sites": "VXA sites", "heads": "VXA heads",
-    "mode": "VXA mode", "opacity": "VXA opacity", "threshold": "VXA threshold", "colormap": "VXA colour map",
-    "normalize": "VXA scale", "resample": "VXA drawn",
+    "refine": "VXA refine", "mode": "VXA mode", "opacity": "VXA opacity", "threshold": "VXA threshold",
+    "colormap": "VXA colour map", "normalize": "VXA scale", "resample": "VXA drawn",
 }  # fmt: skip
 
 
@@ -139,4 +146,6 @@ def recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
                 continue
         elif entry.default is not None and (ours or entry.control in _SELECTIONS):
             found[entry.control] = entry.default
+    if found.get("vxa_refine") and "VXA threshold" not in settings:
+        found["vxa_threshold"] = usual_threshold(True)
     return found

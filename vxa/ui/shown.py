@@ -26,12 +26,14 @@ class Shown:
     """The components that show what was found, and ask for more of it without the model."""
 
     message: Any
+    live: Any
     earlier: Any
     picture: Any
     summary: Any
     mode: Any
     sites: Any
     heads: Any
+    refine: Any
     opacity: Any
     threshold: Any
     colormap: Any
@@ -50,6 +52,8 @@ class Shown:
     files: Any
     keep: Any
     kept: Any
+    pointed: Any
+    peeked: Any
 
 
 def shown(backend: Backend, chips: str) -> Shown:
@@ -63,6 +67,7 @@ def shown(backend: Backend, chips: str) -> Shown:
         **_comparing(chips),
         **_several(backend),
         earlier=html("", "earlier"),
+        live=html("", "live"),
         picture=component(
             gr.Image, label=texts.PICTURE, show_label=False, type="pil", format="png", interactive=False,
             alt_text=texts.PICTURE_ALT, show_share_button=False, buttons=["download", "fullscreen"],
@@ -70,10 +75,16 @@ def shown(backend: Backend, chips: str) -> Shown:
         ),
         summary=html(f'<p class="vxa-hint">{escape(texts.EMPTY)}</p>', "summary"),
         **_places(backend, asked),
+        refine=component(
+            gr.Checkbox, label=texts.REFINE, info=texts.REFINE_INFO, value=asked.refine, elem_id="vxa_refine"
+        ),
         **_look(asked),
         **_scales(asked),
         spot=html(f'<p class="vxa-hint">{escape(texts.SPOT_HINT)}</p>', "spot"),
         **_taking(backend),
+        # Hidden by the style: what gradio hides itself is not in the page, where the script looks for it.
+        pointed=component(gr.Textbox, label=texts.POINTED, max_lines=1, elem_id="vxa_pointed"),
+        peeked=html("", "peeked"),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from vxa.errors import SettingError
+from vxa.heat_map import HeatMap
 from vxa.maps import AttentionMaps
 from vxa.tokens import Word
 from vxa.ui import texts
@@ -49,8 +50,12 @@ def spot(maps: AttentionMaps, x: int, y: int, **place: Any) -> Spot:
     heats = maps.heat_maps([word.tokens for word in spoken], **place)
     values = [float(heat.upsampled(*size)[row, column]) for heat in heats]
     ranked = sorted(zip(spoken, values, strict=True), key=lambda pair: -pair[1])
-    where = f"{', '.join(heats[0].sites)} · t = {maps.provenance.timestep}" if heats else ""
+    where = f"{_place(heats[0])} · {maps.provenance.level}" if heats else ""
     return Spot(x, y, where, tuple(ranked))
+
+
+def _place(heat: HeatMap) -> str:
+    return ("refined · " if heat.refined else "") + ", ".join(heat.sites)
 
 
 def spot_html(at: Spot, selection: str = "") -> str:

@@ -34,6 +34,8 @@ STOP = "Stop"
 GENERATE = "Make an image from the prompt"
 SEED = "Seed"
 MAKE = "Make the image"
+PAINTING = "How far the image is"
+MAKE_HINT = "Its attention is traced while it is painted: which words painted which pixels, over all steps."
 
 # What comes out
 PICTURE = "Attention"
@@ -41,6 +43,8 @@ PICTURE_ALT = "Where the model looks for the chosen words"
 EMPTY = "Choose an example, or drop an image and describe it; then press Visualize."
 SITES = "Site"
 SITES_INFO = "Where in the model; or write some, as in mid, OUT04."
+REFINE = "Refine with self-attention"
+REFINE_INFO = "Fills the thing, and follows its edges."
 HEADS = "Heads"
 HEADS_INFO = "mean, or numbers such as 0, 3."
 MODE = "Picture"
@@ -54,6 +58,7 @@ RESAMPLE_INFO = "nearest shows the model's grid."
 TIMESTEPS = "Timesteps"
 TIMESTEPS_INFO = "Each is a pass of the model; afterwards words, sites and heads need none."
 LOOK_AT_TIMESTEPS = "Look at these timesteps"
+POINTED = "Tokens that are pointed at"
 SPOT_HINT = "Click on the image, or on the picture, to rank the words at that spot."
 NO_SPOT = "That is beside the image: click inside it, or on the image you gave."
 TAKE = "Take it away"
@@ -74,6 +79,11 @@ NO_ADDRESS = "an image by its address is not fetched; drop the file itself"
 IMAGE_GONE = "the server no longer has this image (it keeps the last ones for an hour); drop it once more"
 NO_IMAGE = "no image was given; drop one, or choose an example"
 PAGE_GONE = "the server has no maps for this page (never made, or dropped to make room); press Visualize"
+NOT_REFINED = "these maps were made without self-attention; press Visualize to look again with it"
+NOT_TRACED_REFINED = (
+    "self-attention was not traced while this image was painted; make it again, or press Visualize"
+)
+ONE_HEAD = "of a traced image the mean over heads alone is kept; write mean, or press Visualize for one pass"
 DEFECT = "Something went wrong that should not have; the server's log has the details."
 STOPPED = "stopped; press again to start anew"
 REPLACED = "another pass of this page came first; press again"
@@ -111,11 +121,20 @@ def denoising(step: int, steps: int) -> str:
     return f"step {step} of {steps}"
 
 
-def summary(prompt: str, model: str, timesteps: str, noise: str, sites: int, seconds: float) -> str:
-    """What the picture is of."""
-    return (
-        f"“{prompt}” · {model} · timestep {timesteps} · noise {noise} · {sites} sites · {seconds:.1f}\u00a0s"
-    )
+def summary(prompt: str, model: str, origin: str, sites: int, seconds: float) -> str:
+    """What the picture is of, and where its maps come from."""
+    return f"“{prompt}” · {model} · {origin} · {sites} sites · {seconds:.1f}\u00a0s"
+
+
+def passes(timesteps: Sequence[int], noise: str) -> str:
+    """That maps come from a pass, or from several."""
+    many = "one pass at timestep" if len(timesteps) == 1 else f"{len(timesteps)} passes at timesteps"
+    return f"{many} {', '.join(map(str, timesteps))}, noise {noise}"
+
+
+def traced(steps: int) -> str:
+    """That maps come from the making of the image."""
+    return f"traced over {steps} steps while it was painted"
 
 
 def earlier(of: Sequence[str]) -> str:

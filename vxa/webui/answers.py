@@ -6,7 +6,7 @@ import base64
 import binascii
 import io
 import tempfile
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, Field, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,10 +17,10 @@ from vxa.errors import ImageError, SettingError
 from vxa.export import sidecar_path, write_maps
 from vxa.infotext import Infotext
 from vxa.maps import AttentionMaps
-from vxa.render import render
+from vxa.render import check_mode, render
 from vxa.tokens import find_words
 from vxa.ui import texts
-from vxa.ui.asked import Asked
+from vxa.ui.asked import Asked, usual_threshold
 from vxa.ui.backend import Backend
 from vxa.ui.passes import uploaded
 from vxa.ui.recorded import written
@@ -45,7 +45,8 @@ class Look:
     Attributes:
         image: the bytes of an image file in base64, plain or as a data URL.
         prompt, timestep, noise, seed: as in vxa.visualize.
-        words, tokens, sites, heads, mode, opacity, threshold, colormap: as in `vxa show`.
+        words, tokens, sites, heads, refine, mode, against, against_tokens, opacity, threshold, colormap,
+            normalize, resample: as in `vxa show`.
         npz: whether the maps are wanted too, as files in base64.
         save: whether the picture is to be saved in the webui's outputs folder.
     """
@@ -59,10 +60,15 @@ class Look:
     tokens: str = ""
     sites: str = ""
     heads: str = Asked.heads
+    refine: bool = Asked.refine
     mode: str = Asked.mode
+    against: str = ""
+    against_tokens: str = Asked.against
     opacity: float = Asked.opacity
-    threshold: float = Asked.threshold
+    threshold: float | None = None
     colormap: str = Asked.colormap
+    normalize: str = Asked.normalize
+    resample: str = Asked.resample
     npz: bool = False
     save: bool = False
 
@@ -77,12 +83,17 @@ def filled(kind: type[Request], given: dict[str, Any]) -> Request:
     for name, value in given.items():
         if name not in known:
             raise SettingError(texts.unknown_name(name, tuple(known)))
-        if not _is(str(known[name].type), value):
-            raise SettingError(texts.wrong_type(name, value, _JSON_TYPES[str(known[name].type)]))
+        if not _is(_kind(known[name]), value):
+            raise SettingError(texts.wrong_type(name, value, _JSON_TYPES[_kind(known[name])]))
     missing = [name for name, one in known.items() if one.default is MISSING and name not in given]
     if missing:
         raise SettingError(texts.missing_names(missing))
     return kind(**given)
+
+
+def _kind(one: Field[Any]) -> str:
+    """The type of a value that is given; none at all is told by leaving it out."""
+    return str(one.type).removesuffix(" | None")
 
 
 def _is(wanted: str, value: Any) -> bool:
@@ -95,8 +106,8 @@ def schema(kind: type[Any]) -> dict[str, Any]:
     """The JSON schema of a request of this kind."""
     properties: dict[str, dict[str, Any]] = {}
     for one in fields(kind):
-        properties[one.name] = {"type": _JSON_TYPES[str(one.type)]}
-        if one.default is not MISSING:
+        properties[one.name] = {"type": _JSON_TYPES[_kind(one)]}
+        if one.default is not MISSING and one.default is not None:
             properties[one.name]["default"] = one.default
     required = [one.name for one in fields(kind) if one.default is MISSING]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
@@ -110,26 +121,41 @@ def tokens(backend: Backend, asked: OfPrompt) -> dict[str, Any]:
 def look(backend: Backend, asked: Look) -> dict[str, Any]:
     """One denoising pass over an image: a picture as PNG, how it was made, and the maps where wanted."""
     image = _image(asked.image)
-    view = Asked(
-        asked.tokens, asked.sites, asked.heads, asked.mode, asked.opacity, asked.threshold, asked.colormap
-    )
+    view = _view(asked)
     settings = view.settings()
-    if asked.words:
-        settings["words"] = asked.words
+    named = {"words": asked.words, "against": asked.against, "against_tokens": asked.against_tokens}
+    settings |= {name: value for name, value in named.items() if value}
+    check_mode(view.mode, settings.get("against"), settings.get("against_tokens"))
     # Who takes no maps away needs no more than the sites of the picture, and the pass ends at the last one.
     sites = None if asked.npz else settings.get("sites")
-    maps = backend.run(image, asked.prompt, asked.timestep, asked.noise, asked.seed, _nobody, sites)
-    picture, made = render(maps, image, **settings), _made(maps, view, asked.words)
+    numbers = (asked.timestep, asked.noise, asked.seed)
+    maps = backend.run(image, asked.prompt, *numbers, _nobody, sites, asked.refine)
+    picture, made = render(maps, image, **settings), _made(maps, view, asked)
     answer = {"model": maps.provenance.model, "notes": list(maps.provenance.notes), "infotext": str(made)}
     if asked.save and backend.keep is not None:
         answer["saved"] = backend.keep(picture, made)
     return {**answer, "png": _text(_png(picture, made)), **(_files(maps) if asked.npz else {})}
 
 
-def _made(maps: AttentionMaps, view: Asked, words: str) -> Infotext:
+def _view(asked: Look) -> Asked:
+    """What is asked of the maps, words aside."""
+    same = {one.name: getattr(asked, one.name) for one in fields(Asked) if hasattr(asked, one.name)}
+    threshold = usual_threshold(asked.refine) if asked.threshold is None else asked.threshold
+    chosen = {"selection": asked.tokens, "against": asked.against_tokens, "threshold": threshold}
+    return Asked(**{**same, **chosen})
+
+
+def _made(maps: AttentionMaps, view: Asked, asked: Look) -> Infotext:
     """How the picture was made: words are told as the indices that they have."""
+    selection = _indices(maps, asked.words) or view.selection
+    return written(
+        [maps], replace(view, selection=selection, against=_indices(maps, asked.against) or view.against)
+    )
+
+
+def _indices(maps: AttentionMaps, words: str) -> str:
     found = [index for word in find_words(maps.tokens, words) for index in word.tokens] if words else []
-    return written([maps], replace(view, selection=", ".join(map(str, found))) if found else view)
+    return ", ".join(map(str, found))
 
 
 def _nobody(fraction: float, what: str) -> None:

@@ -75,6 +75,7 @@ def _run(
     seed: int,
     progress: Progress,
     sites: str | None = None,
+    refine: bool = False,
 ) -> AttentionMaps:
     def wanted() -> None:
         host.check_interrupt()
@@ -85,7 +86,10 @@ def _run(
         wanted()  # it may have been stopped while it waited
         model = host.chosen_model()
         with host.networks(prompt) as notes, interruptible(wanted):
-            maps = visualize(_model(model, notes), image, prompt, timestep, noise, seed, sites)  # type: ignore[arg-type]
+            maps = visualize(
+                _model(model, notes), image, prompt, timestep, noise, seed, sites,  # type: ignore[arg-type]
+                refine=refine,
+            )  # fmt: skip
     progress(1.0, texts.DONE)
     return maps
 

@@ -1,0 +1,62 @@
+"""What a generation is heading for: the latent that its last pass ends at, under several schedulers."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+import torch
+
+from vxa.preview import clean_latent, previewing
+
+
+def test_the_clean_latent_is_what_was_noised():
+    clean, noise = torch.tensor([[2.0, -1.0]]), torch.tensor([[0.5, 3.0]])
+    alpha = 0.36  # signal 0.6, noise 0.8
+    noised = torch.tensor([[0.6 * 2 + 0.8 * 0.5, -0.6 + 0.8 * 3]])
+    velocity = torch.tensor([[0.6 * 0.5 - 0.8 * 2, 0.6 * 3 + 0.8]])
+    for prediction, kind in ((noise, "epsilon"), (velocity, "v_prediction"), (clean, "sample")):
+        assert torch.allclose(clean_latent(noised, prediction, alpha, kind), clean, atol=1e-6)
+
+
+# Euler's schedule of diffusers, under numpy 2.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize(
+    "scheduler", ["DDIMScheduler", "EulerDiscreteScheduler", "DPMSolverMultistepScheduler"]
+)
+@pytest.mark.parametrize("guidance", [1.0, 5.0])
+def test_the_last_pass_tells_the_image_that_is_made(sd_model: Any, scheduler: str, guidance: float):
+    import diffusers
+
+    kind = getattr(diffusers, scheduler)
+    final = {"final_sigmas_type": "zero"} if scheduler.startswith("DPM") else {}
+    sd_model.pipeline.scheduler = kind.from_config(sd_model.pipeline.scheduler.config, **final)
+    with previewing(sd_model, guidance) as preview:
+        made = sd_model.pipeline(
+            "hat", num_inference_steps=4, guidance_scale=guidance, height=16, width=8, output_type="latent",
+            generator=torch.Generator().manual_seed(0),
+        ).images  # fmt: skip
+        assert preview._latent is not None
+        assert torch.allclose(preview._latent, made, atol=2e-3 * float(made.abs().max()))
+        assert preview.image((16, 8)).size == (8, 16)
+    assert not sd_model.network._forward_hooks
+
+
+def test_another_threads_passes_are_not_seen_and_nothing_is_left_of_an_error(sd_model: Any):
+    def run() -> None:
+        sd_model.pipeline("hat", num_inference_steps=1, height=16, width=8, output_type="latent")
+
+    def fail() -> None:
+        with previewing(sd_model, 5.0) as preview:
+            thread = threading.Thread(target=run)
+            thread.start()
+            thread.join(120)
+            assert preview._latent is None
+            run()
+            assert preview._latent is not None
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert not sd_model.network._forward_hooks

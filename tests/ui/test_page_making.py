@@ -1,0 +1,156 @@
+"""Making an image in the page, in Chromium, over papercut: seen while it is painted, explored afterwards."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from accessibility import findings  # type: ignore[import-not-found]
+from browser import (  # type: ignore[import-not-found]
+    MARKS,
+    box,
+    chip,
+    served,
+    shown_picture,
+    wait_until_shown,
+)
+from PIL import Image
+
+import vxa
+from vxa.generate import Generation, generate
+from vxa.render import render
+from vxa.ui.local import STEP_BINS, local_backend
+
+pytestmark = MARKS
+PROMPT = "a blue hat"
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return vxa.load("papercut")
+
+
+@pytest.fixture(scope="module")
+def made(model: Any) -> tuple[vxa.AttentionMaps, Image.Image]:
+    """What the library makes of the prompt."""
+    with vxa.trace(model, bins=STEP_BINS) as trace:
+        image = generate(model, Generation(PROMPT, seed=3))
+    return trace.images[0], image
+
+
+@pytest.fixture(scope="module")
+def gate() -> threading.Event:
+    """What the painting waits for at its fifth step."""
+    open_gate = threading.Event()
+    open_gate.set()
+    return open_gate
+
+
+@pytest.fixture(scope="module")
+def address(model: Any, gate: threading.Event) -> Iterator[str]:
+    backend = local_backend(model, "papercut", (32, 32), ())
+    assert backend.paint is not None
+
+    def paint(prompt, seed, refine, progress, seen):  # type: ignore[no-untyped-def]
+        def told(fraction: float, what: str) -> None:
+            progress(fraction, what)
+            while what == "step 5 of 20" and not gate.wait(0.1):
+                progress(fraction, f"{what}, waiting")
+                progress(fraction, what)
+
+        return local(prompt, seed, refine, told, seen)
+
+    local = backend.paint
+    with served(lambda folder: replace(backend, paint=paint)) as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    from browser import opened
+
+    with opened(browser, address, ready="#vxa_making") as page:
+        page.fill("#vxa_prompt textarea", PROMPT)
+        chip(page, "hat").wait_for()
+        page.click("#vxa_making > button")
+        page.fill("#vxa_seed input", "3")
+        yield page
+
+
+def begun(page: Any) -> None:
+    page.click("#vxa_make")
+    page.wait_for_selector("#vxa_live progress")
+    page.wait_for_selector("#vxa_live :text('step 5 of 20')")
+    page.wait_for_selector("#vxa_picture img")
+
+
+def test_an_image_is_seen_while_it_is_painted_and_explored_without_the_model(
+    page: Any, gate: threading.Event, model: Any, made: tuple[vxa.AttentionMaps, Image.Image]
+):
+    maps, image = made
+    gate.clear()
+    passes = []
+    try:
+        begun(page)
+        assert float(page.get_attribute("#vxa_live progress", "value")) == pytest.approx(0.25)
+        page.wait_for_timeout(1000)  # its last picture before it waits
+        before, source = shown_picture(page), page.get_attribute("#vxa_picture img", "src")
+        chip(page, "hat").click()
+        page.wait_for_function(
+            "source => !document.querySelector('#vxa_picture img').src.endsWith(source)", arg=source
+        )
+        assert shown_picture(page).tobytes() != before.tobytes()
+        assert findings(page) == []
+    finally:
+        gate.set()
+    wait_until_shown(page, render(maps, image, "overlay", tokens="3"))
+    page.wait_for_selector("#vxa_live progress", state="detached")
+    assert "traced over 20 steps while it was painted" in page.inner_text("#vxa_summary")
+    watched = model.network.register_forward_pre_hook(lambda module, inputs: passes.append(1))
+    chip(page, "blue").click()
+    wait_until_shown(page, render(maps, image, "overlay", tokens="3, 2"))
+    page.check("#vxa_mode input[value=timesteps]")
+    wait_until_shown(page, render(maps.each_bin(), image, "timesteps", tokens="3, 2"))
+    page.click("#vxa_sites input")
+    page.click("[role=option]:has-text('· OUT04')")
+    wait_until_shown(page, render(maps.each_bin(), image, "timesteps", tokens="3, 2", sites="OUT04"))
+    page.click("#vxa_take > button")
+    assert page.input_value("#vxa_command textarea").startswith(f"vxa trace '{PROMPT}' --seed 3 --bins 5")
+    assert passes == []
+    watched.remove()
+    page.check("#vxa_mode input[value=overlay]")
+    page.click("#vxa_press")
+    page.wait_for_selector("#vxa_summary:has-text('one pass at timestep 1')")
+    looked = vxa.visualize(model, image, PROMPT)
+    wait_until_shown(page, render(looked, image, "overlay", tokens="3, 2", sites="OUT04"))
+    assert not page.locator("#vxa_earlier [role=status]").count()
+
+
+def test_an_image_is_stopped_and_the_page_is_as_it_was(page: Any, gate: threading.Event, model: Any):
+    gate.clear()
+    try:
+        begun(page)
+        page.click("#vxa_stop")
+        page.wait_for_selector("#vxa_message [role=alert]:has-text('stopped')")
+    finally:
+        gate.set()
+    page.wait_for_selector("#vxa_picture img", state="detached")
+    page.wait_for_selector("#vxa_live progress", state="detached")
+    hooks = [part._forward_hooks for part in model.network.modules()]
+    assert not any(hooks)
+
+
+def test_refining_is_traced_when_it_is_on(page: Any, model: Any):
+    page.check("#vxa_refine input")
+    page.check("#vxa_mode input[value=contour]")
+    box(page).fill("3")
+    page.click("#vxa_make")
+    page.wait_for_selector("#vxa_summary:has-text('traced over')")
+    with vxa.trace(model, bins=STEP_BINS, refine=True) as trace:
+        image = generate(model, Generation(PROMPT, seed=3))
+    wait_until_shown(page, render(trace.images[0], image, "contour", tokens="3", refine=True))
+    page.uncheck("#vxa_refine input")
+    wait_until_shown(page, render(trace.images[0], image, "contour", tokens="3"))

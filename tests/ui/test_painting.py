@@ -1,0 +1,212 @@
+"""An image in the making, over a small random model: what the page has of it while it is made, and after."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from torch.nn.modules import module as torch_module
+from typer.testing import CliRunner
+
+import vxa
+from vxa.errors import SettingError
+from vxa.generate import Generation, generate
+from vxa.render import MODES, render
+from vxa.ui import texts
+from vxa.ui.asked import Asked
+from vxa.ui.downloads import Downloads
+from vxa.ui.handlers import Handlers
+from vxa.ui.local import STEP_BINS, Pace, local_backend
+from vxa.ui.pages import maps_bytes
+from vxa.ui.stopping import Stopped
+
+PROMPT = "red hat, neck"
+
+
+@pytest.fixture(autouse=True)
+def every_step_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a look takes on a busy machine."""
+    monkeypatch.setattr(Pace, "take", lambda self, look: look())
+
+
+@pytest.fixture
+def handlers(sd_model: Any, tmp_path: Path) -> Handlers:
+    return Handlers(local_backend(sd_model, "tiny", None, ()), Downloads(tmp_path / "given away"))
+
+
+@pytest.fixture
+def no_more_passes(handlers: Handlers, sd_model: Any) -> Any:
+    """From when it is called on, the UNet must not run."""
+    hooks = []
+
+    def refuse(module: Any, inputs: Any) -> None:
+        raise AssertionError("the model ran")
+
+    yield lambda: hooks.append(sd_model.network.register_forward_pre_hook(refuse))
+    for hook in hooks:
+        hook.remove()
+
+
+def same(first: Image.Image, second: Image.Image) -> bool:
+    return first.size == second.size and first.tobytes() == second.tobytes()
+
+
+def traced(sd_model: Any, **settings: Any) -> tuple[vxa.AttentionMaps, Image.Image]:
+    with vxa.trace(sd_model, bins=STEP_BINS, **settings) as trace:
+        image = generate(sd_model, Generation(PROMPT, seed=3))
+    return trace.images[0], image
+
+
+def test_the_maps_of_an_image_that_was_made_are_the_traces_and_answer_everything(
+    handlers: Handlers, sd_model: Any, no_more_passes: Callable[[], None]
+):
+    made = handlers.paint("mine", PROMPT, 3)
+    maps, image = traced(sd_model)
+    no_more_passes()
+    assert "traced over 20 steps while it was painted" in made.summary
+    assert same(Image.open(made.image), image)
+    assert [Path(made.image).name, len(maps.steps)] == ["red-hat-neck-3.png", 5]
+    for mode in MODES:
+        asked = Asked("2", "all sites together · all", mode=mode, threshold=0.3, against="1")
+        chosen = {"tokens": "2", "sites": "all", "threshold": 0.3}
+        chosen |= {"against_tokens": "1"} if mode == "difference" else {}
+        given = maps.each_bin() if mode == "timesteps" else maps
+        assert same(handlers.picture("mine", asked), render(given, image, mode, **chosen))
+    assert handlers.words_at("mine", Asked(), 5, 9).where.endswith("t = 951 … 1")
+    handlers.picture_file("mine", Asked("2", mode="timesteps"))
+    third = handlers.pictures.windows("mine")[2]
+    found = handlers.words_in_picture("mine", Asked("2", mode="timesteps"), third.left + 3, third.top + 3)
+    assert found.where.endswith(maps.each_bin()[2].provenance.level)
+
+
+def test_while_an_image_is_made_the_page_has_what_there_is_of_it(handlers: Handlers, sd_model: Any):
+    pictures, steps = [], []
+
+    def progress(fraction: float, what: str) -> None:
+        kept = handlers.pages.find("mine")
+        if kept is None or what == texts.DONE:
+            return
+        steps.append((what, kept.maps.provenance.notes[-1]))
+        assert (kept.image.height, kept.image.width) == kept.maps.image_size
+        pictures.append(handlers.picture("mine", Asked("2")).tobytes())
+
+    handlers.paint("mine", PROMPT, 3, progress=progress)
+    read = [(f"step {step} of 20", f"read {step} of 20 steps") for step in range(1, 20)]
+    assert steps[: len(read)] == read
+    assert len(set(pictures)) == len(read)
+    whole = handlers.pages.get("mine")
+    assert not any("read" in note for note in whole.maps.provenance.notes)
+    assert whole.nbytes == maps_bytes(whole.maps) + 3 * whole.image.width * whole.image.height
+    sums = sum(record.sums.nbytes for record in whole.maps.records.values())
+    assert maps_bytes(whole.maps) == sums > 0
+
+
+@pytest.mark.parametrize("had", [True, False])
+@pytest.mark.parametrize("cause", ["stop", "defect"])
+def test_what_ends_an_image_leaves_the_page_as_it_was(
+    handlers: Handlers, sd_model: Any, tmp_path: Path, had: bool, cause: str
+):
+    Image.effect_noise((24, 40), 90).save(tmp_path / "photo.png")
+    if had:
+        handlers.run("mine", str(tmp_path / "photo.png"), "hat", 1, "none")
+    before = handlers.pages.find("mine")
+
+    def progress(fraction: float, what: str) -> None:
+        if what == "step 7 of 20":
+            assert handlers.pages.get("mine").wanted.traced
+            if cause == "defect":
+                raise KeyError(cause)
+            handlers.stop("mine")
+
+    with pytest.raises(Stopped if cause == "stop" else KeyError):
+        handlers.paint("mine", PROMPT, 3, progress=progress)
+    assert handlers.pages.find("mine") is before
+    assert not torch_module._global_forward_pre_hooks
+    hooks = [(part._forward_hooks, part._forward_pre_hooks) for part in sd_model.network.modules()]
+    assert not any(hooks) or not any(one for pair in hooks for one in pair)
+    assert handlers.paint("mine", PROMPT, 3).summary
+
+
+def test_another_pass_is_of_the_image_again(handlers: Handlers, sd_model: Any):
+    made = handlers.paint("mine", PROMPT, 3)
+    assert handlers.earlier("mine", made.image, PROMPT, 300, "matched", 9) == ""
+    assert PROMPT in handlers.earlier("mine", made.image, "blue", 1, "none")
+    looked = handlers.run("mine", made.image, PROMPT, 1, "none")
+    assert "one pass at timestep 1, noise none" in looked.summary
+    assert not handlers.pages.get("mine").maps.steps
+    handlers.paint("mine", PROMPT, 3)
+    handlers.run_timesteps("mine", made.image, PROMPT, 1, "none", "1, 7")
+    assert [maps.provenance.timestep for maps in handlers.pages.get("mine").passes] == [1, 7]
+
+
+def test_what_was_not_traced_is_told(handlers: Handlers):
+    handlers.paint("mine", PROMPT, 3)
+    with pytest.raises(SettingError, match="was not traced while this image was painted"):
+        handlers.picture("mine", Asked(refine=True))
+    with pytest.raises(SettingError, match="write mean, or press Visualize"):
+        handlers.picture("mine", Asked(heads="0"))
+
+
+def test_a_refined_trace(handlers: Handlers, sd_model: Any, no_more_passes: Callable[[], None]):
+    handlers.paint("mine", PROMPT, 3, refine=True)
+    maps, image = traced(sd_model, refine=True)
+    no_more_passes()
+    asked = Asked("2", mode="contour", refine=True, threshold=0.6)
+    assert same(handlers.picture("mine", asked), render(maps, image, "contour", tokens="2", refine=True))
+    plain = Asked("2", mode="contour")
+    assert same(handlers.picture("mine", plain), render(maps, image, "contour", tokens="2"))
+
+
+@pytest.mark.parametrize("mode", ["overlay", "timesteps", "difference"])
+@pytest.mark.parametrize("refine", [False, True])
+def test_the_commands_make_the_same_image_and_picture(
+    handlers: Handlers,
+    sd_model: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str,
+    refine: bool,
+):
+    handlers.paint("mine", PROMPT, 3, refine)
+    asked = Asked("2", "all sites together · all", mode=mode, against="1", refine=refine, colormap="viridis")
+    wanted = handlers.picture("mine", asked)
+    command, python = handlers.command("mine", asked)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vxa.load", lambda name: sd_model)
+    exec(python, {})
+    made = Path(f"red-hat-neck-3-{mode}.png")
+    assert same(Image.open(made), wanted)
+    made.unlink()
+    monkeypatch.setattr("vxa.cli_trace.load_quietly", lambda model, device: sd_model)
+    from vxa.cli import app
+
+    for line in command.splitlines():
+        done = CliRunner().invoke(app, shlex.split(line)[1:])
+        assert done.exit_code == 0, done.output
+    assert same(Image.open(made), wanted)
+
+
+def test_the_files_are_the_image_too_and_read_back(handlers: Handlers):
+    made = handlers.paint("mine", PROMPT, 3)
+    asked = Asked("2", mode="grey")
+    picture, mask, image, maps, _ = map(Path, handlers.files("mine", asked))
+    assert [path.name for path in (picture, mask, image, maps)] == [
+        "red-hat-neck-3-grey.png", "red-hat-neck-3-mask.png", "red-hat-neck-3.png", "red-hat-neck-3.npz",
+    ]  # fmt: skip
+    assert image.read_bytes() == Path(made.image).read_bytes()
+    read = vxa.read_maps(maps)
+    assert read.provenance == handlers.pages.get("mine").maps.provenance
+    assert (read.provenance.noise, read.provenance.seed) == ("generated", 3)
+    assert same(render(read, image, "grey", tokens="2"), Image.open(picture))
+    assert np.array_equal(np.asarray(Image.open(mask)), read.heat_map(tokens="2").mask())
+
+
+def test_the_images_that_were_made_are_bounded_as_uploads_are(handlers: Handlers):
+    handlers.uploads.most = 2
+    made = [Path(handlers.paint("mine", PROMPT, seed).image) for seed in range(3)]
+    assert [path.is_file() for path in made] == [False, True, True]

@@ -1,0 +1,118 @@
+"""What a page shows, as a command and as Python that make the same picture: of passes, or of a trace."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from vxa.maps import AttentionMaps, Provenance
+from vxa.ui.asked import Asked
+
+__all__ = ["command_line", "python_lines", "trace_line", "trace_python"]
+
+# What `vxa show` and `vxa.visualize` take when they are told nothing.
+_PASS_DEFAULTS = {"timestep": 1, "noise": "none", "seed": 0}
+
+
+def command_line(source: str, image: str, passes: Sequence[Provenance], asked: Asked, output: str) -> str:
+    """The `vxa show` line that makes the same picture of the image file, from these passes."""
+    options = {**_model(source), **_pass_settings(passes), **asked.settings()}
+    return _line("show", [image, passes[0].prompt], options, output)
+
+
+def python_lines(source: str, image: str, passes: Sequence[Provenance], asked: Asked, output: str) -> str:
+    """The Python lines that make the same picture of the image file, from these passes."""
+    settings, pass_settings = asked.settings(), _pass_settings(passes)
+    mode, timesteps = settings.pop("mode"), pass_settings.pop("timesteps", None)
+    if asked.refine:
+        pass_settings["refine"] = True
+    given = ("model", repr(image), repr(passes[0].prompt))
+    looking = f"maps = vxa.visualize({_arguments(*given, **pass_settings)})"
+    if timesteps is not None:
+        looked = _arguments(*given, "timestep", **pass_settings)
+        looking = f"maps = [vxa.visualize({looked}) for timestep in [{timesteps}]]"
+    return "\n".join(
+        [
+            "import vxa",
+            "from vxa.render import render",
+            "",
+            f"model = vxa.load({source!r})",
+            looking,
+            f"picture = render({_arguments('maps', repr(image), repr(mode), **settings)})",
+            f"picture.save({output!r})",
+        ]
+    )
+
+
+def trace_line(source: str, image: str, maps: AttentionMaps, asked: Asked, output: str) -> str:
+    """The `vxa trace` line that makes the same image and the same picture of what was traced.
+
+    `vxa trace` does not compare; what it saves is then shown by a second line.
+    """
+    made, settings = maps.provenance, asked.settings()
+    making = {**_model(source), **_seed(made), "bins": len(maps.steps)}
+    if asked.mode != "difference":
+        return _line("trace", [made.prompt], {**making, **settings}, output)
+    saved = {"image": image, "save": f"{image.rpartition('.')[0]}.npz"}
+    traced = {"refine": True} if asked.refine else {}
+    return "\n".join(
+        [
+            _line("trace", [made.prompt], {**making, **traced, **saved}, "words.png"),
+            _line("show", [image], {"maps": saved["save"], **settings}, output),
+        ]
+    )
+
+
+def trace_python(source: str, maps: AttentionMaps, asked: Asked, output: str) -> str:
+    """The Python lines that make the same image and the same picture of what was traced."""
+    made, settings = maps.provenance, asked.settings()
+    mode = settings.pop("mode")
+    refine = {"refine": True} if asked.refine else {}
+    shown = "maps.each_bin()" if mode == "timesteps" else "maps"
+    return "\n".join(
+        [
+            "import vxa",
+            "from vxa.generate import Generation, generate",
+            "from vxa.render import render",
+            "",
+            f"model = vxa.load({source!r})",
+            f"with vxa.trace({_arguments('model', bins=len(maps.steps), **refine)}) as trace:",
+            f"    image = generate(model, Generation({_arguments(repr(made.prompt), **_seed(made))}))",
+            "maps = trace.images[0]",
+            f"picture = render({_arguments(shown, 'image', repr(mode), **settings)})",
+            f"picture.save({output!r})",
+        ]
+    )
+
+
+def _line(command: str, given: Sequence[str], options: dict[str, Any], output: str) -> str:
+    words: list[str] = []
+    for name, value in options.items():
+        words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    if any(text.startswith("-") for text in given):
+        return shlex.join(["vxa", command, *words, "-o", output, "--", *given])
+    return shlex.join(["vxa", command, *given, *words, "-o", output])
+
+
+def _model(source: str) -> dict[str, str]:
+    return {} if source == "papercut" else {"model": source}
+
+
+def _seed(made: Provenance) -> dict[str, int]:
+    """The seed that an image began with, where it is not the usual one."""
+    return {"seed": made.seed} if made.seed else {}
+
+
+def _pass_settings(passes: Sequence[Provenance]) -> dict[str, Any]:
+    """How the passes were made, where not by default."""
+    settings = {name: getattr(passes[0], name) for name in _PASS_DEFAULTS}
+    changed = {name: value for name, value in settings.items() if value != _PASS_DEFAULTS[name]}
+    if len(passes) == 1:
+        return changed
+    changed.pop("timestep", None)
+    return {"timesteps": ", ".join(str(made.timestep) for made in passes), **changed}
+
+
+def _arguments(*values: str, **named: Any) -> str:
+    return ", ".join([*values, *(f"{name}={value!r}" for name, value in named.items())])

@@ -1,0 +1,90 @@
+"""Making an image in the page: shown while it is painted, with where its words are so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from vxa.ui import texts
+from vxa.ui.answering import answer, controls, tried
+from vxa.ui.asked import Asked
+from vxa.ui.compat import listen
+from vxa.ui.exploring import redrawn
+from vxa.ui.given import Given
+from vxa.ui.handlers import Handlers
+from vxa.ui.live import Live
+from vxa.ui.looking import flag_earlier
+from vxa.ui.pages import Kept
+from vxa.ui.painting import Made, bar_html
+from vxa.ui.shown import Shown
+
+__all__ = ["wire_make"]
+
+
+def wire_make(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:
+    """The button that makes an image of the prompt, where the model can."""
+    if handlers.backend.paint is None:
+        return
+    asking = controls(left, right)
+    drawn = [right.picture, right.command, right.python, right.message]
+
+    def make(page: str, prompt: str, seed: Any, *given: Any) -> Iterator[list[Any]]:
+        asked = Asked(*given)
+        handlers.latest.ask(page, asked)
+        before = handlers.pages.find(page)
+        settings = (page, prompt, seed, asked.refine, asked.sites)
+        live = Live(lambda progress: handlers.paint(*settings, progress), lambda: handlers.stop(page))
+        yield from _followed(handlers, page, live, before)
+        yield _finished(handlers, page, live, asked)
+
+    def catch_up(page: str, *given: Any) -> list[Any]:
+        """Another picture, where the controls were moved meanwhile."""
+        asked = Asked(*given)
+        return [gr.update()] * 4 if handlers.latest.waits_for(page, asked) else redrawn(handlers, page, asked)
+
+    done = listen(
+        left.make.click, make, [state, left.prompt, left.seed, *asking],
+        [right.live, left.image, right.spot, right.files, right.summary, right.sites, *drawn],
+        concurrency_limit=None, show_progress="hidden",
+    )  # fmt: skip
+    flag_earlier(handlers, done.then, state, left, right)
+    listen(done.then, catch_up, [state, *asking], drawn, queue=False, show_progress="hidden")
+
+
+def _followed(handlers: Handlers, page: str, live: Live[Made], shown: Kept | None) -> Iterator[list[Any]]:
+    """How far it is, and the picture that the page asked for last, as soon as there is more to show."""
+    for told in live:
+        picture = gr.update()
+        so_far, asked = handlers.pages.find(page), handlers.latest.asked(page)
+        if so_far is not shown and so_far is not None and asked is not None:
+            shown = so_far
+            picture = tried(partial(_picture, handlers, page, asked), 1)[0]
+        yield [bar_html(*told), *[gr.update()] * 5, picture, *[gr.update()] * 2, ""]
+
+
+def _picture(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
+    return [handlers.picture_file(page, asked)]
+
+
+def _finished(handlers: Handlers, page: str, live: Live[Made], asked: Asked) -> list[Any]:
+    """The image, what is said of it and its picture; after an error, the picture as it was before."""
+
+    def made() -> list[Any]:
+        made = live.result()
+        said = f'<p class="vxa-hint">{escape(made.summary)}</p>'
+        offered = gr.update(choices=list(made.sites), value=made.site)
+        nowhere = f'<p class="vxa-hint">{escape(texts.SPOT_HINT)}</p>'
+        now = handlers.latest.asked(page) or asked  # controls may have been moved meanwhile
+        drawn = answer(handlers, page, replace(now, sites=made.site) if now.sites == asked.sites else now)
+        return [made.image, nowhere, None, said, offered, *drawn]
+
+    *done, message = tried(made, 8)
+    if message:
+        kept = handlers.pages.find(page) is not None
+        done[5:] = tried(lambda: answer(handlers, page, asked), 3)[:3] if kept else [None, "", ""]
+    return ["", *done, message]

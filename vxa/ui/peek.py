@@ -1,0 +1,45 @@
+"""Where a chip's word is, while it is pointed at: the picture of it alone, over the page's own.
+
+The page's script (javascript/vxa.js) writes the chip's indices and a number into a hidden box, and shows what
+comes back under that number for as long as the chip is pointed at; the choice and the picture stay.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from dataclasses import replace
+
+from PIL import Image
+
+from vxa.render import render
+from vxa.ui.asked import Asked
+from vxa.ui.pages import Kept
+
+__all__ = ["peek_html"]
+
+_ALONE = ("masked", "grey", "overlay", "contour")  # the pictures of one selection
+_SIDE = 768  # pixels
+
+
+def peek_html(kept: Kept, prompt: str, asked: Asked, pointed: str) -> str:
+    """The picture for `pointed`, written as "5, 6 #12": tokens and the number of the question.
+
+    Blank where the page has no maps of this prompt.
+    """
+    found = re.fullmatch(r"([\d\s,-]{1,200}) #(\d{1,9})", pointed or "")
+    if found is None or kept.wanted.prompt != (prompt or ""):
+        return ""
+    mode = asked.mode if asked.mode in _ALONE else "overlay"
+    alone = replace(asked, selection=found[1], mode=mode)
+    picture = render(kept.maps, kept.image, **alone.settings())
+    return f'<img data-peek="{found[2]}" alt="" src="data:image/jpeg;base64,{_jpeg(picture)}">'
+
+
+def _jpeg(picture: Image.Image) -> str:
+    """Small and quick, for it is there but for a moment."""
+    picture.thumbnail((_SIDE, _SIDE))
+    written = io.BytesIO()
+    picture.save(written, "JPEG", quality=90)
+    return base64.b64encode(written.getvalue()).decode("ascii")

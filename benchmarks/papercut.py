@@ -17,6 +17,7 @@ from typing import Any
 from measure import add_parts
 from papercut_parts.attention import attention
 from papercut_parts.autoencoder import autoencoder
+from papercut_parts.choices import maps_generated, maps_real
 from papercut_parts.generation import generation
 from papercut_parts.judge import judged
 from papercut_parts.prompt import prompt
@@ -29,6 +30,7 @@ REPORT = Path(__file__).parent / "papercut.json"
 PARTS: dict[str, Callable[[float], dict[str, Any]]] = {
     "world": world, "size": size, "autoencoder": autoencoder, "judge": judged,
     "generation": generation, "attention": attention, "refined": refined, "prompt": prompt,
+    "maps_generated": maps_generated, "maps_real": maps_real,
 }  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from vxa.cli import app
 from vxa.models.papercut import weights_folder
+from vxa.study.report import table_text
+from vxa.study.tables import short_table
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -78,3 +80,9 @@ def test_the_defaults_are_those_that_dev_chose():
     chosen, refined = report["attention"], report["refined"]
     assert (chosen["sites"], chosen["threshold"]) == (DEFAULT_SITES, DEFAULT_THRESHOLD)
     assert (refined["sites"], refined["threshold"]) == (DEFAULT_SITES, REFINED_THRESHOLD)
+
+
+def test_the_truth_table_is_the_reports():
+    report = json.loads((ROOT / "benchmarks" / "evaluate" / "report.json").read_text("utf-8"))
+    _, head, rows = short_table(report)
+    assert table_text(head, rows) in README

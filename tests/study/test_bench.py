@@ -10,21 +10,27 @@ from vxa.study.bench import NAMES, run
 from vxa.study.evaluate import Plan
 from vxa.study.report import markdown, write_report
 
+METHODS_ASKED = (
+    "default", "clean, refined", "noise", "inversion, refined", "daam", "vxa (best)",
+    "whole image", "centre", "another word", "untrained",
+)  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def found():
     done = []
-    plan = Plan(("default", "daam", "vxa (best)", "whole image"), "dev", 2, 1, developed=1, seed=0)
+    plan = Plan(METHODS_ASKED, "dev", 1, 1, developed=1, seed=1003)
     report, pictures = run(vxa.load("papercut"), plan, lambda: done.append(1))
-    assert len(done) == plan.pictures == 4
+    assert len(done) == plan.pictures == 3
     return report, pictures
 
 
 def test_every_method_sees_the_same_questions(found):
     report, _ = found
-    assert list(report["methods"]) == ["default", "daam", "vxa (best)", "whole image"]
-    words = {figures["rendered"]["words"] for figures in report["methods"].values()}
-    assert words == {report["tracks"]["rendered"]["words"]}
+    assert list(report["methods"]) == list(METHODS_ASKED)
+    words = {name: figures["rendered"]["words"] for name, figures in report["methods"].items()}
+    assert words.pop("clean, refined") == 0  # there it is the default
+    assert set(words.values()) == {report["tracks"]["rendered"]["words"]}
     assert report["tracks"]["generated"]["pictures"] == 1
 
 
@@ -35,19 +41,28 @@ def test_figures_are_shares_with_intervals_and_differences(found):
     assert default["below_reference"] == (0, 0, 0)
     gap = default["object_miou"] - whole["object_miou"]
     assert whole["below_reference"][0] == pytest.approx(gap, abs=2e-4)
-    assert default["oracle_miou"] >= default["miou_at"]["max"]["0.5"]
+    assert default["oracle_miou"] >= default["miou_at"]["max"]["0.5"][0]
+    for name in ("pointing", "average_precision", "leakage", "oracle_miou"):
+        low, high = default["intervals"][name]
+        assert low <= default[name] <= high
+    assert default["by_class"]["noun"]["object_miou"] == default["object_miou"]
+    assert default["by_class"]["adjective"]["words"] > 0
 
 
 def test_a_report_is_three_files_and_its_pictures(found, tmp_path):
     report, pictures = found
     write_report(report, pictures, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "report.json", "report.md", "index.html", "best.png", "median.png", "worst.png",
+        "report.json", "report.md", "index.html",
+        *(f"{track}-{place}.png" for track in report["tracks"] for place in ("best", "median", "worst")),
     }  # fmt: skip
     read = json.loads((tmp_path / "report.json").read_text("utf-8"))
     miou = read["methods"]["daam"]["rendered"]["object_miou"]
     assert f"| daam | {miou:.3f}" in markdown(read) == (tmp_path / "report.md").read_text("utf-8")
-    assert f"{miou:.3f}" in (tmp_path / "index.html").read_text("utf-8")
+    page = (tmp_path / "index.html").read_text("utf-8")
+    assert f"{miou:.3f}" in page
+    for table in ("mIoU at τ", "mIoU by noun", "mIoU by size", "mIoU by class", "with their 95 % intervals"):
+        assert f"rendered: {table}" in page
 
 
 def test_an_unknown_method_is_told_the_known_ones():

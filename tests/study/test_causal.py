@@ -1,23 +1,48 @@
 """The causal check on arrays and captions whose answers are known."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from vxa.study.causal import change, correlation, without
+from vxa.papercut import scene
+from vxa.study.causal import change, correlation, swapped
+from vxa.study.segmentation import object_nouns
 
 
 @pytest.mark.parametrize(
-    ("caption", "word", "left"),
+    ("caption", "word", "pattern"),
     [
-        ("girl, purple hair, dog", "dog", "girl, purple hair"),
-        ("girl, purple hair, dog", "girl", "purple hair, dog"),
-        ("cat, dog, cat", "cat", "dog"),
-        ("a cat on a catwalk", "cat", "a on a catwalk"),
+        ("sky, cat, dog, cat", "cat", r"sky, (\w+), dog, \1"),
+        ("three cacti in the snow", "cacti", r"three (?!cacti)\w+s in the snow"),
+        ("two dotted fish", "fish", r"two dotted (?!fish)\w+s"),
+        ("a dotted fish", "fish", r"a dotted (?!fish)\w+"),
+        ("a girl wearing a hat and her dog", "girl", "a boy wearing a hat and his dog"),
+        ("a boy with black hair", "hair", "a boy with black glasses"),
+        ("an apple tree under a moon", "tree", r"a (?!tree)\w+ under a moon"),
+        ("a cat on a catwalk", "cat", r"a (?!cat)\w+ on a catwalk"),
     ],
 )
-def test_a_word_is_taken_out_whole(caption, word, left):
-    assert without(caption, word) == left
+def test_another_noun_takes_the_words_place(caption, word, pattern):
+    for seed in range(5):
+        assert re.fullmatch(pattern, swapped(caption, word, seed))
+
+
+def test_what_takes_its_place_is_not_there_and_no_look_alike():
+    drawn = {swapped("a cat, a boat", "cat", seed) for seed in range(60)}
+    assert len(drawn) > 5
+    assert not [text for text in drawn if re.match("a (boat|dog|rabbit|sun|hat|girl),", text)]
+
+
+def test_captions_of_the_world_stay_sentences():
+    for seed in range(60):
+        shown = scene(seed, "dev")
+        for word in object_nouns(shown):
+            text = swapped(shown.caption, word, seed)
+            assert not re.search(rf"\b{word}\b", text)
+            assert not re.search(r"\ban [^aeiou]|\ba [aeiou]|  ", text)
+            assert len(text.split()) >= len(shown.caption.split()) - shown.caption.count("apple")
 
 
 def test_change_is_the_mean_over_channels():

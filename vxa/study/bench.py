@@ -23,10 +23,10 @@ from vxa.study.evaluate import (
     rendered_evidence,
 )
 from vxa.study.evidence import Evidence
-from vxa.study.methods import BEST, METHODS, SETTINGS, Method
-from vxa.study.metrics import bootstrap
+from vxa.study.methods import BEST, METHODS, SETTINGS, Method, serving
+from vxa.study.pictures import Track
 from vxa.study.report import comparison
-from vxa.study.summary import summary
+from vxa.study.summary import below, summary, with_interval
 from vxa.version import __version__
 
 __all__ = ["NAMES", "run"]
@@ -35,32 +35,34 @@ NAMES = (*METHODS, *(name + BEST for name in SETTINGS))
 """The methods that can be asked for."""
 
 Advance = Callable[[], None]
+_EVIDENCE = {"rendered": rendered_evidence, "generated": generated_evidence}
 
 
 def run(
     model: DiffusersModel, plan: Plan, advance: Advance = lambda: None
 ) -> tuple[dict[str, Any], dict[str, Image.Image]]:
-    """The report, and pictures of the best, median and worst answer of the first method, by name.
+    """The report, and pictures of each track's best, median and worst answer of the first method.
 
     `advance` is called after each picture: `plan.pictures` times. Raises SettingError for an unknown method.
     """
     methods = _chosen(model, plan, advance)
     seeds = range(plan.seed, plan.seed + plan.scenes)
     generated = range(plan.seed, plan.seed + plan.generated)
-    tracks = {
+    tracks: dict[Track, _Track] = {
         "rendered": _asked(rendered_evidence(model, plan.split, seeds), methods, advance),
         "generated": _asked(generated_evidence(model, plan.split, generated), methods, advance, causal=True),
     }
     figures = _figures(methods, {name: track.answers for name, track in tracks.items()})
-    for name, values in tracks["generated"].causes.items():
-        figures[name]["causal_correlation"] = bootstrap(values) if values else None
+    for name, found in _causes(tracks["generated"].causes, next(iter(methods))).items():
+        figures[name] |= found
     report = {
         "plan": asdict(plan),
         "version": __version__,
         "tracks": {name: _facts(track) for name, track in tracks.items()},
         "methods": figures,
     }
-    return report, _pictures(model, plan, methods, tracks["rendered"].answers)
+    pictures = [_pictures(model, plan, methods, name, track.answers) for name, track in tracks.items()]
+    return report, pictures[0] | pictures[1]
 
 
 def _chosen(model: DiffusersModel, plan: Plan, advance: Advance) -> dict[str, Method]:
@@ -81,11 +83,12 @@ def _chosen(model: DiffusersModel, plan: Plan, advance: Advance) -> dict[str, Me
 
 @dataclass
 class _Track:
-    """What was found in some pictures: answers, nouns that are absent from each, correlations by method."""
+    """What was found in some pictures: answers, nouns that are absent from each, and for each method the
+    pictures' seeds with the correlations."""
 
     answers: list[Answer] = field(default_factory=list)
     absent: list[int] = field(default_factory=list)
-    causes: dict[str, list[float]] = field(default_factory=dict)
+    causes: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
 
 
 def _asked(
@@ -96,7 +99,8 @@ def _asked(
         track.answers += answers(evidence, methods)
         track.absent.append(len(evidence.picture.absent))
         for name, found in (correlations(evidence, methods) if causal else {}).items():
-            track.causes.setdefault(name, []).extend(found)
+            of_picture = [(evidence.picture.seed, value) for value in found]
+            track.causes.setdefault(name, []).extend(of_picture)
     return track
 
 
@@ -125,8 +129,22 @@ def _figures(methods: Mapping[str, Method], tracks: Mapping[str, list[Answer]]) 
     }  # fmt: skip
 
 
+def _causes(found: Mapping[str, list[tuple[int, float]]], reference: str) -> dict[str, dict[str, Any]]:
+    """Each method's mean correlation with its interval, and how far it is below the reference's."""
+    ours = [value for _, value in found.get(reference, [])]
+    figures = {}
+    for name, pairs in found.items():
+        if pairs:
+            seeds, values = [seed for seed, _ in pairs], [value for _, value in pairs]
+            figures[name] = {
+                "causal_correlation": with_interval(values, seeds),
+                "causal_below_reference": below(values, ours, seeds),
+            }
+    return figures
+
+
 def _pictures(
-    model: DiffusersModel, plan: Plan, methods: Mapping[str, Method], given: list[Answer]
+    model: DiffusersModel, plan: Plan, methods: Mapping[str, Method], track: Track, given: list[Answer]
 ) -> dict[str, Image.Image]:
     first = next(iter(methods))
     ranked = sorted(
@@ -135,12 +153,11 @@ def _pictures(
     )
     if not ranked:
         return {}
-    places = {"best": 0, "median": len(ranked) // 2, "worst": -1}
-    return {name: _comparison(model, plan, methods, ranked[place]) for name, place in places.items()}
-
-
-def _comparison(
-    model: DiffusersModel, plan: Plan, methods: Mapping[str, Method], answer: Answer
-) -> Image.Image:
-    evidence = next(rendered_evidence(model, plan.split, [answer.seed]))
-    return comparison(evidence, answer.question, methods)
+    places = {"best": ranked[0], "median": ranked[len(ranked) // 2], "worst": ranked[-1]}
+    seeds = dict.fromkeys(answer.seed for answer in places.values())
+    evidence = dict(zip(seeds, _EVIDENCE[track](model, plan.split, seeds), strict=True))
+    shown = serving(methods, track)
+    return {
+        f"{track}-{name}": comparison(evidence[answer.seed], answer.question, shown)
+        for name, answer in places.items()
+    }

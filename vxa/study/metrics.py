@@ -30,11 +30,13 @@ def ious(
     """The IoU of `values ≥ floor + τ·(max - floor)` for every τ [len(thresholds)]: with a floor of 0 as
     `HeatMap.mask` draws its masks, with the map's minimum as min-max does.
 
-    One sort of the pixels serves all thresholds: the mask at τ is the head of the sorted list."""
-    order = np.sort(values[truth])[::-1], np.sort(values[~truth])[::-1]
+    A comparison for each τ takes half the time of sorting the pixels once."""
     height = max(float(values.max()) - floor, np.finfo(np.float32).tiny)
     limits = floor + np.asarray(thresholds) * height
-    hit, false = (len(part) - np.searchsorted(part[::-1], limits, side="left") for part in order)
+    hit, false = (
+        np.array([np.count_nonzero(part >= limit) for limit in limits])
+        for part in (values[truth], values[~truth])
+    )
     scores: NDArray[np.float64] = hit / np.maximum(truth.sum() + false, 1)
     return scores
 

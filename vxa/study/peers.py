@@ -1,14 +1,12 @@
 """The formulas of other tools, on the attention of the same passes.
 
-Each takes the recorded passes of one picture and a word, and gives that tool's map, float32, over the image.
-What was read in their released code, not in their papers:
+Each takes the recorded attention of one picture and a word, and gives that tool's map, float32, over the
+image. What was read in their released code, not in their papers:
 
 - **VXA** (the original extension): the mid block; Σ heads Σ tokens, divided by the maximum; blocks of pixels.
-- **daam** 0.2.0: every layer and head summed over the steps, brought to the latent's size by bicubic
-  interpolation and clamped at 0; their mean; the mid block and grids of an eighth left out; a word is the
-  mean of its tokens.
+- **daam** 0.2.0: see `vxa.daam`, which this is.
 - **kousw** (stable-diffusion-webui-daam): heads summed at 64 cells on the longer side, bicubic and not
-  clamped; the mean over the layers of each grid; then the sum over grids and steps.
+  clamped; the mean over the layers of each grid; then the sum over grids and steps (here their mean).
 - **attention-map-diffusers** 1.0.0: heads averaged, layers brought to the largest grid by linear
   interpolation and averaged, of the last step alone unless all are asked for.
 """
@@ -16,8 +14,8 @@ What was read in their released code, not in their papers:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -26,81 +24,51 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vxa.attention.record import SiteRecord
 from vxa.attention.site import Site
+from vxa.daam import daam_heat_map
 from vxa.maps import AttentionMaps
 
 Values = NDArray[np.float32]
+Formula = Callable[[AttentionMaps, str], Values]
 
 
-@dataclass(frozen=True, eq=False)
-class Passes:
-    """The recorded passes of one picture, one `AttentionMaps` for each step, in order. The sums that formulas
-    share are made once."""
-
-    maps: tuple[AttentionMaps, ...]
-    _sums: dict[tuple[str, str], Tensor] = field(default_factory=dict)
-
-    @property
-    def first(self) -> AttentionMaps:
-        """The first pass: sizes and sites are those of all."""
-        return self.maps[0]
-
-    @property
-    def last(self) -> Passes:
-        """The last pass alone."""
-        return Passes(self.maps[-1:])
-
-    def summed(self, word: str, site: Site) -> Tensor:
-        """The word's map (the mean of its tokens) in a site's heads, summed over passes: [heads, h, w]."""
-        if (word, site.name) not in self._sums:
-            tokens = [index for found in self.first.find_words(word) for index in found.tokens]
-            self._sums[word, site.name] = sum(
-                (_by_head(maps.records[site.name], tokens) for maps in self.maps), torch.zeros(())
-            )
-        return self._sums[word, site.name]
+def original(maps: AttentionMaps, word: str, sites: str = "mid") -> Values:
+    """The original extension's map, of one pass."""
+    return maps.heat_map(word, sites=sites, normalize="original").upsampled(resample="nearest")
 
 
-Formula = Callable[[Passes, str], Values]
+def daam(maps: AttentionMaps, word: str, sites: str = "all") -> Values:
+    """daam's global heat map of a word, from those of the sites that it reads."""
+    chosen = replace(maps, sites=maps.select_sites(sites))
+    return _over_image(maps, torch.tensor(daam_heat_map(chosen, word).values), "bicubic")
 
 
-def _by_head(record: SiteRecord, tokens: Sequence[int]) -> Tensor:
-    return torch.stack([record.tokens(tokens, (head,)).mean(0) for head in range(record.heads)])
-
-
-def original(passes: Passes, word: str, sites: str = "mid") -> Values:
-    """The original extension's map, from the first pass."""
-    heat = passes.first.heat_map(word, sites=sites, normalize="original")
-    return heat.upsampled(resample="nearest")
-
-
-def daam(passes: Passes, word: str, sites: str = "down,up") -> Values:
-    """daam's global heat map of a word."""
-    wanted = [site for site in passes.first.select_sites(sites) if site.factor < 8]
-    size = passes.first.latent_size
-    layers = [_resized(passes.summed(word, site), size, "bicubic").clamp(min=0).mean(0) for site in wanted]
-    return _over_image(passes.first, torch.stack(layers).mean(0), "bicubic")
-
-
-def kousw(passes: Passes, word: str, sites: str = "all") -> Values:
+def kousw(maps: AttentionMaps, word: str, sites: str = "all") -> Values:
     """The map of daam's webui script."""
     grids: dict[int, list[Tensor]] = {}
-    for site in passes.first.select_sites(sites):
-        layer = _resized(passes.summed(word, site), _within_64(passes.first.latent_size), "bicubic")
+    for site in maps.select_sites(sites):
+        layer = _resized(_by_head(maps, word, site), _within_64(maps.latent_size), "bicubic")
         grids.setdefault(site.factor, []).append(layer.sum(0))
     total = torch.stack([torch.stack(layers).mean(0) for layers in grids.values()]).sum(0)
-    return _over_image(passes.first, total, "bicubic")
+    return _over_image(maps, total, "bicubic")
 
 
 def attention_map_diffusers(
-    passes: Passes, word: str, sites: str = "all", steps: Literal["last", "all"] = "last"
+    maps: AttentionMaps, word: str, sites: str = "all", steps: Literal["last", "all"] = "last"
 ) -> Values:
     """attention-map-diffusers' spatial map of a word's tokens."""
-    kept = passes if steps == "all" else passes.last
-    wanted = kept.first.select_sites(sites)
-    size = max((site.grid(kept.first.latent_size) for site in wanted), key=math.prod)
-    layers = [_resized(kept.summed(word, site), size, "bilinear").mean(0) for site in wanted]
-    return _over_image(kept.first, torch.stack(layers).mean(0), "bilinear")
+    kept = maps if steps == "all" else maps.of_bins((len(maps.steps) - 1,))
+    wanted = kept.select_sites(sites)
+    size = max((site.grid(kept.latent_size) for site in wanted), key=math.prod)
+    layers = [_resized(_by_head(kept, word, site), size, "bilinear").mean(0) for site in wanted]
+    return _over_image(kept, torch.stack(layers).mean(0), "bilinear")
+
+
+def _by_head(maps: AttentionMaps, word: str, site: Site) -> Tensor:
+    """The word's map, the mean of its tokens, in each of a site's heads: [heads, h, w]."""
+    record = maps.records[site.name]
+    tokens = [index for found in maps.find_words(word) for index in found.tokens]
+    return torch.stack([record.tokens(tokens, (head,)).mean(0) for head in range(record.heads)])
 
 
 def _resized(heads: Tensor, size: tuple[int, int], mode: str) -> Tensor:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,16 +20,16 @@ from vxa.study.evidence import Evidence
 from vxa.study.methods import Method
 from vxa.study.metrics import iou
 from vxa.study.pictures import Question
+from vxa.study.tables import Report, further_tables, main_tables, short_table
 
-__all__ = ["Report", "comparison", "markdown", "write_report"]
+__all__ = ["Report", "comparison", "markdown", "table_text", "write_report"]
 
-Report = Mapping[str, Any]
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
 body { color: #1b1b1f; background: #fff }
 table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto }
-th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #ddd }
+th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
 img { max-width: 100% } figure { margin: 1rem 0 }
 @media (prefers-color-scheme: dark) {
@@ -48,19 +47,9 @@ $tables
 <h2>Methods</h2><ul>$methods</ul>
 <h2>Best, median and worst of “$first”</h2>
 $pictures
+$further
 </html>
 """)
-
-_COLUMNS: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
-    ("mIoU (95 % interval)", lambda row: f"{row['object_miou']:.3f} ({row['low']:.3f}–{row['high']:.3f})"),
-    ("pointing", lambda row: f"{row['pointing']:.3f}"),
-    ("average precision", lambda row: f"{row['average_precision']:.3f}"),
-    ("leakage", lambda row: f"{row['leakage']:.3f}"),
-    ("oracle τ", lambda row: f"{row['oracle_miou']:.3f}"),
-    ("adjectives", lambda row: _or_dash(row["adjective_miou"])),
-    ("verbs", lambda row: _or_dash(row["verb_miou"])),
-    ("below ours", lambda row: _difference(row["below_reference"])),
-)
 
 
 def write_report(report: Report, pictures: Mapping[str, Image.Image], folder: Path) -> None:
@@ -78,13 +67,15 @@ def write_report(report: Report, pictures: Mapping[str, Image.Image], folder: Pa
 
 
 def markdown(report: Report) -> str:
-    """The tables of the tracks and of the causal check."""
-    parts = []
-    for title, head, rows in _tables(report):
-        lines = [head, ["---"] * len(head), *rows]
-        text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-        parts.append(f"**{title}**\n\n{text}\n")
-    return "\n".join(parts)
+    """All methods in short, then the tables of the tracks and of the causal check."""
+    tables = (short_table(report), *main_tables(report))
+    return "\n".join(f"**{title}**\n\n{table_text(head, rows)}\n" for title, head, rows in tables)
+
+
+def table_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def comparison(looked_at: Evidence, question: Question, methods: Mapping[str, Method]) -> Image.Image:
@@ -96,39 +87,16 @@ def comparison(looked_at: Evidence, question: Question, methods: Mapping[str, Me
         shade, _, _ = normalized(values)
         found = iou(method.mask(values), question.truth)
         cells.append(cell(name, f"IoU {found:.2f}", overlaid(image, np.asarray(shade), "inferno", 0.8)))
-    return grid(cells, 5, 8)
-
-
-def _tables(report: Report) -> list[tuple[str, list[str], list[list[str]]]]:
-    """Title, head and rows of every table that has rows."""
-    tables = [(_title(report, track), *_table(report, track)) for track in report["tracks"]]
-    causes = {name: figures.get("causal_correlation") for name, figures in report["methods"].items()}
-    rows = [[name, _spread(cause)] for name, cause in causes.items() if cause]
-    title = "causal check: correlation of the map with what changes when its noun is taken out of the prompt"
-    tables.append((title, ["method", "correlation (95 % interval)"], rows))
-    return [table for table in tables if table[2]]
-
-
-def _table(report: Report, track: str) -> tuple[list[str], list[list[str]]]:
-    head = ["method", *(name for name, _ in _COLUMNS)]
-    rows = [
-        [name, *(show(figures[track]) for _, show in _COLUMNS)]
-        for name, figures in report["methods"].items()
-        if figures.get(track, {}).get("words")
-    ]
-    return head, rows
-
-
-def _title(report: Report, track: str) -> str:
-    facts = report["tracks"][track]
-    absent = f"; {facts['absent']} further nouns were not found in the pictures" if facts["absent"] else ""
-    return f"{track}: {facts['words']} nouns in {facts['pictures']} pictures{absent}"
+    return grid(cells, 5, 8).quantize(128)  # a third of the file
 
 
 def _page(report: Report, pictures: Sequence[str]) -> str:
     """A page without scripts, in light and dark."""
     plan = ", ".join(f"{name} {value}" for name, value in report["plan"].items() if name != "methods")
-    tables = [f"<h2>{title}</h2>{_html(head, rows)}" for title, head, rows in _tables(report)]
+    tables, further = (
+        "".join(f"<h2>{title}</h2>{_html(head, rows)}" for title, head, rows in listed if rows)
+        for listed in ((short_table(report), *main_tables(report)), further_tables(report))
+    )
     about = [
         f"<li><b>{html.escape(name)}</b>: {html.escape(figures['about'])}</li>"
         for name, figures in report["methods"].items()
@@ -140,7 +108,8 @@ def _page(report: Report, pictures: Sequence[str]) -> str:
     return _PAGE.substitute(
         style=_STYLE,
         plan=html.escape(plan),
-        tables="".join(tables),
+        tables=tables,
+        further=further,
         methods="".join(about),
         first=html.escape(next(iter(report["methods"]))),
         pictures="".join(shown),
@@ -153,15 +122,3 @@ def _html(head: list[str], rows: list[list[str]]) -> str:
         "<tr>" + "".join(f"<td>{html.escape(value)}</td>" for value in row) + "</tr>" for row in rows
     )
     return f"<table><tr>{top}</tr>{body}</table>"
-
-
-def _spread(value: Sequence[float]) -> str:
-    return f"{value[0]:.3f} ({value[1]:.3f}–{value[2]:.3f})"
-
-
-def _or_dash(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _difference(value: Sequence[float] | None) -> str:
-    return "–" if value is None else f"{value[0]:+.3f} ({value[1]:+.3f} to {value[2]:+.3f})"

@@ -2,7 +2,8 @@
 
     summary(answers, "default")["default"]["object_miou"]
 
-Objects' nouns are the headline; adjectives and verbs, sizes and crowds have rows of their own.
+Objects' nouns are the headline; adjectives and verbs, sizes and crowds have rows of their own. Every figure
+has its 95 % interval, the pictures drawn again.
 """
 
 from __future__ import annotations
@@ -10,18 +11,29 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from vxa.study.evaluate import Answer
 from vxa.study.metrics import paired
 from vxa.study.segmentation import THRESHOLDS
 
+__all__ = ["CUTS", "REPORTED", "below", "interval", "summary", "with_interval"]
+
 Answers = Sequence[Answer]
+Figure = Callable[[Answer], float]
+
 REPORTED = (0.3, 0.4, 0.5)
 """τ of DAAM's table."""
 
+CUTS = ("max", "minmax")
+
 SIZES = ((0.03, "under 3 %"), (0.12, "3 to 12 %"), (1.0, "over 12 %"))
 """Shares of the picture that things are called small, middling and large by."""
+
+_FIGURES: Mapping[str, Figure] = {
+    "pointing": lambda answer: float(answer.pointed),
+    "average_precision": lambda answer: answer.precision or 0.0,
+    "leakage": lambda answer: answer.leaked,
+    "oracle_miou": lambda answer: answer.oracle,
+}
 
 
 def summary(answers: Answers, reference: str) -> dict[str, dict[str, Any]]:
@@ -36,55 +48,54 @@ def _figures(given: Answers, ours: Answers) -> dict[str, Any]:
     objects = _objects(given)
     if not objects:
         return {"words": 0}
-    mean, low, high = interval(objects, lambda answer: answer.own)
+    values = [answer.own for answer in objects], [answer.own for answer in ours]
+    spreads = {name: interval(objects, figure) for name, figure in _FIGURES.items()}
     return {
-        "words": len(objects),
-        "object_miou": mean, "low": low, "high": high,
-        "pointing": _mean(objects, lambda answer: float(answer.pointed)),
-        "average_precision": _mean(objects, lambda answer: answer.precision),
-        "leakage": _mean(objects, lambda answer: answer.leaked),
-        "oracle_miou": _mean(objects, lambda answer: answer.oracle),
-        "miou_at": {cut: _at_reported(objects, cut) for cut in ("max", "minmax")},
-        "adjective_miou": _of_kind(given, "adjective"),
-        "verb_miou": _of_kind(given, "verb"),
+        **_row(objects),
+        **{name: spread[0] for name, spread in spreads.items()},
+        "intervals": {name: spread[1:] for name, spread in spreads.items()},
+        "miou_at": {cut: _at_reported(objects, cut) for cut in CUTS},
+        "by_class": _grouped(given, lambda answer: answer.question.kind),
         "by_noun": _grouped(objects, lambda answer: answer.question.word),
-        "by_size": _grouped(objects, lambda answer: _size(answer)),
+        "by_size": _grouped(objects, _size),
         "by_objects": _grouped(objects, lambda answer: min(answer.objects, 5)),
-        "below_reference": _below(objects, ours),
-    }  # fmt: skip
+        "below_reference": below(*values, [answer.seed for answer in objects]),
+    }
 
 
-def interval(answers: Answers, figure: Callable[[Answer], float]) -> tuple[float, float, float]:
+def interval(answers: Answers, figure: Figure) -> tuple[float, float, float]:
     """The mean of a figure with its 95 % interval, the pictures drawn again."""
-    values = [figure(answer) for answer in answers]
-    return _rounded(paired(values, [0.0] * len(values), [answer.seed for answer in answers]))
+    return with_interval([figure(answer) for answer in answers], [answer.seed for answer in answers])
 
 
-def _below(theirs: Answers, ours: Answers) -> tuple[float, float, float] | None:
-    """How far these are below ours, on the same questions."""
+def with_interval(values: Sequence[float], seeds: Sequence[int]) -> tuple[float, float, float]:
+    """The mean of the values with its 95 % interval; `seeds` says whose picture each is of."""
+    return _rounded(paired(values, [0.0] * len(values), seeds))
+
+
+def below(
+    theirs: Sequence[float], ours: Sequence[float], seeds: Sequence[int]
+) -> tuple[float, float, float] | None:
+    """How far their values are below ours, with its interval; None unless they are of the same questions."""
     if not ours or len(ours) != len(theirs):
         return None
-    pairs = [answer.own for answer in ours], [answer.own for answer in theirs]
-    return _rounded(paired(*pairs, [answer.seed for answer in ours]))
+    return _rounded(paired(ours, theirs, seeds))
 
 
 def _objects(answers: Answers) -> list[Answer]:
     return [answer for answer in answers if answer.question.kind == "noun"]
 
 
-def _of_kind(answers: Answers, kind: str) -> float | None:
-    chosen = [answer for answer in answers if answer.question.kind == kind]
-    return _mean(chosen, lambda answer: answer.own) if chosen else None
-
-
 def _grouped(answers: Answers, key: Callable[[Answer], Hashable]) -> Mapping[str, Any]:
     groups: dict[str, list[Answer]] = {}
     for answer in answers:
         groups.setdefault(str(key(answer)), []).append(answer)
-    return {
-        name: {"object_miou": _mean(group, lambda answer: answer.own), "words": len(group)}
-        for name, group in sorted(groups.items())
-    }
+    return {name: _row(group) for name, group in sorted(groups.items())}
+
+
+def _row(group: Answers) -> dict[str, Any]:
+    mean, low, high = interval(group, lambda answer: answer.own)
+    return {"words": len(group), "object_miou": mean, "low": low, "high": high}
 
 
 def _size(answer: Answer) -> str:
@@ -92,14 +103,13 @@ def _size(answer: Answer) -> str:
     return next(name for limit, name in SIZES if share <= limit)
 
 
-def _at_reported(answers: Answers, cut: Any) -> dict[str, float]:
-    columns = [THRESHOLDS.index(tau) for tau in REPORTED]
-    means = np.mean([answer.by_cut[cut][columns] for answer in answers], axis=0)
-    return {str(tau): round(float(mean), 4) for tau, mean in zip(REPORTED, means, strict=True)}
-
-
-def _mean(answers: Answers, figure: Callable[[Answer], float]) -> float:
-    return round(float(np.mean([figure(answer) for answer in answers])), 4)
+def _at_reported(answers: Answers, cut: Any) -> dict[str, tuple[float, float, float]]:
+    """The mean IoU at each τ of `REPORTED`, with its interval."""
+    columns = {tau: THRESHOLDS.index(tau) for tau in REPORTED}
+    return {
+        str(tau): interval(answers, lambda answer, at=column: float(answer.by_cut[cut][at]))  # type: ignore[misc]
+        for tau, column in columns.items()
+    }
 
 
 def _rounded(values: tuple[float, float, float]) -> tuple[float, float, float]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -188,7 +189,10 @@ class _Tracer:
             self._call.finish()
         self._call = self._watcher = self._encoded = None
 
-    def _before(self, network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _before(
+        self, network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        # In another thread's pass it may be called once more while it is removed, and then without kwargs.
         if threading.get_ident() != self._thread or self._encoded is None:
             return
         sample, timestep, context = _inputs(args, kwargs)
@@ -230,9 +234,9 @@ class _Tracer:
             self._on_step(self._call)
 
 
-def _inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, float, Tensor]:
+def _inputs(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Tensor, float, Tensor]:
     """The sample, the timestep and the context that the network is called with."""
-    named = dict(zip(("sample", "timestep", "encoder_hidden_states"), args, strict=False)) | kwargs
+    named = dict(zip(("sample", "timestep", "encoder_hidden_states"), args, strict=False)) | dict(kwargs)
     sample, context = named.get("sample"), named.get("encoder_hidden_states")
     if not torch.is_tensor(sample) or sample.ndim != 4 or not torch.is_tensor(context):
         raise RecordingError(

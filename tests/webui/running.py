@@ -53,6 +53,12 @@ class Webui:
     process: int = 0
     user: str = "tester:secret"
 
+    @property
+    def outputs(self) -> Path:
+        """Its outputs folder, which 1.8.0 calls output."""
+        newer = self.data / "outputs"
+        return newer if newer.is_dir() else self.data / "output"
+
     def ask(self, path: str, body: Any = None, user: str | None = user) -> Any:
         """The JSON that it answers. Raises urllib.error.HTTPError for what is refused."""
         request = urllib.request.Request(

@@ -82,7 +82,7 @@ def generate(page: Any, count: int = 1) -> None:
 
 
 def saved_in(webui: Webui) -> set[Path]:
-    return set((webui.data / "outputs").glob("vxa-images/**/*.png"))
+    return set(webui.outputs.glob("vxa-images/**/*.png"))
 
 
 def test_a_generated_image_is_sent_looked_at_saved_and_offers_its_prompt(
@@ -107,7 +107,7 @@ def test_a_generated_image_is_sent_looked_at_saved_and_offers_its_prompt(
     page.click("#vxa_keep")
     page.wait_for_selector("#vxa_kept [role=status]")
     page.screenshot(path=shots / "saved.png", full_page=True)
-    saved = webui.data / "outputs" / "vxa-images" / page.inner_text("#vxa_kept code")
+    saved = webui.outputs / "vxa-images" / page.inner_text("#vxa_kept code")
     made = read_infotext(saved)
     assert made is not None
     assert (made.prompt, made.settings["Seed"], made.settings["Model"]) == (MADE, "42", "papercut")
@@ -131,7 +131,7 @@ def test_a_jpeg_of_the_webui_offers_its_prompt(page: Any, webui: Webui) -> None:
     webui.ask("sdapi/v1/options", {"samples_format": "jpg", "save_to_dirs": False})
     try:
         generate(page)
-        (made,) = (webui.data / "outputs" / "txt2img-images").glob("*.jpg")
+        (made,) = (webui.outputs / "txt2img-images").glob("*.jpg")
     finally:
         webui.ask("sdapi/v1/options", {"samples_format": "png", "save_to_dirs": True})
     to_tab(page, "VXA")
@@ -159,7 +159,7 @@ def test_img2img_sends_its_result(page: Any) -> None:
 def test_png_info_sends_what_it_shows_and_nothing_of_an_image_without_parameters(
     page: Any, webui: Webui, shots: Path
 ) -> None:
-    made = sorted((webui.data / "outputs" / "txt2img-images").rglob("*.png"))[-1]
+    made = sorted((webui.outputs / "txt2img-images").rglob("*.png"))[-1]
     to_tab(page, "PNG Info")
     page.set_input_files("#pnginfo_image input[type=file]", made)
     page.wait_for_selector("#tab_pnginfo p:has-text('Seed: ')")
@@ -220,7 +220,7 @@ def test_over_http_a_picture_is_saved_below_the_webuis_folder_alone(webui: Webui
     given = {"image": base64.b64encode(FIGURE.read_bytes()).decode(), "prompt": PROMPT, "words": "hat"}
     answer = webui.ask("vxa/v1/visualize", {**given, "save": True})
     (saved,) = saved_in(webui) - before
-    assert saved == webui.data / "outputs" / "vxa-images" / answer["saved"]
+    assert saved == webui.outputs / "vxa-images" / answer["saved"]
     assert read_infotext(saved) == parse_infotext(answer["infotext"])
     with pytest.raises(urllib.error.HTTPError) as refused:
         webui.ask("vxa/v1/visualize", {**given, "save": str(tmp_path / "x.png")})
@@ -228,7 +228,7 @@ def test_over_http_a_picture_is_saved_below_the_webuis_folder_alone(webui: Webui
         assert (error.code, "boolean" in json.load(error)["detail"]) == (422, True)
     webui.ask("sdapi/v1/options", {"vxa_folder": str(tmp_path)})  # which the webui passes over
     answer = webui.ask("vxa/v1/visualize", {**given, "save": True})
-    assert (webui.data / "outputs" / "vxa-images" / answer["saved"]).is_file()
+    assert (webui.outputs / "vxa-images" / answer["saved"]).is_file()
     assert not list(tmp_path.iterdir())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import runpy
@@ -417,6 +418,12 @@ ELSEWHERE = {
 def translations() -> dict[str, str]:
     found: dict[str, str] = json.loads((ROOT / "localizations" / "ja_JP.json").read_text("utf-8"))
     return found
+
+
+def test_no_text_takes_the_name_of_another() -> None:
+    body = ast.parse(Path(texts.__file__).read_text("utf-8")).body
+    named = [node.targets[0].id for node in body if isinstance(node, ast.Assign)]  # type: ignore[attr-defined]
+    assert len(named) == len(set(named))
 
 
 def test_every_text_that_the_webui_shows_is_in_japanese() -> None:

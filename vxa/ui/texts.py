@@ -221,7 +221,9 @@ TRACED_SAVE = "Save the heat maps beside the image"
 TRACED_LIVE = "Show the maps so far in the live preview"
 TRACED_LEAD = "Adds to the gallery what each word of the prompt painted. The images stay as they are."
 OTHER_CONDITIONING = "the conditioning is not what the webui makes of the prompt: an extension made another"
-NO_IMAGE = "VXA has no heat maps: no image was finished (VXA traces generations of webui 1.10.1 or newer)"
+NONE_FINISHED = (
+    "VXA has no heat maps: no image was finished (VXA traces generations of webui 1.10.1 or newer)"
+)
 NOTHING_SHOWN = "VXA has nothing to add: choose what to show"
 NO_STEP = "VXA has no heat maps: the generation ended before its first step"
 NO_WORDS = "VXA has no heat maps: the prompt has no words"

@@ -121,7 +121,7 @@ class Job:
         """The generation is finished, with whatever images."""
         self.release()
         if not self.traced and not self.said:
-            self.say(texts.NO_IMAGE)
+            self.say(texts.NONE_FINISHED)
 
     def say(self, sentence: str) -> None:
         """Have a sentence shown in the page."""

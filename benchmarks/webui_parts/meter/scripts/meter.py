@@ -105,6 +105,7 @@ def further(asked):
 
 
 def tab(asked):
+    from vxa.webui.host_page import sending_of
     from vxa.webui.tab import tabs
 
     script = sys.modules["vxa"].__path__[0] + "/../scripts/vxa_tab.py"
@@ -119,7 +120,7 @@ def tab(asked):
             return super().__getattribute__(name)
 
     def build():
-        tabs(script)()
+        tabs(script, sending_of(script))()
 
     sd_models.model_data.__class__ = Asking
     try:

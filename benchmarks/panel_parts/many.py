@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import threading
 from collections.abc import Callable
@@ -62,10 +61,8 @@ def _grown(
     for number in track(range(times), "pressing", console=Console(stderr=True)):
         press(number)
         if number % max(1, times // 20) == 0:
-            gc.collect()
             memory.append(resident_megabytes())
     after = _counts(here, folder)
-    gc.collect()
     memory.append(resident_megabytes())
     said = f"{times} visualizations through {how}, after {first} of them"
     rows = [

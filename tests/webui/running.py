@@ -242,3 +242,17 @@ def refusal(work: Any) -> tuple[int, str]:
         work()
     with refused.value as answer:
         return answer.code, json.load(answer)["detail"]
+
+
+def value(page: Any, name: str) -> str:
+    """What a box of the page holds."""
+    found: str = page.input_value(f"#{name} textarea, #{name} input")
+    return found
+
+
+def wait_for_value(page: Any, name: str, wanted: str) -> None:
+    """Wait until the box holds it."""
+    page.wait_for_function(
+        "([name, wanted]) => document.querySelector(`#${name} textarea, #${name} input`).value === wanted",
+        arg=[name, wanted],
+    )

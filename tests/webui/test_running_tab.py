@@ -20,7 +20,19 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from running import FIGURE, PATIENCE, PROMPT, Webui, data_folder, models_folder, open_tab, reload_ui, started
+from running import (
+    FIGURE,
+    PATIENCE,
+    PROMPT,
+    Webui,
+    data_folder,
+    models_folder,
+    open_tab,
+    reload_ui,
+    started,
+    value,
+    wait_for_value,
+)  # fmt: skip
 from test_running import give, look
 
 from vxa.infotext import parse_infotext, read_infotext
@@ -46,18 +58,6 @@ def page(browser: Any, papercut: Webui) -> Iterator[Any]:
     one = opened(browser, papercut)
     yield one
     one.context.close()
-
-
-def value(page: Any, name: str) -> str:
-    found: str = page.input_value(f"#{name} textarea, #{name} input")
-    return found
-
-
-def wait_for_value(page: Any, name: str, wanted: str) -> None:
-    page.wait_for_function(
-        "([name, wanted]) => document.querySelector(`#${name} textarea, #${name} input`).value === wanted",
-        arg=[name, wanted],
-    )
 
 
 def to_tab(page: Any, name: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from page import PROMPTS
 from PIL import Image
+from running import value, wait_for_value
 
 sys.path.append(str(Path(__file__).parents[1] / "ui"))
 
@@ -75,18 +76,6 @@ def browser() -> Iterator[Any]:
 def page(browser: Any, address: str) -> Iterator[Any]:
     with opened(browser, address, hosts=HOSTS, ready="#txt2img_send_to_vxa") as page:
         yield page
-
-
-def value(page: Any, name: str) -> str:
-    found: str = page.input_value(f"#{name} textarea, #{name} input")
-    return found
-
-
-def wait_for_value(page: Any, name: str, wanted: str) -> None:
-    page.wait_for_function(
-        "([name, wanted]) => document.querySelector(`#${name} textarea, #${name} input`).value === wanted",
-        arg=[name, wanted],
-    )
 
 
 def open_tab(page: Any) -> None:

@@ -15,7 +15,7 @@ from vxa.ui.handlers import Handlers
 from vxa.ui.shown import Shown
 from vxa.ui.spot import Spot, spot_html
 
-__all__ = ["redrawn", "wire_shown"]
+__all__ = ["catch_up", "redrawn", "wire_shown"]
 
 
 def redrawn(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
@@ -25,6 +25,17 @@ def redrawn(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
         return nothing
     done = tried(lambda: answer(handlers, page, asked), 3)
     return done if handlers.latest.waits_for(page, asked) else nothing
+
+
+def catch_up(handlers: Handlers, event: Any, state: Any, left: Given, right: Shown) -> None:
+    """After the event the page shows another picture, where its controls were moved while the model ran."""
+
+    def caught_up(page: str, *given: Any) -> list[Any]:
+        asked = Asked(*given)
+        return [gr.update()] * 4 if handlers.latest.waits_for(page, asked) else redrawn(handlers, page, asked)
+
+    drawn = [right.picture, right.command, right.python, right.message]
+    listen(event, caught_up, [state, *controls(left, right)], drawn, queue=False, show_progress="hidden")
 
 
 def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:

@@ -12,7 +12,7 @@ import gradio as gr
 from vxa.ui.answering import LIVE, answer, controls, told, tried
 from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
-from vxa.ui.exploring import redrawn
+from vxa.ui.exploring import catch_up
 from vxa.ui.given import Given
 from vxa.ui.handlers import Handlers
 from vxa.ui.keeping import kept_of_a_pass
@@ -75,11 +75,6 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
         chosen = handlers.backend.examples[event.index]
         return [str(chosen.path), chosen.prompt, "", handlers.chips(chosen.prompt)]
 
-    def catch_up(page: str, *given: Any) -> list[Any]:
-        """Another picture, where the controls were moved while the model ran."""
-        asked = Asked(*given)
-        return [gr.update()] * 4 if handlers.latest.waits_for(page, asked) else redrawn(handlers, page, asked)
-
     wanted = [left.image, left.prompt, left.timestep, left.noise, left.noise_seed]
     asking = [state, *wanted, right.timesteps, *controls(left, right)]
     drawn = [right.picture, right.command, right.python, right.message]
@@ -92,9 +87,7 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
     for begun, run in (*begins, (right.look_at_timesteps.click, press_timesteps)):
         done = listen(begun, run, asking, outputs, concurrency_limit=None, show_progress_on=[right.picture])
         flag_earlier(handlers, done.then, state, left, right)
-        listen(
-            done.then, catch_up, [state, *controls(left, right)], drawn, queue=False, show_progress="hidden"
-        )
+        catch_up(handlers, done.then, state, left, right)
     for control in wanted:
         flag_earlier(handlers, control.change, state, left, right)
     listen(left.stop.click, handlers.stop, [state], None, queue=False, show_progress="hidden")

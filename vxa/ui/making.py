@@ -14,7 +14,7 @@ from vxa.ui import texts
 from vxa.ui.answering import answer, controls, tried
 from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
-from vxa.ui.exploring import redrawn
+from vxa.ui.exploring import catch_up
 from vxa.ui.given import Given
 from vxa.ui.handlers import Handlers
 from vxa.ui.live import Live
@@ -42,18 +42,13 @@ def wire_make(handlers: Handlers, state: Any, left: Given, right: Shown) -> None
         yield from _followed(handlers, page, live, before)
         yield _finished(handlers, page, live, asked)
 
-    def catch_up(page: str, *given: Any) -> list[Any]:
-        """Another picture, where the controls were moved meanwhile."""
-        asked = Asked(*given)
-        return [gr.update()] * 4 if handlers.latest.waits_for(page, asked) else redrawn(handlers, page, asked)
-
     done = listen(
         left.make.click, make, [state, left.prompt, left.seed, *asking],
         [right.live, left.image, right.spot, right.files, right.summary, right.sites, *drawn],
         concurrency_limit=None, show_progress="hidden",
     )  # fmt: skip
     flag_earlier(handlers, done.then, state, left, right)
-    listen(done.then, catch_up, [state, *asking], drawn, queue=False, show_progress="hidden")
+    catch_up(handlers, done.then, state, left, right)
 
 
 def _followed(handlers: Handlers, page: str, live: Live[Made], shown: Kept | None) -> Iterator[list[Any]]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from modules import scripts
 
-from vxa.errors import SettingError, VxaError
+from vxa.errors import SettingError
 from vxa.ui import texts
 from vxa.webui import host_trace
 from vxa.webui.accordion import controls, notice, paste_fields
@@ -55,12 +55,9 @@ def before_network(params: Any) -> None:
     forget_all()
     try:
         sampling.enter(host_trace.denoiser_call(params))
-    except VxaError as error:
+    except Exception as error:  # the generation is not ours to end
         sampling.give_up(error)
         return
-    except Exception as error:  # the webui reports it in its log; the page has a sentence
-        sampling.give_up(error)
-        raise
     _entered.append(sampling)
     if job is not None and job.wanted.live:
         _live[:] = [weakref.ref(job)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from typing import Any
 
 import gradio as gr
@@ -68,12 +69,18 @@ def _prompts(p: Any) -> Prompts:
         hires = p.hr_second_pass_steps or p.steps
         config = sd_samplers.find_sampler_config(p.hr_sampler_name or p.sampler_name)
         hires = config.total_steps(hires) if config else hires
+    return _parsed(tuple(positive), tuple(negative), steps, hires, shared.opts.use_old_scheduling)
+
+
+@lru_cache(maxsize=4)
+def _parsed(
+    positive: tuple[str, ...], negative: tuple[str, ...], steps: int, hires: int | None, old: bool
+) -> Prompts:
+    """Parsed once: the denoiser asks at each of its steps."""
     indices, flat, _ = prompt_parser.get_multicond_prompt_list(positive)
 
     def schedules(given: Any) -> Any:
-        return prompt_parser.get_learned_conditioning_prompt_schedules(
-            given, steps, hires, shared.opts.use_old_scheduling
-        )
+        return prompt_parser.get_learned_conditioning_prompt_schedules(given, steps, hires, old)
 
     parts = schedules(flat)
     return Prompts([[parts[index] for index, _ in image] for image in indices], schedules(negative))

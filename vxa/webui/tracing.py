@@ -31,6 +31,7 @@ from vxa.steps import CountedSteps
 from vxa.tokens import Token
 from vxa.trace import Facts, Reading, Settings, TracedCall
 from vxa.ui import texts
+from vxa.ui.handlers import sentence
 from vxa.version import versions
 from vxa.webui.rows import Rows, Spoken
 from vxa.webui.wanted import NEGATIVE, STEPS, Wanted
@@ -133,8 +134,8 @@ class Sampling:
         ]
 
     def give_up(self, error: Exception) -> None:
-        """Have no maps, and say why."""
-        self.problem = self.problem or texts.not_traced(" ".join(str(error).split()))
+        """Have no maps, and say why; what is no VxaError keeps its traceback in the log."""
+        self.problem = self.problem or texts.not_traced(sentence(error))
         self.release()
 
     def _call_of(self, call: DenoiserCall) -> int:

@@ -89,7 +89,7 @@ def crop_caption(things: list[tuple[str, str, str]], cover: Tensor, rng: random.
     window it fills."""
     nodes = []
     for (noun, colour, pattern), (inside, fills) in zip(things, cover.tolist(), strict=True):
-        ground = noun in ("sky", "night", "wall", *FLOORS)
+        ground = _is_ground(noun)
         if (
             fills < 0.015
             or (ground and (fills < 0.15 or rng.random() < 0.4))
@@ -97,6 +97,21 @@ def crop_caption(things: list[tuple[str, str, str]], cover: Tensor, rng: random.
         ):
             continue
         nodes.append(_phrase(noun, colour, pattern, ground, rng))
+    return _listing(nodes, rng)
+
+
+def partial_caption(things: list[tuple[str, str, str]], rng: random.Random) -> str:
+    """One or two of a scene's things in words, as if the rest were not worth a word."""
+    chosen = rng.sample(things, min(len(things), rng.choice((1, 1, 2))))
+    return _listing([_phrase(*thing, _is_ground(thing[0]), rng) for thing in chosen], rng)
+
+
+def _is_ground(noun: str) -> bool:
+    return noun in ("sky", "night", "wall", *FLOORS)
+
+
+def _listing(nodes: list[Node], rng: random.Random) -> str:
+    """The phrases in any order, as a comma list or as a sentence."""
     if not nodes:
         return ""
     rng.shuffle(nodes)

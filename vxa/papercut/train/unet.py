@@ -17,7 +17,7 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from .latents import CROP, GRID, Latents, crop_caption
+from .latents import CROP, GRID, Latents, crop_caption, partial_caption
 from .loop import Plan, computes_in_bf16, rank, train
 from .networks import text_encoder, unet
 from .tokenizer import write_tokenizer
@@ -27,6 +27,10 @@ GAMMA = 1.0
 
 DROPPED = 0.1
 """Share of captions left empty, for classifier-free guidance."""
+
+PARTIAL = 0.2
+"""Share of whole scenes whose caption names one thing or two only. The world's own captions name no scarf
+without its wearer; a prompt may."""
 
 
 def schedule() -> DDIMScheduler:
@@ -67,7 +71,10 @@ class Batches:
 
     def _whole(self, rng: random.Random) -> tuple[Tensor, str]:
         i = rng.randrange(len(self.data.captions))
-        return self.data.latents[i], self.data.captions[i]
+        partial = rng.random() < PARTIAL
+        return self.data.latents[i], (
+            partial_caption(self.data.things[i], rng) if partial else self.data.captions[i]
+        )
 
     def _window(self, rng: random.Random) -> tuple[Tensor, str]:
         i = rng.randrange(len(self.data.captions))

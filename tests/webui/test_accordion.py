@@ -55,10 +55,10 @@ def built(script: Path) -> Any:
 
 def test_the_controls_are_the_arguments_in_their_order() -> None:
     found = built(SCRIPT)
-    names = ["enabled", "words", "show", "colormap", "opacity", "sites", "save", "live"]
+    names = ["enabled", "words", "show", "colormap", "opacity", "sites", "save", "live", "refine"]
     assert found["names"] == names
     assert found["usual"] is True
-    assert found["pasted"] == [True, "hat", ["grid", "steps"], "inferno", 0.8, "", False, False]
+    assert found["pasted"] == [True, "hat", ["grid", "steps"], "inferno", 0.8, "", False, False, False]
 
 
 def test_another_copy_says_so_and_has_no_controls(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from fake_sampling import Denoiser, Generation, Options, Webui
 from PIL import Image, ImageChops
 
 from vxa.attention.record import PassRecord
-from vxa.attention.site import Site
+from vxa.attention.site import Site, finest_self
+from vxa.heat_map import resized
 from vxa.webui.wanted import ENTRY
 from vxa.windows import windows
 
@@ -33,12 +34,9 @@ def hooks(model: Any) -> int:
 class Direct:
     """What each row of each forward attends to at one site, summed by the test itself."""
 
-    def __init__(self, model: Any, webui: Webui) -> None:
+    def __init__(self, model: Any, site: Site) -> None:
         network = model.model.diffusion_model
-        backend = importlib.import_module("vxa.webui.backend")
-        self.site: Site = next(
-            one for one in backend.webui_model(model).sites if (one.label, one.kind) == (SITE, "cross")
-        )
+        self.site = site
         self.layer = network.get_submodule(self.site.name)
         self.forwards: list[tuple[torch.Tensor, torch.Tensor, tuple[int, int]]] = []
         self._query: torch.Tensor = torch.empty(0)
@@ -74,6 +72,10 @@ class Direct:
         mean: np.ndarray = np.mean(maps, axis=0)
         return mean
 
+    def close(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+
 
 @pytest.fixture
 def webui(host: FakeHost, checkpoint: Any) -> Webui:
@@ -82,12 +84,17 @@ def webui(host: FakeHost, checkpoint: Any) -> Webui:
     return Webui(host, importlib.import_module("vxa.webui.host_script"))
 
 
+def sites_of(webui: Webui) -> tuple[Site, ...]:
+    found: tuple[Site, ...] = importlib.import_module("vxa.webui.backend").webui_model(webui.model).sites
+    return found
+
+
 @pytest.fixture
 def direct(webui: Webui) -> Iterator[Direct]:
-    own = Direct(webui.model, webui)
+    site = next(one for one in sites_of(webui) if (one.label, one.kind) == (SITE, "cross"))
+    own = Direct(webui.model, site)
     yield own
-    for handle in own.handles:
-        handle.remove()
+    own.close()
     assert hooks(webui.model) == 0
 
 
@@ -101,7 +108,7 @@ def heats(webui: Webui, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, np.nd
     def keeping(sampling: Any, wanted: Any, place: Any) -> Any:
         pieces = traced.pieces_of(sampling.calls, place.number, False, place.size)
         words = traced.subjects(pieces, wanted.phrases)
-        kept.append({word: traced.heat_of(pieces, word).values for word in words})
+        kept.append({word: traced.heat_of(pieces, word, wanted.refine).values for word in words})
         return pictures(sampling, wanted, place)
 
     monkeypatch.setattr(importlib.import_module("vxa.webui.job"), "pictures", keeping)
@@ -180,6 +187,51 @@ def test_unconditional_rows_that_are_skipped_move_nothing(
     webui.generate(Generation("a red hat", batch_size=2, options=options), ON)
     same(heats[0]["hat"], direct.mean([0, 4, 8, 10], [3]))
     same(heats[1]["hat"], direct.mean([1, 5, 9, 11], [3]))
+
+
+def test_refined_maps_are_spread_by_the_self_attention_of_all_steps(
+    webui: Webui, direct: Direct, heats: list[dict[str, np.ndarray]]
+) -> None:
+    own = [Direct(webui.model, site) for site in finest_self(sites_of(webui), (8, 12))]
+    made = webui.generate(Generation("a red hat"), {**ON, "refine": True})
+    rows = [step * 2 for step in range(4)]
+    cells = list(range(np.prod(own[0].site.grid((8, 12)))))
+    # mean(rows, cells[j:j+1]) is what every place takes of place j.
+    spread = np.mean([[each.mean(rows, [cell]) for cell in cells] for each in own], axis=0)
+    plain = resized(direct.mean(rows, [3]), own[0].site.grid((8, 12)), (1.0, 1.0), "bicubic")
+    same(heats[0]["hat"], np.tensordot(plain.ravel(), spread, 1))
+    for each in own:
+        each.close()
+    assert of(made) == ["a", "red", "hat"]
+
+
+def test_controlnets_mark_before_the_tokens_is_no_token(
+    webui: Webui, direct: Direct, heats: list[dict[str, np.ndarray]]
+) -> None:
+    """sd-webui-controlnet sets ±1024 before each context, and takes it off within the network."""
+    network = webui.model.model.diffusion_model
+    forward, widths = network.forward, set()
+
+    def mark(denoiser: Denoiser) -> None:
+        extra = denoiser.sampler.sampler_extra_args
+        texts = [one for image in extra["cond"].batch for part in image for one in part.schedules]
+        negatives = [one for negative in extra["uncond"] for one in negative]
+        for value, group in ((1024.0, texts), (-1024.0, negatives)):
+            for one in group if denoiser.step == 0 else ():
+                one.cond = torch.cat([torch.full_like(one.cond[:1], value), one.cond])
+
+    def controlled(x: Any, timesteps: Any = None, context: Any = None, **given: Any) -> Any:
+        widths.add(context.shape[1])
+        return forward(x, timesteps, context[:, 1:], **given)
+
+    network.forward = controlled
+    try:
+        made = webui.generate(Generation("a red hat", "neck", before_step=mark), ON)
+    finally:
+        del network.forward
+    assert widths == {78}
+    assert of(made) == ["a", "red", "hat"]
+    same(heats[0]["hat"], direct.mean([0, 2, 4, 6], [3]))
 
 
 def test_an_edited_prompt_is_read_as_it_is_at_each_step(
@@ -439,6 +491,7 @@ def test_the_infotext_records_what_was_asked_and_gives_it_back(webui: Webui) -> 
         "colormap": "magma",
         "opacity": 0.5,
         "sites": SITE,
+        "refine": True,
     }
     webui.generate(p, asked)
     told = p.extra_generation_params
@@ -446,7 +499,7 @@ def test_the_infotext_records_what_was_asked_and_gives_it_back(webui: Webui) -> 
     names = Wanted.names()
     again = Wanted.of([pasted(name, told) for name in names])
     assert again == Wanted.of([asked])
-    assert [pasted(name, {"Steps": "20"}) for name in names] == [None] * 8
+    assert [pasted(name, {"Steps": "20"}) for name in names] == [None] * 9
 
 
 def test_arguments_by_place_mean_the_same(webui: Webui) -> None:

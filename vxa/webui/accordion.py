@@ -46,7 +46,8 @@ def controls(accordion: Callable[..., Any], name_of: Callable[[str], str]) -> li
         with gr.Row():
             save = gr.Checkbox(usual.save, label=texts.TRACED_SAVE, elem_id=name_of("save"))
             live = gr.Checkbox(usual.live, label=texts.TRACED_LIVE, elem_id=name_of("live"))
-    return [enabled, words, show, colormap, opacity, sites, save, live]
+            refine = gr.Checkbox(usual.refine, label=texts.REFINE, elem_id=name_of("refine"))
+    return [enabled, words, show, colormap, opacity, sites, save, live, refine]
 
 
 def paste_fields(made: list[Any]) -> list[tuple[Any, Callable[[dict[str, Any]], Any]]]:

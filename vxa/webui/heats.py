@@ -81,9 +81,10 @@ def _spoken(maps: AttentionMaps) -> list[str]:
     return named
 
 
-def heat_of(pieces: Sequence[Piece], phrase: str) -> HeatMap | None:
+def heat_of(pieces: Sequence[Piece], phrase: str, refine: bool = False) -> HeatMap | None:
     """The phrase's mean map over the pieces that have it, by how often it was read; None where none has."""
-    found = [(piece.maps.heat_map(words=[phrase]), piece.passes) for piece in pieces if _has(piece, phrase)]
+    having = [piece for piece in pieces if _has(piece, phrase)]
+    found = [(piece.maps.heat_map(words=[phrase], refine=refine), piece.passes) for piece in having]
     if not found:
         return None
     total = sum(passes for _, passes in found)

@@ -19,7 +19,7 @@ from vxa.ui import texts
 from vxa.webui.backend import webui_model
 from vxa.webui.job import Job, Traced
 from vxa.webui.prompts import WebuiPrompts
-from vxa.webui.rows import Prompts, Rows
+from vxa.webui.rows import Prompts, Rows, unmarked
 from vxa.webui.traced import Shown, told
 from vxa.webui.tracing import DenoiserCall
 from vxa.webui.wanted import ENTRY
@@ -57,7 +57,7 @@ def denoiser_call(params: Any) -> DenoiserCall:
 
 def _context(conditioning: Any) -> Any:
     """What cross-attention reads of it: all, or of SDXL's dict a part."""
-    return conditioning["crossattn"] if isinstance(conditioning, dict) else conditioning
+    return unmarked(conditioning["crossattn"] if isinstance(conditioning, dict) else conditioning)
 
 
 def _prompts(p: Any) -> Prompts:

@@ -17,11 +17,22 @@ from torch import Tensor
 
 from vxa.errors import RecordingError
 
-__all__ = ["Prompts", "Rows", "Spoken", "Texts"]
+__all__ = ["Prompts", "Rows", "Spoken", "Texts", "unmarked"]
 
 Texts = Sequence[tuple[int, str]]
 
+_MARK = 1024.0
 _OTHERS = "an extension changes what the network reads or adds passes of its own; switch it off"
+
+
+def unmarked(context: Tensor) -> Tensor:
+    """What cross-attention reads of a context [rows, tokens, channels].
+
+    The webui's ControlNet (Mikubill/sd-webui-controlnet, scripts/hook.py) sets a position of 1024 or −1024
+    before a row's first token, to tell the conditional rows, and takes it off again within the network.
+    """
+    marked = len(context) > 0 and bool((context[:, 0].abs() == _MARK).all())
+    return context[:, 1:] if marked else context
 
 
 @dataclass(frozen=True)

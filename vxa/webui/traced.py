@@ -124,7 +124,7 @@ def _question(pieces: Sequence[Piece], wanted: Wanted, place: Place) -> Question
 
 def _each(pieces: Sequence[Piece], words: Sequence[str], wanted: Wanted, place: Place) -> Iterator[Shown]:
     question = _question(pieces, wanted, place)
-    for word, heat in _heats(pieces, words):
+    for word, heat in _heats(pieces, words, wanted):
         yield Shown(word, overlay_figure(question, heat, word, _where(question, heat, pieces, place)))
 
 
@@ -132,7 +132,7 @@ def _grid(
     pieces: Sequence[Piece], words: Sequence[str], wanted: Wanted, place: Place, title: str = ""
 ) -> Image.Image:
     question = _question(pieces, wanted, place)
-    named = _heats(pieces, words)
+    named = _heats(pieces, words, wanted)
     heats = [heat for _, heat in named]
     prompt = " AND ".join(dict.fromkeys(piece.maps.provenance.prompt for piece in pieces))
     right = _where(question, heats[0], pieces, place)
@@ -144,13 +144,13 @@ def _strip(pieces: Sequence[Piece], words: Sequence[str], wanted: Wanted, place:
     question = _question(pieces, wanted, place)
     bins = at_each_bin(pieces)
     words = words[: MAX_CELLS // len(bins)]
-    rows = [[heat_of(at, word) for _, at in bins] for word in words]
-    right = _where(question, _heats(pieces, words[:1])[0][1], pieces, place)
+    rows = [[heat_of(at, word, wanted.refine) for _, at in bins] for word in words]
+    right = _where(question, _heats(pieces, words[:1], wanted)[0][1], pieces, place)
     return heats_table(question, words, [label for label, _ in bins], rows, texts.STEPS_TITLE, right)
 
 
-def _heats(pieces: Sequence[Piece], words: Sequence[str]) -> list[tuple[str, HeatMap]]:
-    made = ((word, heat_of(pieces, word)) for word in words[:MAX_CELLS])
+def _heats(pieces: Sequence[Piece], words: Sequence[str], wanted: Wanted) -> list[tuple[str, HeatMap]]:
+    made = ((word, heat_of(pieces, word, wanted.refine)) for word in words[:MAX_CELLS])
     return [(word, heat) for word, heat in made if heat is not None]
 
 

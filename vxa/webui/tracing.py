@@ -21,7 +21,7 @@ from weakref import ReferenceType, ref
 
 from torch import Tensor, nn
 
-from vxa.attention.site import Site, select_sites
+from vxa.attention.site import Site, finest_self, select_sites
 from vxa.attention.watch import watch
 from vxa.errors import VxaError, WordError
 from vxa.maps import Provenance
@@ -33,7 +33,7 @@ from vxa.trace import Facts, Reading, Settings, TracedCall
 from vxa.ui import texts
 from vxa.ui.handlers import sentence
 from vxa.version import versions
-from vxa.webui.rows import Rows, Spoken
+from vxa.webui.rows import Rows, Spoken, unmarked
 from vxa.webui.wanted import NEGATIVE, STEPS, Wanted
 
 __all__ = ["DenoiserCall", "Sampling"]
@@ -146,7 +146,9 @@ class Sampling:
                 return number
         cross = tuple(site for site in call.model.sites if site.kind == "cross")
         sites = select_sites(cross, self._wanted.sites or call.model.default_sites, call.latent_size)
-        settings = Settings(_BINS if STEPS in self._wanted.show else 1)
+        if self._wanted.refine:
+            sites += finest_self(call.model.sites, call.latent_size)
+        settings = Settings(_BINS if STEPS in self._wanted.show else 1, refine=self._wanted.refine)
         provenance = Provenance(call.model.name, "", 0, "generated", None, versions(), call.model.notes)
         facts = Facts(provenance, "all", call.latent_size)
         self.calls.append(TracedCall(sites, (), CountedSteps(call.steps), settings, facts))
@@ -248,9 +250,9 @@ class _Watching:
 
 
 def _inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
-    """The latents, the timesteps and the context that ldm's network is called with."""
+    """The latents, the timesteps and the context that ldm's network is called with and reads."""
     named = dict(zip(("x", "timesteps", "context"), args, strict=False)) | kwargs
-    return named["x"], named["timesteps"], named["context"]
+    return named["x"], named["timesteps"], unmarked(named["context"])
 
 
 def _fitted(tokens: tuple[Token, ...], length: int) -> tuple[Token, ...]:

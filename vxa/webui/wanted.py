@@ -31,6 +31,7 @@ class Wanted:
         sites: in the grammar of `vxa.attention.site`; blank is the model's choice.
         save: whether heat maps are saved beside their image.
         live: whether the webui's live preview shows the maps so far.
+        refine: whether maps are spread by self-attention, which is traced too then.
     """
 
     enabled: bool = False
@@ -41,6 +42,7 @@ class Wanted:
     sites: str = ""
     save: bool = False
     live: bool = False
+    refine: bool = False
 
     @classmethod
     def of(cls, given: Sequence[Any], instead: Mapping[str, Any] | None = None) -> Wanted:
@@ -97,7 +99,7 @@ class Wanted:
                 raise SettingError(texts.wrong_type(name, getattr(self, name), "string"))
         checked = replace(
             self, words=self.words.strip(), show=shown, sites=self.sites.strip(), save=bool(self.save),
-            live=bool(self.live),
+            live=bool(self.live), refine=bool(self.refine),
         )  # fmt: skip
         checked.view  # noqa: B018  raises for what it does not know
         return checked
@@ -110,6 +112,7 @@ _ENTRIES = {
     "sites": f"{ENTRY} sites",
     "save": f"{ENTRY} saved",
     "live": f"{ENTRY} live",
+    "refine": f"{ENTRY} refined",
 }
 
 

@@ -99,7 +99,7 @@ def test_trace_draws_a_strip_of_its_steps(model: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "extra", [("--seeds", "0, 1"), ("--inversion", "ddim", "--steps", 4)], ids=["noise", "ddim"]
+    "extra", [("--seeds", "0, 1"), ("--inversion", "ddim", "--steps", 4, "--refine")], ids=["noise", "ddim"]
 )
 def test_attribute_reads_a_real_image(
     extra: tuple[object, ...], model: str, folder: Path, picture: Image.Image
@@ -114,6 +114,7 @@ def test_attribute_reads_a_real_image(
     maps = vxa.read_maps(folder / "maps.npz")
     assert maps.image_size == (40, 24)
     assert maps.provenance.noise == ("matched" if extra[0] == "--seeds" else "ddim")
+    assert bool(maps.self_sites) == ("--refine" in extra)
     assert (folder / "hat.png").is_file()
 
 

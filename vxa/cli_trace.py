@@ -146,6 +146,7 @@ def attribute(
     words: options.Words = None,
     tokens: options.Tokens = None,
     sites: options.Sites = None,
+    refine: options.Refine = False,
     mode: options.Mode = "words",
     timesteps: options.Timesteps = None,
     seeds: options.Seeds = "0",
@@ -169,7 +170,7 @@ def attribute(
         "normalize": normalize, "threshold": threshold, "opacity": opacity,
         "colormap": colormap, "resample": resample,
     }  # fmt: skip
-    selection = {"words": words, "tokens": tokens, "sites": sites, "heads": None}
+    selection = {"words": words, "tokens": tokens, "sites": sites, "heads": None, "refine": refine}
     wanted = _Wanted(output, mode, selection, view, save, animate, masks)
     wanted.check()
     drawn = _seeds(seeds)
@@ -185,7 +186,7 @@ def attribute(
     with progress("denoising", total) as advance, quiet():
         maps = attributed(
             loaded, picture, prompt, levels, drawn, inversion,  # type: ignore[arg-type]
-            steps=steps, bins=kept, max_side=max_side, advance=lambda done, count: advance(),
+            steps=steps, bins=kept, refine=refine, max_side=max_side, advance=lambda done, count: advance(),
         )  # fmt: skip
     typer.echo(columns(*wanted.write(maps, picture)))
 

@@ -6,11 +6,14 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from vxa.errors import ModelError, PromptError, SettingError
+from vxa.errors import ModelError, SettingError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Generation", "generate"]
 
@@ -23,7 +26,7 @@ class Generation:
     """What to make.
 
     Attributes:
-        prompt: at most 75 tokens, which is what the pipelines take whole.
+        prompt: any length; more than 75 tokens are encoded in chunks (`vxa.models.chunks`).
         negative: what the picture should not show.
         seed: of the starting noise, drawn on the CPU so that every device starts from the same.
         steps: denoising steps.
@@ -70,19 +73,13 @@ def generate(
 ) -> Image.Image:
     """The picture; `advance` is called after each step.
 
-    Raises ModelError for a model without a pipeline, PromptError for a prompt its text encoder would cut.
+    Raises ModelError for a model without a pipeline.
     """
     import torch
 
     pipeline = getattr(model, "pipeline", None)
     if pipeline is None:
         raise ModelError(f"the model {model.name} has no pipeline to generate with; load one with vxa.load")
-    for prompt in (wanted.prompt, wanted.negative):
-        count = sum(token.special is None for token in model.tokenize(prompt))
-        if count > 75:
-            raise PromptError(
-                f"the prompt {prompt[:40]!r}… has {count} tokens and 75 can be used; shorten it"
-            )
 
     def after_step(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         advance()
@@ -91,8 +88,7 @@ def generate(
     height, width = wanted.pixels() or (None, None)
     pipeline.set_progress_bar_config(disable=True)
     result = pipeline(
-        prompt=wanted.prompt,
-        negative_prompt=wanted.negative,
+        **_prompts(model, wanted),
         num_inference_steps=wanted.steps,
         guidance_scale=wanted.guidance,
         height=height,
@@ -102,3 +98,30 @@ def generate(
     )
     picture: Image.Image = result.images[0]
     return picture
+
+
+def _prompts(model: Any, wanted: Generation) -> dict[str, Any]:
+    """The texts as the pipeline takes them: as they are, or, where it would cut one off, all their chunks."""
+    from vxa.models.chunks import CHUNK
+    from vxa.models.prompting import Encoded, tell
+
+    texts = (wanted.prompt, wanted.negative)
+    if max(len(model.tokenize(text)) for text in texts) == CHUNK:
+        return {"prompt": wanted.prompt, "negative_prompt": wanted.negative}
+    prompt, negative = (model.encode_prompt(text, wanted.pixels() or (0, 0)) for text in texts)
+    empty = model.encode_prompt("", (0, 0)).context
+    length = max(prompt.context.shape[1], negative.context.shape[1])
+    context, against = (_lengthened(one.context, empty, length) for one in (prompt, negative))
+    tell(model.pipeline, Encoded((wanted.prompt,), (wanted.negative,), context, against))
+    embeddings = {"prompt_embeds": context, "negative_prompt_embeds": against}
+    if "text_embeds" in prompt.extra:
+        embeddings["pooled_prompt_embeds"] = prompt.extra["text_embeds"]
+        embeddings["negative_pooled_prompt_embeds"] = negative.extra["text_embeds"]
+    return embeddings
+
+
+def _lengthened(context: Tensor, empty: Tensor, length: int) -> Tensor:
+    """The context [1, tokens, channels] with the empty prompt's after it, up to so many tokens."""
+    import torch
+
+    return torch.cat([context, *[empty] * ((length - context.shape[1]) // empty.shape[1])], 1)

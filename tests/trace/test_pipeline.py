@@ -281,10 +281,22 @@ def test_a_long_prompt_is_cut_by_the_pipeline_and_whole_by_its_embeddings(sd_pip
     assert len(trace.images[0].tokens) == 154
     assert trace.images[0].heat_map("neck").values.max() > 0
     with (
-        pytest.raises(PromptError, match="77 positions, and its embeddings 154"),
-        vxa.trace(model, prompt=PROMPT),
+        pytest.raises(PromptError, match="231 positions, and its embeddings 154"),
+        vxa.trace(model, prompt=long + long),
     ):
         make(sd_pipeline, None, **given)
+
+
+def test_a_short_prompt_beside_a_longer_one_is_followed_by_empty_chunks(sd_pipeline: Any) -> None:
+    model = DiffusersModel(sd_pipeline)
+    short, empty, long = (model.encode_prompt(text, (16, 8)).context for text in (PROMPT, "", "hat " * 80))
+    given = {"prompt_embeds": torch.cat([short, empty], 1), "negative_prompt_embeds": long}
+    with vxa.trace(model, prompt=PROMPT) as trace:
+        make(sd_pipeline, None, **given)
+    tokens = trace.images[0].tokens
+    assert tokens[:77] == model.tokenize(PROMPT)
+    assert [token.special for token in tokens[77:80]] == ["bos", "eos", "pad"]
+    assert trace.images[0].heat_map("hat").tokens == tuple(t.index for t in tokens if t.text == "hat")
 
 
 def test_what_is_not_whole_is_told(sd_pipeline: Any) -> None:

@@ -143,10 +143,11 @@ class DiffusersModel:
     def tokens_read(self, prompt: str, positions: int) -> tuple[Token, ...]:
         """One Token for each position of what the pipeline itself, or `encode_prompt`, made of the prompt.
 
-        A pipeline cuts a prompt off after 75 tokens. Raises PromptError where the prompt has other positions.
+        A pipeline cuts a prompt off after 75 tokens; one that stands beside a longer prompt may have chunks
+        of the empty one after it. Raises PromptError where the prompt has other positions.
         """
         encoder = self._encoders()[0]
-        tokens = encoder.tokens(prompt)
+        tokens = encoder.tokens(prompt, positions // CHUNK)
         if len(tokens) > positions == CHUNK:
             return encoder.first_tokens(prompt)
         if len(tokens) != positions:

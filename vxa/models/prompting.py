@@ -21,7 +21,7 @@ from torch import Tensor
 
 from vxa.errors import RecordingError
 
-__all__ = ["Encoded", "prompts_heard"]
+__all__ = ["Encoded", "prompts_heard", "tell"]
 
 _LOCK = threading.Lock()
 
@@ -70,6 +70,12 @@ def prompts_heard(pipeline: Any, hear: Callable[[Encoded], None]) -> Iterator[No
             listeners.remove(listener)
             if not listeners:
                 pipeline.encode_prompt.vxa_restore()
+
+
+def tell(pipeline: Any, encoded: Encoded) -> None:
+    """Let those who listen to the pipeline know what embeddings are of that it did not make itself."""
+    for listener in tuple(getattr(pipeline.encode_prompt, "vxa_listeners", ())):
+        listener(encoded)
 
 
 def _listeners(pipeline: Any) -> list[Callable[[Encoded], None]]:

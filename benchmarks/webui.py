@@ -23,13 +23,15 @@ sys.path.append(str(Path(__file__).parents[1] / "tests" / "webui"))  # how a web
 
 from measure import Row, add_parts, machine, table
 from rich.console import Console
-from webui_parts.idle import idle
+from webui_parts.idle import idle, traced
 from webui_parts.inside import further, look, tab
 from webui_parts.place import Place
 
 REPORT = Path(__file__).parent / "webui.json"
 
-PARTS: dict[str, Callable[[Place], list[Row]]] = {"look": look, "further": further, "tab": tab, "idle": idle}
+PARTS: dict[str, Callable[[Place], list[Row]]] = {
+    "look": look, "further": further, "tab": tab, "idle": idle, "traced": traced,
+}  # fmt: skip
 
 
 def main() -> None:

@@ -1,44 +1,71 @@
-"""What the extension costs a generation that does not use it: the same image in two webuis, in turns."""
+"""What the extension costs a generation: one that does not use it, in two webuis, and one that is traced."""
 
 from __future__ import annotations
 
 from statistics import median
+from typing import Any
 
 import psutil
-from measure import Row
-from running import Webui
+from measure import Row, ratio
+from running import PROMPT, Webui
 
 from webui_parts.place import Place
 
-__all__ = ["idle"]
+__all__ = ["idle", "traced"]
+
+_SMALL: dict[str, Any] = {"prompt": PROMPT, "steps": 20, "width": 256, "height": 256}
+_TRACED = {
+    "one word": {"words": "hat"},
+    "every word in a grid": {"show": ["grid"]},
+    "one word, refined": {"words": "hat", "refine": True},
+    "one word over the steps": {"words": "hat", "show": ["steps"]},
+}
 
 
 def idle(place: Place) -> list[Row]:
     """A txt2img with the extension installed but idle, and one without it."""
     sides = {"with": place.idle, "without": place.without}
-    images = {name: one.txt2img(steps=_STEPS, width=256, height=256).tobytes() for name, one in sides.items()}
+    images = {name: one.txt2img(**_SMALL).tobytes() for name, one in sides.items()}
     samples: dict[str, list[float]] = {f"{name} CPU s": [] for name in sides}
     for turn in range(place.rounds(20)):
         for name, one in sorted(sides.items(), reverse=turn % 2 == 0):
             samples[f"{name} CPU s"].append(_cpu_seconds(one))
     ratios = [one / other for one, other in zip(*samples.values(), strict=True)]
+    quickest, other = (min(taken) for taken in samples.values())
     same = float(images["with"] != images["without"])
     return [
         Row(
             "a txt2img with the extension idle / without it, CPU time, median of pairs", median(ratios), "×",
             1.005, {**samples, "ratio of each pair": ratios},
         ),
+        Row("the same, the quickest of each", quickest / other, "×", None, samples),
         Row("bytes of its image that differ", same, "(0 is none)", 0.0, {}),
     ]  # fmt: skip
 
 
-_STEPS = 20
+def traced(place: Place) -> list[Row]:
+    """A txt2img that is traced, and the same one that is not, pictures and all."""
+    asked = {name: {"alwayson_scripts": {"VXA": {"args": [one]}}} for name, one in _TRACED.items()}
+    sides: dict[str, dict[str, Any]] = {"plain": {}, **asked}
+    for one in sides.values():
+        _cpu_seconds(place.idle, **one)
+    samples: dict[str, list[float]] = {f"{side} CPU s": [] for side in sides}
+    for _ in range(place.rounds(10)):
+        for side, one in sides.items():
+            samples[f"{side} CPU s"].append(_cpu_seconds(place.idle, **one))
+    return [
+        Row(
+            f"a txt2img traced, {side} / untraced, CPU time",
+            ratio(samples, f"{side} CPU s", "plain CPU s"), "×", None, samples,
+        )
+        for side in _TRACED
+    ]  # fmt: skip
 
 
-def _cpu_seconds(webui: Webui) -> float:
+def _cpu_seconds(webui: Webui, **settings: Any) -> float:
     """Of the webui's process, for one image."""
     process = psutil.Process(webui.process)
     before = process.cpu_times()
-    webui.txt2img(steps=_STEPS, width=256, height=256)
+    webui.txt2img(**_SMALL, **settings)
     after = process.cpu_times()
     return (after.user + after.system) - (before.user + before.system)

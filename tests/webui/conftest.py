@@ -24,6 +24,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--webui", help="the folder of an AUTOMATIC1111 webui that runs, to be driven")
     parser.addoption("--webui-python", help="its Python; by default the one of its venv")
+    parser.addoption("--controlnet", help="the folder of the webui's ControlNet extension, to be run beside")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-__all__ = ["write_networks"]
+__all__ = ["write_control", "write_networks"]
 
 # Layers by the names that files give them: two of the UNet, and one of the text encoder.
 _LAYERS = (
@@ -50,3 +50,17 @@ def _write_hypernetwork(path: Path, channels: int) -> None:
     settings = {"layer_structure": [1, 1, 1], "activation_func": "linear", "name": "ink", "step": 1}
     # The webui knows no other format, and what torch writes today is not among those that it trusts.
     torch.save({**settings, channels: (layer(), layer())}, path, _use_new_zipfile_serialization=False)
+
+
+def write_control(path: Path, channels: int = 128) -> None:
+    """A ControlNet-LLLite (kohya-ss) of one layer: what the middle block asks its text follows an image."""
+    torch.manual_seed(0)
+    shapes = {
+        "conditioning1.0": (8, 3, 4, 4), "conditioning1.2": (16, 8, 4, 4),
+        "down.0": (8, channels), "mid.0": (8, 8 + 16), "up.0": (channels, 8),
+    }  # fmt: skip
+    layer = "lllite_unet_middle_block_1_transformer_blocks_0_attn2_to_q"
+    made = {f"{layer}.{name}.weight": torch.randn(*shape) * 0.3 for name, shape in shapes.items()}
+    made |= {f"{layer}.{name}.bias": torch.zeros(shape[0]) for name, shape in shapes.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(made, path)

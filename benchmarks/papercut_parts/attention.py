@@ -10,8 +10,7 @@ from vxa import load
 from vxa.models.base import Model
 from vxa.papercut.nouns import NOUNS, held_out
 from vxa.study import segmentation as seg
-
-from .untrained import untrained_model
+from vxa.study.untrained import untrained_model
 
 PASSES = (
     (1, "matched"), (100, "none"), (100, "matched"), (300, "none"), (300, "matched"), (500, "none"),

@@ -60,7 +60,7 @@ def write_control(path: Path, channels: int = 128) -> None:
         "down.0": (8, channels), "mid.0": (8, 8 + 16), "up.0": (channels, 8),
     }  # fmt: skip
     layer = "lllite_unet_middle_block_1_transformer_blocks_0_attn2_to_q"
-    made = {f"{layer}.{name}.weight": torch.randn(*shape) * 0.3 for name, shape in shapes.items()}
+    made = {f"{layer}.{name}.weight": torch.randn(*shape) * 0.5 for name, shape in shapes.items()}
     made |= {f"{layer}.{name}.bias": torch.zeros(shape[0]) for name, shape in shapes.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(made, path)

@@ -109,12 +109,18 @@ class Webui:
 
 @contextmanager
 def started(
-    folder: Path, python: Path, data: Path, flags: Sequence[str] = (), python_path: str = ""
+    folder: Path,
+    python: Path,
+    data: Path,
+    flags: Sequence[str] = (),
+    python_path: str = "",
+    half: bool = False,
 ) -> Iterator[Webui]:
-    """The webui of `folder`, until the block ends; its log is in the data folder."""
+    """The webui of `folder`, until the block ends, in `half` precision or single; the data has its log."""
     port = _free_port()
     place = ["--data-dir", str(data), "--port", str(port), "--api-auth", Webui.user]
-    command = [str(python), "launch.py", *FLAGS, *place, *flags]
+    usual = [flag for flag in FLAGS if not (half and flag == "--no-half")]
+    command = [str(python), "launch.py", *usual, *place, *flags]
     (data / "tmp").mkdir(exist_ok=True)
     own = {
         "OMP_NUM_THREADS": "1",

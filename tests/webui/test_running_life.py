@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from running import (
     FIGURE,
@@ -22,6 +23,7 @@ from running import (
     open_tab,
     refusal,
     started,
+    values,
 )
 
 import vxa
@@ -53,6 +55,24 @@ def test_with_little_memory_the_maps_are_the_same(
         assert_the_same(one.look(FIGURE, PROMPT), standalone)
         assert one.txt2img().tobytes() == image.tobytes()
         assert one.ask("probe/state")["hooks"] == before["hooks"]
+
+
+@pytest.mark.parametrize(
+    "flags", [[], ["--upcast-sampling"], ["--no-half-vae"]], ids=lambda flags: str(flags)
+)
+def test_in_half_precision_the_maps_are_those_of_single(
+    installation: tuple[Path, Path], standalone: vxa.AttentionMaps, tmp_path: Path, flags: list[str]
+) -> None:
+    data = data_folder(tmp_path)
+    flags = [*flags, "--ckpt", str(models_folder(data) / "papercut.safetensors")]
+    with started(*installation, data, flags, half=True) as one:
+        image = one.txt2img()
+        assert one.ask("probe/state")["dtype"] == "torch.float16"
+        expected = values(standalone)
+        for label, found in values(one.look(FIGURE, PROMPT)).items():
+            np.testing.assert_allclose(found, expected[label], err_msg=label, atol=5e-3)
+        traced = {"alwayson_scripts": {"VXA": {"args": [{"words": "hat"}]}}}
+        assert one.txt2img(**traced).tobytes() == image.tobytes()
 
 
 @pytest.fixture(scope="module")

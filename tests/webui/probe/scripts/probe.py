@@ -67,6 +67,7 @@ def state():
     everywhere = (layers._global_forward_hooks, layers._global_forward_pre_hooks)
     modules = list(shared.sd_model.modules())
     return {
+        "dtype": str(next(shared.sd_model.model.diffusion_model.parameters()).dtype),
         "hooks": sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in modules),
         "everywhere": sum(map(len, everywhere)),
         "threads": threading.active_count(),

@@ -58,7 +58,7 @@ def test_with_little_memory_the_maps_are_the_same(
 
 
 @pytest.mark.parametrize(
-    "flags", [[], ["--upcast-sampling"], ["--no-half-vae"]], ids=lambda flags: str(flags)
+    "flags", [["--precision", "half"], ["--precision", "full", "--upcast-sampling"]], ids=" ".join
 )
 def test_in_half_precision_the_maps_are_those_of_single(
     installation: tuple[Path, Path], standalone: vxa.AttentionMaps, tmp_path: Path, flags: list[str]

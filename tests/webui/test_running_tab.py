@@ -156,6 +156,20 @@ def test_img2img_sends_its_result(page: Any) -> None:
     wait_for_value(page, "vxa_noise_seed", "7")
 
 
+def test_extras_sends_the_image_that_it_made(page: Any, shots: Path) -> None:
+    to_tab(page, "Extras")
+    page.set_input_files("#extras_image input[type=file]", FIGURE)
+    page.wait_for_selector("#extras_image img")
+    page.click("#extras_generate")
+    page.wait_for_selector("#extras_gallery img")
+    page.click("#extras_send_to_vxa")
+    page.wait_for_selector("#vxa_image img")
+    page.screenshot(path=shots / "extras.png")
+    page.fill("#vxa_prompt textarea", MADE)
+    page.click("#vxa_press")
+    page.wait_for_selector("#vxa_picture img")
+
+
 def test_png_info_sends_what_it_shows_and_nothing_of_an_image_without_parameters(
     page: Any, webui: Webui, shots: Path
 ) -> None:

@@ -7,7 +7,7 @@ What "default" reads was chosen on `dev` by `python benchmarks/papercut.py maps_
 way at its own best τ. Of a generation its steps, all of them, refined, at the sites of a single pass: 0.609
 (0.572–0.645, 125 nouns), where one clean pass of the finished picture reads 0.587; of 136 ways the best was
 0.615, at other sites, within the noise. Of any other picture one clean pass: 0.678 (0.642–0.713, 138 nouns);
-the best of 100 ways, of several passes, was 0.705. τ is that of the refined clean pass, as `refined` chose it.
+the best of 100 ways, of several passes, was 0.705. τ is the refined clean pass's, as `refined` chose it.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from torch import Tensor
 from vxa.attention.site import Site
 from vxa.errors import HeadError, SettingError, SiteError, TokenIndexError, WordError
 from vxa.maps import AttentionMaps, Provenance
+from vxa.refining import refined
 from vxa.tokens import Token
 
 
@@ -183,18 +184,36 @@ def test_names() -> None:
 
 
 def test_refining_gathers_the_map_by_self_attention_on_its_own_grid() -> None:
-    # Every place of the 2×3 grid attends to the first two places alone, half and half.
+    # Of the 2×3 grid the upper places attend to the first two, half and half, the lower ones to the last.
     attention = torch.zeros(1, 6, 2, 3)
-    attention[:, :2] = 0.5
+    attention[:, :2, 0] = 0.5
+    attention[:, 5, 1] = 1.0
     own = Site("own", "self", "down", 0, 1, 2, "IN04")
     maps = make_maps()
     refining = dataclasses.replace(maps, records={**maps.records, "own": Known(attention)}, self_sites=(own,))
     plain = maps.heat_map(tokens=1, sites="IN04")
-    refined = refining.heat_map(tokens=1, sites="IN04", refine=True)
-    assert np.allclose(refined.values, plain.values.ravel()[:2].mean())
-    assert refined.refined
+    found = refining.heat_map(tokens=1, sites="IN04", refine=True)
+    upper, lower = plain.values.ravel()[:2].mean(), plain.values.ravel()[5]
+    gathered = np.array([[upper] * 3, [lower] * 3])
+    assert upper != lower
+    assert np.allclose(found.values, gathered - gathered.min())
+    assert found.refined
     assert refining.heat_map(tokens=1, sites="OUT05", refine=True).values.shape == (2, 3)
     assert np.array_equal(refining.heat_map(tokens=1, sites="IN04").values, plain.values)
+
+
+def test_a_refined_map_begins_at_its_lowest_place_within_the_image() -> None:
+    attention = torch.zeros(1, 6, 2, 3)
+    for place in range(3):  # above, each attends to itself; below, all to the last
+        attention[:, place, 0, place] = 1.0
+    attention[:, 5, 1] = 1.0
+    values = np.array([[4.0, 2.0, 3.0], [0.0, 0.0, 1.0]], np.float32)
+    whole, above = (
+        refined([values], [Known(attention)], extent)[0]  # type: ignore[list-item]
+        for extent in ((1.0, 1.0), (0.5, 1.0))
+    )
+    assert np.array_equal(whole, [[3, 1, 2], [0, 0, 0]])
+    assert np.array_equal(above, [[2, 0, 1], [0, 0, 0]])
 
 
 def test_refining_needs_self_attention() -> None:

@@ -21,7 +21,7 @@ from vxa.errors import SettingError
 DEFAULT_THRESHOLD = 0.4
 """τ of a mask, as a fraction of the map's maximum."""
 
-REFINED_THRESHOLD = 0.55
+REFINED_THRESHOLD = 0.5
 """τ of a refined map's mask: refined maps are flatter inside what they show."""
 
 Resample = Literal["bicubic", "nearest"]

@@ -198,7 +198,7 @@ class AttentionMaps:
         else:
             raise SettingError(f"normalize {normalize!r} is unknown; use None or 'original'")
         if refine:
-            values = refined(values, [self.records[site.name] for site in self.self_sites])
+            values = refined(values, [self.records[site.name] for site in self.self_sites], self.extent)
         labels = tuple(site.label for site in chosen)
         scale: Scale = "probability" if normalize is None else "original"
         return [

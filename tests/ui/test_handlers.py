@@ -14,6 +14,7 @@ from PIL import Image
 from replayed import PROMPT, SITES, SIZE, saved_maps  # type: ignore[import-not-found]
 
 from vxa import ImageError, SettingError, read_maps
+from vxa.heat_map import REFINED_THRESHOLD
 from vxa.render import MODES, render
 from vxa.ui import texts
 from vxa.ui.asked import Asked
@@ -96,7 +97,7 @@ def test_a_box_whose_next_index_is_being_written_is_read_so_far(handlers: Handle
     assert not same(handlers.picture(page, Asked("3")), handlers.picture(page, Asked("2")))
 
 
-REFINED = Asked("3", mode="contour", refine=True, threshold=0.6)
+REFINED = Asked("3", mode="contour", refine=True, threshold=REFINED_THRESHOLD)
 
 
 def test_maps_are_refined_where_self_attention_was_recorded(
@@ -128,7 +129,7 @@ def test_a_refined_strip_is_of_refined_passes(
 ):
     at_timesteps(handlers, image_file, "1, 300", refine=True)
     assert passes == [1, 300]
-    asked = Asked("3", mode="timesteps", refine=True, threshold=0.6)
+    asked = Asked("3", mode="timesteps", refine=True, threshold=REFINED_THRESHOLD)
     wanted = [saved_maps(PROMPT, timestep, refine=True) for timestep in (1, 300)]
     drawn = render(wanted, image_file, "timesteps", tokens="3", refine=True)
     assert same(handlers.picture(page, asked), drawn)

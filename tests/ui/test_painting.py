@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import vxa
 from vxa.errors import SettingError
 from vxa.generate import Generation, generate
+from vxa.heat_map import REFINED_THRESHOLD
 from vxa.render import MODES, render
 from vxa.ui import texts
 from vxa.ui.asked import Asked
@@ -156,7 +157,7 @@ def test_a_refined_trace(handlers: Handlers, sd_model: Any, no_more_passes: Call
     handlers.paint("mine", PROMPT, 3, refine=True)
     maps, image = traced(sd_model, refine=True)
     no_more_passes()
-    asked = Asked("2", mode="contour", refine=True, threshold=0.6)
+    asked = Asked("2", mode="contour", refine=True, threshold=REFINED_THRESHOLD)
     assert same(handlers.picture("mine", asked), render(maps, image, "contour", tokens="2", refine=True))
     plain = Asked("2", mode="contour")
     assert same(handlers.picture("mine", plain), render(maps, image, "contour", tokens="2"))

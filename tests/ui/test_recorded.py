@@ -10,6 +10,7 @@ from PIL import Image
 from replayed import PROMPT, SITES, saved_maps  # type: ignore[import-not-found]
 
 from vxa.errors import SettingError
+from vxa.heat_map import REFINED_THRESHOLD
 from vxa.infotext import Infotext, parse_infotext
 from vxa.ui.asked import Asked
 from vxa.ui.handlers import Handlers
@@ -48,9 +49,11 @@ def test_of_ours_what_is_not_named_is_as_at_first():
 
 
 def test_of_a_refined_picture_the_usual_threshold_is_its_own():
-    made = written([saved_maps(PROMPT, refine=True)], Asked(refine=True, threshold=0.6)).settings
+    made = written(
+        [saved_maps(PROMPT, refine=True)], Asked(refine=True, threshold=REFINED_THRESHOLD)
+    ).settings
     assert "VXA threshold" not in made
-    assert {"vxa_refine": True, "vxa_threshold": 0.6}.items() <= recorded(made).items()
+    assert {"vxa_refine": True, "vxa_threshold": REFINED_THRESHOLD}.items() <= recorded(made).items()
 
 
 def test_of_several_timesteps_all_are_named():

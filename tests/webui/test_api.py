@@ -16,6 +16,7 @@ from fake_host import FakeHost
 from PIL import Image
 
 import vxa
+from vxa.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
 from vxa.infotext import parse_infotext, read_infotext
 
 fastapi = pytest.importorskip("fastapi", reason='fastapi is not installed: pip install ".[app]"')
@@ -89,7 +90,7 @@ def test_refined_scaled_and_compared_as_on_the_page(
 
 def test_a_masks_usual_threshold_is_of_its_kind(client: Any, given: str) -> None:
     asked = {"image": given, "prompt": "a red hat", "words": "hat", "mode": "contour"}
-    for refine, usual in ((False, 0.4), (True, 0.6)):
+    for refine, usual in ((False, DEFAULT_THRESHOLD), (True, REFINED_THRESHOLD)):
         told = client.post("/vxa/v1/visualize", json={**asked, "refine": refine}).json()
         named = client.post("/vxa/v1/visualize", json={**asked, "refine": refine, "threshold": usual}).json()
         assert told["png"] == named["png"]

@@ -85,6 +85,13 @@ def test_the_maps_of_an_image_that_was_made_are_the_traces_and_answer_everything
     assert found.where.endswith(maps.each_bin()[2].provenance.level)
 
 
+def test_a_prompt_that_the_pipeline_would_cut_off_is_painted_whole(handlers: Handlers):
+    handlers.paint("mine", "red " * 80 + "neck", 3)
+    maps = handlers.pages.get("mine").maps
+    assert maps.heat_map("neck").tokens == (77 + 6,)
+    assert handlers.picture("mine", Asked(str(77 + 6)))
+
+
 def test_while_an_image_is_made_the_page_has_what_there_is_of_it(handlers: Handlers, sd_model: Any):
     pictures, steps = [], []
 

@@ -32,7 +32,7 @@ __all__ = ["DEFAULT_LEVELS", "INVERSIONS", "attribute"]
 
 DEFAULT_LEVELS = (1, 100, 200)
 """Of a schedule of 1000 timesteps. Chosen on papercut's `dev` by benchmarks/papercut.py (maps_real, 138
-nouns): mean IoU 0.591 and, refined, 0.691; of the middle of each fifth (100, 300, … 900) 0.558 and 0.660."""
+nouns): mean IoU 0.591 and, refined, 0.700; of the middle of each fifth (100, 300, … 900) 0.558 and 0.670."""
 
 INVERSIONS = ("ddim",)
 

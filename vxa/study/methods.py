@@ -4,10 +4,10 @@ A method reads the evidence of a picture and cuts its map into a mask at τ, of 
 Where a peer has no threshold of its own it is given τ = 0.4, the best in DAAM's table.
 
 What "default" reads was chosen on `dev` by `python benchmarks/papercut.py maps_generated maps_real`, each
-way at its own best τ. Of a generation its steps, all of them, refined, at the sites of a single pass: 0.609
-(0.572–0.645, 125 nouns), where one clean pass of the finished picture reads 0.587; of 136 ways the best was
-0.615, at other sites, within the noise. Of any other picture one clean pass: 0.678 (0.642–0.713, 138 nouns);
-the best of 100 ways, of several passes, was 0.705. τ is the refined clean pass's, as `refined` chose it.
+way at its own best τ. Of a generation its steps, all of them, refined, at the sites of a single pass: 0.611
+(0.574–0.645, 125 nouns), where one clean pass of the finished picture reads 0.596; of 136 ways the best was
+0.615, at other sites, within the noise. Of any other picture one clean pass: 0.683 (0.648–0.716, 138 nouns);
+the best of 100 ways, of several passes, was 0.713. τ is the refined clean pass's, as `refined` chose it.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def trace(
         negative: trace the negative prompt too: twice the memory, and twice the work.
         refine: trace self-attention too, for `heat_map(refine=True)`: 4 bytes × queries² for each site of the
             finest grid that is small enough, 4 MB each for SD1 at 512². Papercut's `dev` pictures, all steps:
-            mean IoU 0.609 where it is 0.562 without (benchmarks/papercut.py, maps_generated).
+            mean IoU 0.611 where it is 0.562 without (benchmarks/papercut.py, maps_generated).
         prompt: where `prompt_embeds` are given: their text, or one text (or its Tokens) for each.
         negative_prompt: likewise of `negative_prompt_embeds`.
         on_step: called after each pass with its call, whose `images` are the maps so far, copied when they

@@ -57,14 +57,12 @@ def test_with_little_memory_the_maps_are_the_same(
         assert one.ask("probe/state")["hooks"] == before["hooks"]
 
 
-@pytest.mark.parametrize(
-    "flags", [["--precision", "half"], ["--precision", "full", "--upcast-sampling"]], ids=" ".join
-)
 def test_in_half_precision_the_maps_are_those_of_single(
-    installation: tuple[Path, Path], standalone: vxa.AttentionMaps, tmp_path: Path, flags: list[str]
+    installation: tuple[Path, Path], standalone: vxa.AttentionMaps, tmp_path: Path
 ) -> None:
+    """What else is half on a GPU ends the webui's own generations on a CPU."""
     data = data_folder(tmp_path)
-    flags = [*flags, "--ckpt", str(models_folder(data) / "papercut.safetensors")]
+    flags = ["--precision", "half", "--ckpt", str(models_folder(data) / "papercut.safetensors")]
     with started(*installation, data, flags, half=True) as one:
         image = one.txt2img()
         assert one.ask("probe/state")["dtype"] == "torch.float16"

@@ -25,7 +25,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 from replayed import PROMPT, saved_maps  # type: ignore[import-not-found]
@@ -204,14 +203,11 @@ def wait_for_picture(page: Any, image_file: Path, mode: str, **asked: Any) -> No
 
 
 def wait_until_shown(page: Any, wanted: Image.Image) -> None:
-    """Wait until the page's picture is a PNG of these pixels, but for sums in another thread's order."""
-    expected = np.asarray(wanted, float)
+    """Wait until the page's picture is a PNG with exactly these pixels."""
     for _ in range(300):
         shown = shown_picture(page)
-        if shown and shown.size == wanted.size:
-            apart = np.abs(np.asarray(shown.convert("RGB"), float) - expected)
-            if apart.mean() < 0.02:
-                assert shown.format == "PNG"
-                return
+        if shown and shown.size == wanted.size and shown.convert("RGB").tobytes() == wanted.tobytes():
+            assert shown.format == "PNG"
+            return
         page.wait_for_timeout(200)
     raise AssertionError("the page does not show the library's picture")

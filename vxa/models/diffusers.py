@@ -147,7 +147,7 @@ class DiffusersModel:
         of the empty one after it. Raises PromptError where the prompt has other positions.
         """
         encoder = self._encoders()[0]
-        tokens = encoder.tokens(prompt, positions // CHUNK)
+        tokens = encoder.tokens(prompt, at_least=positions // CHUNK)
         if len(tokens) > positions == CHUNK:
             return encoder.first_tokens(prompt)
         if len(tokens) != positions:

@@ -36,10 +36,10 @@ class TextEncoder:
         """The prompt's own token ids in chunks of at most 75."""
         return split_chunks(self._ids(prompt), self.tokenizer.get_vocab().get(",</w>"))
 
-    def tokens(self, prompt: str, least: int = 1) -> tuple[Token, ...]:
-        """One Token for each position of the prompt's context, of `least` chunks at least."""
+    def tokens(self, prompt: str, at_least: int = 1) -> tuple[Token, ...]:
+        """One Token for each position of the prompt's context, of so many chunks `at_least`."""
         chunks = self.chunks(prompt)
-        return self._named(chunks + [[]] * (least - len(chunks)))
+        return self._named(chunks + [[]] * (at_least - len(chunks)))
 
     def first_tokens(self, prompt: str) -> tuple[Token, ...]:
         """One Token for each of the 77 positions of a prompt cut off after 75, as pipelines do."""

@@ -29,8 +29,8 @@ DROPPED = 0.1
 """Share of captions left empty, for classifier-free guidance."""
 
 PARTIAL = 0.2
-"""Share of whole scenes whose caption names one thing or two only. The world's own captions name no scarf
-without its wearer; a prompt may."""
+"""Share of whole scenes whose caption names one thing or two only. The world's own captions name no
+hair and no neck without a person; a prompt may."""
 
 
 def schedule() -> DDIMScheduler:

@@ -72,6 +72,15 @@ class Row:
         }
 
 
+def on_one_core() -> None:
+    """Keep this process, and those that it starts, on one core: those of a shared machine differ by a fifth.
+
+    macOS has no such thing."""
+    me = psutil.Process()
+    if hasattr(me, "cpu_affinity"):
+        me.cpu_affinity(me.cpu_affinity()[-1:])
+
+
 def table(rows: Iterable[Row]) -> Table:
     """The rows for people."""
     drawn = Table("figure", "measured", "bar", "met", box=None, pad_edge=False)

@@ -8,8 +8,8 @@ memory   what a trace adds to the peak, for three numbers of steps
 peers    the same for daam and attention-map-diffusers as they are on PyPI, beside ours
 sdxl     what a trace adds to the peak of SDXL at 1024×1024
 
-One thread; sides take turns. Every word, site and step is traced, on networks of true size with random
-weights, with guidance. Memory is measured in a process of its own. Each part writes its rows into
+One thread on one core; sides take turns. Every word, site and step is traced, on networks of true size with
+random weights, with guidance. Memory is measured in a process of its own. Each part writes its rows into
 benchmarks/trace.json, beside those of the other parts.
 """
 
@@ -28,7 +28,7 @@ from pathlib import Path
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import torch
-from measure import Row, add_parts, in_turns, machine, ratio, table
+from measure import Row, add_parts, in_turns, machine, on_one_core, ratio, table
 from rich.console import Console
 from trace_pipeline import SHAPES, generation
 from trace_sides import PEERS, SIDES
@@ -109,6 +109,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512, help="pixels of a side; twice as many for SDXL")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    on_one_core()
     for part in options.parts or PARTS:
         rows = list(PARTS[part](options))
         report = json.loads(options.report.read_text("utf-8")) if options.report.exists() else {}

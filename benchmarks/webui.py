@@ -5,7 +5,7 @@
 
 The webui runs on the CPU, one thread, over papercut, with a data folder of its own: nothing is written into
 the installation. Times are CPU time of its process, both sides in turns in the same one; a generation beside
-the idle extension is compared with one in a second webui that lacks it.
+the idle extension is compared with one in a second webui that lacks it. All run on one and the same core.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # before torch is loaded
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "webui"))  # how a webui is started
 
-from measure import Row, add_parts, machine, table
+from measure import Row, add_parts, machine, on_one_core, table
 from rich.console import Console
 from webui_parts.idle import idle, traced
 from webui_parts.inside import further, look, tab
@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, default=REPORT)
     options = parser.parse_args()
     python = options.webui_python or options.webui / "venv" / "bin" / "python"
+    on_one_core()
     with tempfile.TemporaryDirectory() as folder:
         place = Place(options.webui.resolve(), python, options.original, options.scale, Path(folder))
         with place:

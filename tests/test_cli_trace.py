@@ -122,16 +122,19 @@ def test_compare_draws_two_saved_runs(model: str, folder: Path) -> None:
     for seed in (1, 2):
         made = vxa_command(
             "trace", PROMPT, "--model", model, *SMALL, "--seed", seed, "-o", folder / "words.png",
-            "--image", folder / f"{seed}.png", "--save", folder / f"{seed}.npz",
+            "--image", folder / f"{seed}.png", "--save", folder / f"{seed}.npz", "--refine",
         )  # fmt: skip
         assert made.exit_code == 0, made.stderr
-    result = vxa_command(
-        "compare", folder / "1.npz", folder / "2.npz", "--image", folder / "1.png", "--second-image",
-        folder / "2.png", "--words", "hat", "--sites", "all", "-o", folder / "apart.png",
-    )  # fmt: skip
-    assert result.exit_code == 0, result.stderr
-    assert "A - B" in result.stdout
-    assert (folder / "apart.png").is_file()
+    drawn = []
+    for refine in ((), ("--refine",)):
+        result = vxa_command(
+            "compare", folder / "1.npz", folder / "2.npz", "--image", folder / "1.png", "--second-image",
+            folder / "2.png", "--words", "hat", "--sites", "all", *refine, "-o", folder / "apart.png",
+        )  # fmt: skip
+        assert result.exit_code == 0, result.stderr
+        assert "A - B" in result.stdout
+        drawn.append((folder / "apart.png").read_bytes())
+    assert drawn[0] != drawn[1]
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,7 @@ def compare(
     tokens: options.Tokens = None,
     sites: options.Sites = None,
     against: options.AgainstInSecond = None,
+    refine: options.Refine = False,
     normalize: options.Normalize = View.normalize,
     opacity: options.Opacity = View.opacity,
     colormap: options.Colormap = View.colormap,
@@ -211,15 +212,16 @@ def compare(
     check_image_path(output)
     from vxa.compare import compare as compared
 
-    view: dict[str, Any] = {
-        "normalize": normalize, "opacity": opacity, "colormap": colormap, "resample": resample,
+    how: dict[str, Any] = {
+        "refine": refine, "normalize": normalize, "opacity": opacity, "colormap": colormap,
+        "resample": resample,
     }  # fmt: skip
     maps = [saved_maps(path, None) for path in (first, second)]
     one, other = maps
-    drawn = compared(one, other, first_image, second_image, words, tokens, sites, against=against, **view)
+    drawn = compared(one, other, first_image, second_image, words, tokens, sites, against=against, **how)
     save_image(drawn, output)
     heats = [
-        each.heat_map(words=chosen, tokens=tokens, sites=sites)
+        each.heat_map(words=chosen, tokens=tokens, sites=sites, refine=refine)
         for each, chosen in zip(maps, (words, words if against is None else against), strict=True)
     ]
     apart = (heats[0] - heats[1]).upsampled()

@@ -7,6 +7,7 @@ For the numbers alone, subtract: `first.heat_map("hat") - second.heat_map("hat")
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def compare(
     heads: HeadSpec = None,
     *,
     against: WordSpec = None,
+    refine: bool = False,
     **view: Any,
 ) -> Image.Image:
     """The picture (RGB) of both runs' maps on one scale, and of the first minus the second.
@@ -47,6 +49,7 @@ def compare(
         first_image, second_image: those images; None is a grey plane.
         words, tokens, sites, heads: what is asked of both, as in `AttentionMaps.heat_map`.
         against: words to ask the second run instead, as where a prompt's word was swapped.
+        refine: gather both through their self-attention, as in `AttentionMaps.heat_map`.
         view: settings of `vxa.view.View`.
 
     Raises:
@@ -55,9 +58,9 @@ def compare(
         WordError, TokenIndexError, SiteError, HeadError: as `heat_map`.
     """
     settings = View(**view)
-    asked = Question(first, _image(first, first_image), words, tokens, sites, heads, settings)
+    asked = Question(first, _image(first, first_image), words, tokens, sites, heads, settings, refine=refine)
     instead = words if against is None else against
-    other = Question(second, _image(second, second_image), instead, tokens, sites, heads, settings)
+    other = replace(asked, maps=second, image=_image(second, second_image), words=instead)
     return compared(asked, other, ("A: ", "B: "))
 
 

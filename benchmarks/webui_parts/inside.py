@@ -13,6 +13,11 @@ from webui_parts.place import Place
 __all__ = ["further", "look", "tab"]
 
 _SIZES = (512, 1024)
+_LOOKS = (
+    ("one site", "of a new image, asked for one site", 0.5),
+    ("every site", "of a new image, keeping every site", None),
+    ("another prompt", "of another prompt for the same image, asked for one site", 0.5),
+)
 
 
 def look(place: Place) -> list[Row]:
@@ -20,10 +25,9 @@ def look(place: Place) -> list[Row]:
     rows = []
     for size in _SIZES:
         samples = _measured(place, "look", size, place.rounds(5))
-        for side, how in (("one site", "asked for one site"), ("every site", "keeping every site")):
+        for side, how, limit in _LOOKS:
             name = f"a visualization at {size}², {how} / the original extension's, CPU time"
             if "the original CPU ms" in samples:
-                limit = 0.5 if side == "one site" else None
                 figure = ratio(samples, f"{side} CPU ms", "the original CPU ms")
                 rows.append(Row(name, figure, "×", limit, samples))
             else:

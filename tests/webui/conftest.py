@@ -25,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--webui", help="the folder of an AUTOMATIC1111 webui that runs, to be driven")
     parser.addoption("--webui-python", help="its Python; by default the one of its venv")
     parser.addoption("--controlnet", help="the folder of the webui's ControlNet extension, to be run beside")
+    parser.addoption("--adetailer", help="the folder of its ADetailer extension, likewise")
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from vxa.errors import ModelError, PromptError
 from vxa.models.base import Conditioning, pixels_for
 from vxa.models.chunks import CHUNK
+from vxa.models.latents import remembered
 from vxa.models.quiet import quietly
 from vxa.models.text import TextEncoder, text_encoders
 from vxa.models.unet import unet_sites, usual_sites
@@ -162,9 +163,14 @@ class DiffusersModel:
         kept, whole = words(self.tokens_read(prompt, positions)), words(self.tokenize(prompt))
         return tuple(word.text for word in whole[len(kept) :])
 
-    @torch.no_grad()
     def encode_image(self, pixels: Tensor) -> Tensor:
         """The scaled mode of the posterior [n, c, h, w], float32 on the CPU."""
+        vae = self.pipeline.vae
+        return _scaled(remembered(vae, pixels, lambda: self._mode(pixels)), vae.config)
+
+    @torch.no_grad()
+    def _mode(self, pixels: Tensor) -> Tensor:
+        """The mode of the posterior, float32 on the CPU."""
         vae = self.pipeline.vae
         dtype = vae.dtype
         # SDXL's own VAE overflows in half precision; diffusers' image-to-image pipelines do the same.
@@ -173,12 +179,12 @@ class DiffusersModel:
             if upcast:
                 vae.to(dtype=torch.float32)
             pixels = pixels_for(self._device(), pixels, torch.float32 if upcast else dtype)
-            latent: Tensor = vae.encode(pixels).latent_dist.mode().float().cpu()
+            mode: Tensor = vae.encode(pixels).latent_dist.mode().float().cpu()
         finally:
             if upcast:
                 vae.to(dtype=dtype)
             self._free()
-        return _scaled(latent, vae.config)
+        return mode
 
     @torch.no_grad()
     def encode_prompt(self, prompt: str, image_size: tuple[int, int]) -> Conditioning:

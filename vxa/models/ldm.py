@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from vxa.errors import ModelError
 from vxa.models.base import Conditioning, pixels_for
+from vxa.models.latents import remembered
 from vxa.models.ldm_shape import SUPPORTED, check_model, extra_channels, pixels_of_a_latent
 from vxa.models.ldm_sites import ldm_sites, level_factors
 from vxa.models.text import TextEncoder
@@ -116,19 +117,24 @@ class LdmModel:
         """One Token for each position of the prompt's context."""
         return self._prompts.tokens(prompt)
 
-    @torch.no_grad()
     def encode_image(self, pixels: Tensor) -> Tensor:
         """The scaled mode of the posterior [n, c, h, w], float32 on the CPU.
 
         Raises:
             ModelError: the first stage gives no posterior.
         """
+        mode = remembered(self.model.first_stage_model, pixels, lambda: self._mode(pixels))
+        return mode * float(self.model.scale_factor)
+
+    @torch.no_grad()
+    def _mode(self, pixels: Tensor) -> Tensor:
+        """The mode of the posterior, float32 on the CPU."""
         first_stage = self.model.first_stage_model
         given = pixels_for(self._device, pixels, _precision(first_stage))
         with _moments(first_stage) as seen, self._within():
             encoded = self.model.encode_first_stage(given)
         mean = encoded.mode() if hasattr(encoded, "mode") and not torch.is_tensor(encoded) else _mean(seen)
-        return mean.float().cpu() * float(self.model.scale_factor)
+        return mean.float().cpu()
 
     @torch.no_grad()
     def encode_prompt(self, prompt: str, image_size: tuple[int, int]) -> Conditioning:

@@ -3,8 +3,11 @@
 POST /meter/look      a visualization by VXA and by the original extension, where that is installed
 POST /meter/further   another word, site and mode of a pass that is there
 POST /meter/tab       building the tab
+POST /meter/calls     what the webui's calls of VXA took since the last question; the first begins it
 """
 
+import functools
+import itertools
 import sys
 import time
 from dataclasses import replace
@@ -12,7 +15,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import numpy as np
-from modules import call_queue, script_callbacks, script_loading, sd_models
+from modules import call_queue, script_callbacks, script_loading, scripts, sd_models
 from PIL import Image
 from pydantic import BaseModel
 
@@ -46,6 +49,14 @@ def picture(asked):
     return Image.open(asked.image).convert("RGB").resize((asked.size, asked.size))
 
 
+def pictures(image):
+    """The image again and again, always with another pixel of its own: one that nobody has encoded."""
+    image = image.copy()
+    for number in itertools.count():
+        image.putpixel((number % image.width, number // image.width), (number % 251, 7, 9))
+        yield image.copy()
+
+
 def original():
     """The module of the original extension; None where it is not installed."""
     scripts = script_loading.loaded_scripts.values()
@@ -61,17 +72,21 @@ def look(asked):
     from vxa.webui.backend import webui_backend
 
     backend, image, other = webui_backend(), picture(asked), original()
-    pixels = np.asarray(image)
+    pixels, unseen = np.asarray(image), pictures(image)
 
-    def ours(sites):
-        maps = backend.run(image, PROMPT, 1, "none", 0, silent, sites=sites)
+    def ours(image, sites, prompt=PROMPT):
+        maps = backend.run(image, prompt, 1, "none", 0, silent, sites=sites)
         return render(maps, image, "masked", tokens="1", sites="M00")
 
     def theirs():
         with call_queue.queue_lock:
             return other.generate_vxa(pixels, PROMPT, "1", "1.0", LAYER, "masked")
 
-    tasks = {"one site": lambda: ours("M00"), "every site": lambda: ours(None)}
+    tasks = {
+        "one site": lambda: ours(next(unseen), "M00"),
+        "every site": lambda: ours(next(unseen), None),
+        "another prompt": lambda: ours(image, "M00", "neck, hat"),
+    }
     if other is not None:
         assert theirs().shape == pixels.shape
         tasks["the original"] = theirs
@@ -130,8 +145,40 @@ def tab(asked):
     return {**samples, "model asked for": [len(asks)]}
 
 
+SPENT = []
+
+
+def calls(asked):
+    if not SPENT:
+        for callbacks in script_callbacks.callback_map.values():
+            for one in callbacks:
+                if one.callback.__module__.startswith("vxa."):
+                    one.callback = timed(one.callback)
+        for runner in (scripts.scripts_txt2img, scripts.scripts_img2img):
+            for script in runner.alwayson_scripts:
+                if type(script).__module__.startswith("vxa."):
+                    for name in dir(scripts.Script):
+                        if name in vars(type(script)):
+                            setattr(script, name, timed(getattr(script, name)))
+    taken = [1e3 * spent for spent in SPENT]
+    SPENT[:] = [0.0]
+    return {"calls CPU ms": taken}
+
+
+def timed(function):
+    @functools.wraps(function)
+    def measured(*given, **named):
+        start = time.thread_time()
+        try:
+            return function(*given, **named)
+        finally:
+            SPENT.append(time.thread_time() - start)
+
+    return measured
+
+
 def add_routes(demo, app):
-    for name, measure in {"look": look, "further": further, "tab": tab}.items():
+    for name, measure in {"look": look, "further": further, "tab": tab, "calls": calls}.items():
         app.add_api_route(f"/meter/{name}", _route(measure), methods=["POST"])
 
 

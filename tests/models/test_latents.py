@@ -1,0 +1,108 @@
+"""A latent is made once for an image, and again as soon as it could be another."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vxa.models.latents import remembered
+
+
+class Encoder(nn.Module):
+    """A sum of weights and pixels, which counts its calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2))
+        self.calls = 0
+
+    def ask(self, pixels: Tensor) -> Tensor:
+        return remembered(self, pixels, lambda: self.encode(pixels))
+
+    @torch.no_grad()
+    def encode(self, pixels: Tensor) -> Tensor:
+        self.calls += 1
+        return self.weight.sum() * pixels
+
+
+PIXELS = torch.rand(1, 3, 4, 6, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_same_pixels_are_encoded_once() -> None:
+    encoder = Encoder()
+    first, second = encoder.ask(PIXELS), encoder.ask(PIXELS.clone())
+    assert encoder.calls == 1
+    assert torch.equal(first, second)
+    first.zero_()  # a network may write into what it is given
+    assert torch.equal(encoder.ask(PIXELS), second)
+
+
+def test_other_pixels_and_other_shapes_of_them_are_others() -> None:
+    encoder = Encoder()
+    for pixels in (PIXELS, PIXELS + 1e-6, PIXELS.reshape(1, 3, 6, 4)):
+        assert torch.equal(encoder.ask(pixels), encoder.weight.sum() * pixels)
+    assert encoder.calls == 3
+
+
+def _loaded(encoder: Encoder) -> None:
+    encoder.load_state_dict({"weight": torch.full((2,), 3.0)})
+
+
+def _replaced(encoder: Encoder) -> None:
+    encoder.weight = nn.Parameter(torch.full((2,), 3.0))
+
+
+def _trained(encoder: Encoder) -> None:
+    with torch.no_grad():
+        encoder.weight.add_(2.0)
+
+
+def _cast(encoder: Encoder) -> None:
+    encoder.double()
+
+
+def _extended(encoder: Encoder) -> None:
+    encoder.register_buffer("more", torch.zeros(1))
+
+
+@pytest.mark.parametrize("change", [_loaded, _replaced, _trained, _cast, _extended])
+def test_changed_weights_encode_anew(change: Callable[[Encoder], None]) -> None:
+    encoder = Encoder()
+    encoder.ask(PIXELS)
+    change(encoder)
+    assert torch.equal(encoder.ask(PIXELS), (encoder.weight.sum() * PIXELS).detach())
+    assert encoder.calls == 2
+
+
+def test_weights_that_are_not_there_or_none_keep_nothing() -> None:
+    away = Encoder()
+    away.other = nn.Parameter(torch.empty(1, device="meta"))
+    bare = Encoder()
+    del bare.weight
+    for encoder, calls in ((away, 2), (bare, 2)):
+        for _ in range(calls):
+            remembered(
+                encoder,
+                PIXELS,
+                lambda encoder=encoder: setattr(encoder, "calls", encoder.calls + 1) or PIXELS,
+            )
+        assert encoder.calls == calls
+
+
+def test_a_few_are_kept_and_nothing_of_an_encoder_that_is_gone() -> None:
+    encoder = Encoder()
+    for number in range(6):
+        encoder.ask(PIXELS + number)
+    encoder.ask(PIXELS + 5)
+    assert encoder.calls == 6
+    encoder.ask(PIXELS)
+    assert encoder.calls == 7
+    gone = weakref.ref(encoder)
+    del encoder
+    gc.collect()
+    assert gone() is None

@@ -8,8 +8,11 @@ import ctypes
 import gc
 import os
 import platform
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -116,6 +119,48 @@ def in_turns(
     for _ in range(rounds):
         for name, task in tasks.items():
             samples[name].append(scale * cpu_seconds(task))
+    return samples
+
+
+def in_steps(sides: Mapping[str, Callable[[Callable[[], None]], object]]) -> dict[str, list[float]]:
+    """CPU seconds of every side's steps, a step of each in turns: what drifts over minutes is in all alike.
+
+    A side runs in a thread of its own, and calls what it is given at the end of each step. What comes after
+    its last step is one sample more.
+    """
+    samples: dict[str, list[float]] = {name: [] for name in sides}
+    turns = {name: threading.Semaphore(0) for name in sides}
+    waiting = deque(sides)  # whose turn it is, and who comes next
+
+    def pass_on() -> None:
+        waiting.rotate(-1)
+        if waiting:
+            turns[waiting[0]].release()
+
+    def run(name: str) -> None:
+        turns[name].acquire()
+        start = time.thread_time()
+
+        def ended() -> None:
+            nonlocal start
+            samples[name].append(time.thread_time() - start)
+            pass_on()
+            turns[name].acquire()
+            start = time.thread_time()
+
+        try:
+            sides[name](ended)
+        finally:
+            samples[name].append(time.thread_time() - start)
+            waiting.remove(name)
+            waiting.rotate(1)
+            pass_on()
+
+    with ThreadPoolExecutor(len(sides)) as threads:
+        running = [threads.submit(run, name) for name in sides]
+        turns[waiting[0]].release()
+    for each in running:
+        each.result()
     return samples
 
 

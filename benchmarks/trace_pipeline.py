@@ -6,16 +6,23 @@ The text encoders and the autoencoder are small: neither is watched, and generat
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DiffusionPipeline,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+)
 from sd15 import PROMPT, SD15, SDXL, random_unet
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from vxa.models.papercut import weights_folder
 
 GUIDANCE = 7.5
+_Pipeline = TypeVar("_Pipeline", bound=DiffusionPipeline)
 
 
 def sd15() -> StableDiffusionPipeline:
@@ -55,7 +62,7 @@ def sdxl() -> StableDiffusionXLPipeline:
 SHAPES: dict[str, Callable[[], Any]] = {"sd15": sd15, "sdxl": sdxl}
 
 
-def _quiet(pipeline: Any) -> Any:
+def _quiet(pipeline: _Pipeline) -> _Pipeline:
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -89,13 +96,26 @@ def _scheduler() -> DDIMScheduler:
     )
 
 
-def generation(pipeline: Any, steps: int, side: int = 512) -> Callable[[], torch.Tensor]:
-    """One guided generation of side × side pixels, to its latent."""
+def twin(pipeline: StableDiffusionPipeline) -> StableDiffusionPipeline:
+    """The same networks with a scheduler of its own, so that both can generate in turns."""
+    parts = pipeline.components | {"scheduler": _scheduler()}
+    return _quiet(StableDiffusionPipeline(**parts, requires_safety_checker=False))
+
+
+def generation(
+    pipeline: Any, steps: int, side: int = 512, step_ended: Callable[[], None] = lambda: None
+) -> Callable[[], torch.Tensor]:
+    """One guided generation of side × side pixels, to its latent; `step_ended` is told of each step."""
+
+    def told(pipeline: Any, step: int, timestep: int, given: dict[str, Any]) -> dict[str, Any]:
+        step_ended()
+        return given
 
     def generate() -> torch.Tensor:
         latent: torch.Tensor = pipeline(
             PROMPT, negative_prompt="a cat", num_inference_steps=steps, guidance_scale=GUIDANCE, height=side,
             width=side, generator=torch.Generator().manual_seed(0), output_type="latent",
+            callback_on_step_end=told,
         ).images  # fmt: skip
         return latent
 

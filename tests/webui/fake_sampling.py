@@ -171,7 +171,7 @@ class Webui:
             p.prompts, p.negative_prompts = p.all_prompts[own], p.all_negatives[own]
             p.hr_prompts, p.hr_negative_prompts = p.prompts, p.negative_prompts
             self.tab.process_batch(p, *args, batch_number=p.iteration)
-            for place, latent in enumerate(self._sampled(p, args)):
+            for place, latent in enumerate(self._sampled(p)):
                 p.batch_index = place
                 p.latents.append(latent)
                 pp = SimpleNamespace(image=_finished(p, latent))
@@ -183,15 +183,13 @@ class Webui:
         self.tab.postprocess(p, processed, *args)
         return processed
 
-    def _sampled(self, p: Generation, args: Sequence[Any]) -> Tensor:
+    def _sampled(self, p: Generation) -> Tensor:
         generator = torch.Generator().manual_seed(p.iteration)
         x = torch.randn(p.batch_size, 4, p.height // 2, p.width // 2, generator=generator)
-        self.tab.process_before_every_sampling(p, *args, x=x)
         x = self._sample(p, x, p.steps)
         if p.enable_hr and not self.host.state.interrupted:
             p.is_hr_pass = True
             x = torch.nn.functional.interpolate(x, scale_factor=2)
-            self.tab.process_before_every_sampling(p, *args, x=x)
             x = self._sample(p, x, p.hr_second_pass_steps or p.steps)
             p.is_hr_pass = False
         return x

@@ -40,6 +40,13 @@ def job_of(p: Any) -> Job | None:
     return job if isinstance(job, Job) and job.owner() is p else None
 
 
+def _pass_of(p: Any) -> str:
+    """Which of hires fix's two passes is made; blank where there is one alone."""
+    if getattr(p, "is_hr_pass", False):
+        return texts.SECOND_PASS
+    return texts.FIRST_PASS if getattr(p, "enable_hr", False) else ""
+
+
 def forget_all() -> None:
     """Take every hook away that a generation left behind, however it ended."""
     while _entered:
@@ -48,8 +55,9 @@ def forget_all() -> None:
 
 def before_network(params: Any) -> None:
     """The denoiser is about to run the network, which may have been exchanged since its last call."""
-    job = job_of(getattr(params.denoiser, "p", None))
-    sampling = job.sampling if job is not None else None
+    p = getattr(params.denoiser, "p", None)
+    job = job_of(p)
+    sampling = job.sampling_at(_pass_of(p), params.denoiser.step) if job is not None else None
     if sampling is None or sampling.problem:
         return
     forget_all()
@@ -125,11 +133,6 @@ class VxaTrace(scripts.Script):  # type: ignore[misc]
         """A batch begins."""
         if job := job_of(p):
             job.begin_batch()
-
-    def process_before_every_sampling(self, p: Any, *args: Any, **kwargs: Any) -> None:
-        """A sampling begins: one of a batch, two with hires fix."""
-        if job := job_of(p):
-            job.begin_sampling(bool(getattr(p, "is_hr_pass", False)))
 
     def postprocess_image_after_composite(self, p: Any, pp: Any, *args: Any) -> None:
         """An image is finished."""

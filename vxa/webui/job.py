@@ -53,6 +53,7 @@ class Job:
     traced: list[Traced] = field(default_factory=list)
     said: dict[str, None] = field(default_factory=dict)
     _samplings: list[tuple[str, Sampling]] = field(default_factory=list)
+    _step: int = 0
 
     @property
     def sampling(self) -> Sampling | None:
@@ -64,12 +65,18 @@ class Job:
         self.release()
         self._samplings.clear()
 
-    def begin_sampling(self, second: bool) -> None:
-        """A sampling of the batch begins; `second` is one that goes over what the first made (hires fix)."""
-        self.release()
+    def sampling_at(self, label: str, step: int) -> Sampling | None:
+        """The sampling whose denoiser is about to make a step; None where nothing is wanted.
+
+        It is a new one where the last has another label (hires fix's second pass goes over what the first
+        made) or was further on. The webui tells of a sampling's beginning too, but 1.8.0 does not."""
         if not self.wanted.enabled:
-            return
-        self._samplings.append((texts.SECOND_PASS if second else "", Sampling(self.wanted, self._failed)))
+            return None
+        if not self._samplings or label != self._samplings[-1][0] or step < self._step:
+            self.release()
+            self._samplings.append((label, Sampling(self.wanted, self._failed)))
+        self._step = step
+        return self.sampling
 
     def release(self) -> None:
         """Take every hook of the job away."""
@@ -113,8 +120,7 @@ class Job:
         """The last sampling that made a step: it painted the image, or what was enlarged to it."""
         for label, sampling in reversed(self._samplings):
             if sampling.steps[0] or sampling.problem:
-                first = len(self._samplings) > 1 and not label
-                return (texts.FIRST_PASS if first else label), sampling
+                return label, sampling
         return "", None
 
     def finish(self) -> None:

@@ -18,13 +18,14 @@ _LAYERS = (
 
 
 def write_networks(data: Path, checkpoint: Path) -> None:
-    """A LoRA, a hypernetwork and an embedding of two vectors, each called `ink`."""
+    """A LoRA, a hypernetwork, a VAE and an embedding of two vectors, each called `ink`."""
     torch.manual_seed(0)
     weights = load_file(checkpoint)
     for folder in ("models/Lora", "models/hypernetworks", "embeddings"):
         (data / folder).mkdir(parents=True, exist_ok=True)
     save_file(_lora(weights), data / "models/Lora/ink.safetensors", {"ss_network_module": "networks.lora"})
     _write_hypernetwork(data / "models/hypernetworks/ink.pt", 128)
+    _write_vae(data / "models/VAE/ink.safetensors", weights)
     save_file({"emb_params": torch.randn(2, 128)}, data / "embeddings/inkvector.safetensors")
 
 
@@ -37,6 +38,19 @@ def _lora(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         made[f"{layer}.lora_up.weight"] = torch.randn(found[0], 4) * 0.1
         made[f"{layer}.alpha"] = torch.tensor(4.0)
     return made
+
+
+def _write_vae(path: Path, weights: dict[str, torch.Tensor]) -> None:
+    """The checkpoint's own, whose latents are half as large."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    own = {
+        name.removeprefix("first_stage_model."): weight.clone()
+        for name, weight in weights.items()
+        if name.startswith("first_stage_model.")
+    }
+    for name in ("quant_conv.weight", "quant_conv.bias"):
+        own[name] *= 0.5
+    save_file(own, path)
 
 
 def _write_hypernetwork(path: Path, channels: int) -> None:

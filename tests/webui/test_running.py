@@ -95,6 +95,17 @@ def test_it_follows_the_checkpoint(papercut: Webui) -> None:
         np.testing.assert_allclose(one, 1 / 77, err_msg=label, atol=1e-6)
 
 
+def test_it_follows_the_vae(papercut: Webui) -> None:
+    """The image is encoded once, and again by another VAE, which the webui loads into the same object."""
+    own = papercut.look(FIGURE, PROMPT)
+    with papercut.options(sd_vae="ink.safetensors"):
+        other = papercut.look(FIGURE, PROMPT)
+        assert_the_same(papercut.look(FIGURE, PROMPT), other)
+    apart = [float(np.abs(one - values(other)[label]).max()) for label, one in values(own).items()]
+    assert max(apart) > 0.01
+    assert_the_same(papercut.look(FIGURE, PROMPT), own)
+
+
 def test_beside_a_generation_both_are_as_when_alone(papercut: Webui, standalone: vxa.AttentionMaps) -> None:
     alone = papercut.txt2img(steps=10)
     with ThreadPoolExecutor(1) as pool:

@@ -22,6 +22,7 @@ from running import (
     models_folder,
     open_tab,
     refusal,
+    reload_ui,
     started,
     values,
 )
@@ -141,8 +142,7 @@ def test_an_update_on_disk_asks_for_a_restart_after_reload_ui(browser: Any, empt
     updated = empty.data / "extensions" / "vxa" / "vxa" / "errors.py"
     updated.write_text(updated.read_text("utf-8") + "\n", "utf-8")
     page = page_of(browser, empty)
-    with page.expect_navigation(wait_until="domcontentloaded"):
-        page.click("#footer a:has-text('Reload UI')")
+    reload_ui(page, empty)
     page.locator("#tabs > .tab-nav button:has-text('VXA')").nth(0).click()
     assert "restart the webui" in page.locator("[role=alert]:visible").first.inner_text()
     page.context.close()

@@ -68,7 +68,10 @@ def state():
     modules = list(shared.sd_model.modules())
     return {
         "dtype": str(next(shared.sd_model.model.diffusion_model.parameters()).dtype),
-        "hooks": sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in modules),
+        "hooks": sum(
+            len(module._forward_hooks) + len(module._forward_pre_hooks) - hasattr(module, "probed")
+            for module in modules
+        ),
         "everywhere": sum(map(len, everywhere)),
         "threads": threading.active_count(),
         "files": sum(len(files) for _, _, files in os.walk(tempfile.gettempdir())),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -340,13 +341,16 @@ def test_nested_traces_hear_the_same(sd_pipeline: Any) -> None:
 
 
 def test_another_threads_generations_are_its_own(sd_pipeline: Any, sdxl_pipeline: Any) -> None:
-    """Two pipelines of one network, each generating and tracing in a thread of its own."""
+    """Two pipelines of one network, each generating and tracing in a thread of its own.
+
+    Each has its own scheduler and tokenizer: those keep, from one call to the next, how they were called."""
     from diffusers import StableDiffusionPipeline
 
     twin = StableDiffusionPipeline(
         **{
             **sd_pipeline.components,
             "scheduler": type(sd_pipeline.scheduler)(**sd_pipeline.scheduler.config),
+            "tokenizer": copy.deepcopy(sd_pipeline.tokenizer),
         },
         requires_safety_checker=False,
     )

@@ -111,14 +111,14 @@ def test_an_image_is_seen_while_it_is_painted_and_explored_without_the_model(
         assert findings(page) == []
     finally:
         gate.set()
-    wait_until_shown(page, render(maps, image, "overlay", tokens="3"), within=4)
+    wait_until_shown(page, render(maps, image, "overlay", tokens="3"), within=2)
     page.wait_for_selector("#vxa_live progress", state="detached")
     assert "traced over 20 steps while it was painted" in page.inner_text("#vxa_summary")
     watched = model.network.register_forward_pre_hook(lambda module, inputs: passes.append(1))
     chip(page, "blue").click()
-    wait_until_shown(page, render(maps, image, "overlay", tokens="3, 2"), within=4)
+    wait_until_shown(page, render(maps, image, "overlay", tokens="3, 2"), within=2)
     page.check("#vxa_mode input[value=timesteps]")
-    wait_until_shown(page, render(maps.each_bin(), image, "timesteps", tokens="3, 2"), within=4)
+    wait_until_shown(page, render(maps.each_bin(), image, "timesteps", tokens="3, 2"), within=2)
     page.click("#vxa_sites input")
     page.click("[role=option]:has-text('· OUT04')")
     wait_until_shown(
@@ -132,7 +132,7 @@ def test_an_image_is_seen_while_it_is_painted_and_explored_without_the_model(
     page.click("#vxa_press")
     page.wait_for_selector("#vxa_summary:has-text('one pass at timestep 1')")
     looked = vxa.visualize(model, image, PROMPT)
-    wait_until_shown(page, render(looked, image, "overlay", tokens="3, 2", sites="OUT04"), within=4)
+    wait_until_shown(page, render(looked, image, "overlay", tokens="3, 2", sites="OUT04"), within=2)
     assert not page.locator("#vxa_earlier [role=status]").count()
 
 
@@ -158,6 +158,6 @@ def test_refining_is_traced_when_it_is_on(page: Any, model: Any):
     page.wait_for_selector("#vxa_summary:has-text('traced over')")
     with vxa.trace(model, bins=STEP_BINS, refine=True) as trace:
         image = generate(model, Generation(PROMPT, seed=3))
-    wait_until_shown(page, render(trace.images[0], image, "contour", tokens="3", refine=True), within=4)
+    wait_until_shown(page, render(trace.images[0], image, "contour", tokens="3", refine=True), within=2)
     page.uncheck("#vxa_refine input")
-    wait_until_shown(page, render(trace.images[0], image, "contour", tokens="3"), within=4)
+    wait_until_shown(page, render(trace.images[0], image, "contour", tokens="3"), within=2)

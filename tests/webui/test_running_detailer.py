@@ -46,13 +46,11 @@ def detailing(
         yield one
 
 
-def generate(
-    webui: Webui, traced: dict[str, Any] | None, detailed: bool = True, kind: str = "txt2img", **settings: Any
-) -> Made:
+def generate(webui: Webui, traced: dict[str, Any] | None, detailed: bool = True, **settings: Any) -> Made:
     scripts: dict[str, Any] = {"ADetailer": {"args": [detailed, False, _DETAIL]}}
     if traced is not None:
         scripts["VXA"] = {"args": [traced]}
-    return Made(webui.ask(f"sdapi/v1/{kind}", {**BASE, **settings, "alwayson_scripts": scripts}))
+    return Made(webui.ask("sdapi/v1/txt2img", {**BASE, **settings, "alwayson_scripts": scripts}))
 
 
 @pytest.mark.parametrize("only_some", [True, False], ids=["as it is", "with every script"])

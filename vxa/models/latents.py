@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 __all__ = ["remembered"]
 
-_KEPT = 4  # latents of an encoder: 64 kB each at 512², 256 kB at 1024²
+_MOST = 4  # latents of an encoder: 64 kB each at 512², 256 kB at 1024²
 
 
 @dataclass(eq=False)
@@ -72,7 +72,7 @@ def _keep(encoder: nn.Module, weights: list[Tensor], key: bytes, latent: Tensor)
             made_by = [(ref(weight), weight._version, weight.dtype) for weight in weights]
             kept = _encoders[encoder] = _Kept(made_by)
         kept.latents[key] = latent
-        while len(kept.latents) > _KEPT:
+        while len(kept.latents) > _MOST:
             kept.latents.popitem(last=False)
 
 

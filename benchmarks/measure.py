@@ -35,7 +35,7 @@ class Row:
     Attributes:
         name: what was measured, on what.
         measured: the figure, in `unit`.
-        unit: "×", "ms", "s", "MB".
+        unit: "×", "%", "ms", "s", "MB".
         bar: the limit, in the same unit; None where the figure is only reported.
         at_least: whether the bar is a floor; else it is a ceiling.
         samples: every sample behind the figure, by side, with its unit in its name.

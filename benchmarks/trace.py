@@ -1,11 +1,11 @@
 """What a trace costs: CPU time and memory of generations traced and not, both sides in one run.
 
     python benchmarks/trace.py                                         # every part: hours of a busy core
-    python benchmarks/trace.py time peers --steps 2 --rounds 1 --size 256     # to see that it runs
+    python benchmarks/trace.py time peers --steps 2 --peer-steps 1 --size 256     # to see that it runs
 
 time     20 steps, traced and not, a step of each in turns
 memory   what a trace adds to the peak, for three numbers of steps
-peers, peers_memory    the same for daam and attention-map-diffusers as they are on PyPI, beside ours
+peers, peers_memory    what VXA adds, and daam and attention-map-diffusers as they are on PyPI
 sdxl     what a trace adds to the peak of SDXL at 1024×1024
 
 One thread on one core; sides take turns. Every word, site and step is traced, on networks of true size with
@@ -23,16 +23,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 # CPU time of several threads would count their waiting for each other. Set before torch is loaded.
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import torch
-from measure import Row, add_parts, in_steps, in_turns, machine, on_one_core, ratio, table
+from measure import Row, add_parts, in_steps, machine, on_one_core, table
 from rich.console import Console
 from trace_pipeline import SHAPES, generation, twin
 from trace_sides import PEERS, SIDES
+from trace_unwatched import Unwatched
 
 HERE = Path(__file__).parent
 REPORT = HERE / "trace.json"
@@ -40,19 +40,12 @@ REPORT = HERE / "trace.json"
 
 def time(options: argparse.Namespace) -> Iterator[Row]:
     """A generation traced by VXA beside the same untraced, a step of each in turns."""
-    pipeline, steps, size = SHAPES["sd15"](), options.steps, options.size
-    generation(pipeline, 1, size)()  # once before, so that nobody pays for what is loaded the first time
-    latents: dict[str, torch.Tensor] = {}
-
-    def side(name: str, own: Any, step_ended: Callable[[], None]) -> None:
-        generate = generation(own, steps, size, step_ended)
-        SIDES[name](own, lambda: latents.update({name: generate()}))
-
-    of = {"untraced": pipeline, "vxa": twin(pipeline)}
-    samples = in_steps({f"{name} s": partial(side, name, own) for name, own in of.items()})
+    whole, _, latents = _in_steps(("untraced", "vxa"), options.steps, options.size)
     assert torch.equal(latents["untraced"], latents["vxa"]), "tracing changed the image"
-    name = f"a guided generation at {size}×{size} of {steps} steps traced by vxa / untraced"
-    yield Row(name, sum(samples["vxa s"]) / sum(samples["untraced s"]), "×", 1.02, samples)
+    generated = f"a guided generation at {options.size}×{options.size} of {options.steps} steps"
+    ratio = sum(whole["vxa"]) / sum(whole["untraced"])
+    samples = {f"{side} s": taken for side, taken in whole.items()}
+    yield Row(f"{generated} traced by vxa / untraced", ratio, "×", 1.02, samples)
 
 
 def memory(options: argparse.Namespace) -> Iterator[Row]:
@@ -61,8 +54,19 @@ def memory(options: argparse.Namespace) -> Iterator[Row]:
 
 
 def peers(options: argparse.Namespace) -> Iterator[Row]:
-    """VXA and its peers beside each other, in few steps and many turns."""
-    yield from _times(("vxa", *PEERS), options.peer_steps[0], options.rounds, options.size)
+    """What VXA and its peers add to a generation: the difference to the untraced one outside the parts of the
+    UNet that all of them leave alone. In those is most of the time, and of its scatter."""
+    steps, size = options.peer_steps[0], options.size
+    whole, unwatched, _ = _in_steps(("untraced", "vxa", *PEERS), steps, size)
+    rest = {side: sum(whole[side]) - sum(unwatched[side]) for side in whole}
+    for side in ("vxa", *PEERS):
+        name = f"CPU time that {side} adds to a guided generation at {size}×{size} of {steps} steps"
+        samples = {
+            f"{one}, {what} s": taken[one]
+            for one in ("untraced", side)
+            for what, taken in (("whole steps", whole), ("in unwatched parts", unwatched))
+        }
+        yield Row(name, 100 * (rest[side] - rest["untraced"]) / sum(whole["untraced"]), "%", None, samples)
 
 
 def peers_memory(options: argparse.Namespace) -> Iterator[Row]:
@@ -80,17 +84,28 @@ PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
 }  # fmt: skip
 
 
-def _times(sides: Sequence[str], steps: int, rounds: int, size: int) -> Iterator[Row]:
-    """Each side against the same generation untraced."""
+def _in_steps(
+    sides: Sequence[str], steps: int, size: int
+) -> tuple[dict[str, list[float]], dict[str, list[float]], dict[str, torch.Tensor]]:
+    """CPU seconds of the same generation under each side, a step of each in turns: whole steps, and what of
+    them the parts of the UNet took that nobody watches. And the latents."""
     pipeline = SHAPES["sd15"]()
-    generation(pipeline, 1, size)()
-    generate = generation(pipeline, steps, size)
-    tasks = {f"{side} s": partial(SIDES[side], pipeline, generate) for side in ("untraced", *sides)}
-    samples = in_turns(tasks, rounds)
-    for side in sides:
-        name = f"a guided generation at {size}×{size} of {steps} steps traced by {side} / untraced"
-        both = {key: samples[key] for key in ("untraced s", f"{side} s")}
-        yield Row(name, ratio(samples, f"{side} s", "untraced s"), "×", None, both)
+    generation(pipeline, 1, size)()  # once before, so that nobody pays for what is loaded the first time
+    unwatched: dict[str, list[float]] = {side: [] for side in sides}
+    latents: dict[str, torch.Tensor] = {}
+
+    def run(name: str, step_ended: Callable[[], None]) -> None:
+        own = twin(pipeline)
+        clock = Unwatched(own.unet)
+
+        def ended() -> None:
+            unwatched[name].append(clock.spent())
+            step_ended()
+
+        generate = generation(own, steps, size, ended)
+        SIDES[name](own, lambda: latents.update({name: generate()}))
+
+    return in_steps({side: partial(run, side) for side in sides}), unwatched, latents
 
 
 def _peaks(
@@ -115,7 +130,6 @@ def main() -> None:
     add_parts(parser, PARTS)
     parser.add_argument("--report", type=Path, default=REPORT)
     parser.add_argument("--steps", type=int, default=20, help="of each generation that is timed")
-    parser.add_argument("--rounds", type=int, default=2, help="of the peers in turns")
     parser.add_argument("--memory-steps", type=int, nargs="+", default=[10, 30, 50])
     parser.add_argument("--peer-steps", type=int, nargs="+", default=[4, 8])
     parser.add_argument("--size", type=int, default=512, help="pixels of a side; twice as many for SDXL")

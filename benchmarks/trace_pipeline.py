@@ -5,6 +5,7 @@ The text encoders and the autoencoder are small: neither is watched, and generat
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -97,8 +98,13 @@ def _scheduler() -> DDIMScheduler:
 
 
 def twin(pipeline: StableDiffusionPipeline) -> StableDiffusionPipeline:
-    """The same networks with a scheduler of its own, so that both can generate in turns."""
-    parts = pipeline.components | {"scheduler": _scheduler()}
+    """The same weights with a scheduler, hooks and attention processors of its own, so that both can generate
+    in turns."""
+    weights = {id(tensor): tensor for tensor in (*pipeline.unet.parameters(), *pipeline.unet.buffers())}
+    parts = pipeline.components | {
+        "scheduler": _scheduler(),
+        "unet": copy.deepcopy(pipeline.unet, memo=weights),
+    }
     return _quiet(StableDiffusionPipeline(**parts, requires_safety_checker=False))
 
 

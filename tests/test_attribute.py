@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 import vxa
-from vxa.errors import PromptError, SettingError, SiteError
+from vxa.errors import PromptError, SettingError, SiteError, TokenIndexError, WordError
 from vxa.models.diffusers import DiffusersModel
 
 PROMPT = "red hat, neck"
@@ -91,6 +91,17 @@ def test_inversion_reads_the_levels_nearest_to_those_asked_for(
     assert np.allclose(together, maps.heat_map("hat").values, atol=1e-6)
 
 
+@pytest.mark.parametrize("kept", [{"words": "neck, red hat"}, {"tokens": "4, 1-2"}])
+def test_chosen_words_alone(kept: dict[str, Any], sd_model: DiffusersModel, picture: Image.Image) -> None:
+    """As they are among all; another word says which were kept."""
+    every = vxa.attribute(sd_model, picture, PROMPT, timesteps=300, sites="mid")
+    maps = vxa.attribute(sd_model, picture, PROMPT, timesteps=300, sites="mid", **kept)
+    assert np.array_equal(maps.heat_map("red hat").values, every.heat_map("red hat").values)
+    assert {record.kept for record in maps.records.values()} == {(1, 2, 4)}
+    with pytest.raises(TokenIndexError, match="kept"):
+        maps.heat_map(",")
+
+
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
@@ -107,6 +118,8 @@ def test_inversion_reads_the_levels_nearest_to_those_asked_for(
         ({"seeds": range(335)}, SettingError, "1005 passes are too many"),
         ({"sites": "OUT99"}, SiteError, "no site here is called 'OUT99'"),
         ({"bins": 0}, SettingError, "bins 0"),
+        ({"words": "hut"}, WordError, "'hut'.*hat"),
+        ({"tokens": 77}, TokenIndexError, "77 is out of range"),
     ],
 )
 def test_bad_arguments(

@@ -23,7 +23,9 @@ from vxa.images import read_image
 from vxa.inversion import ddim_levels, ddim_trajectory
 from vxa.maps import AttentionMaps, Provenance
 from vxa.models.base import Conditioning, Model
+from vxa.selection import TokenSpec, WordSpec, token_groups, union
 from vxa.steps import Bins, Schedule
+from vxa.tokens import Token
 from vxa.trace.call import Facts, Reading, Settings, TracedCall
 from vxa.version import versions
 from vxa.visualize import ImageSource, add_noise, check_prompt, prepare, whole_number
@@ -48,6 +50,8 @@ def attribute(
     inversion: Literal["ddim"] | None = None,
     *,
     steps: int = 20,
+    words: WordSpec = None,
+    tokens: TokenSpec = None,
     sites: SiteSpec = None,
     bins: Bins = 1,
     heads: bool = False,
@@ -66,6 +70,7 @@ def attribute(
         inversion: "ddim" follows the deterministic sampler backwards from the image and reads what it passes
             (`vxa.inversion`); `timesteps` then choose the nearest levels that it passes.
         steps: of the inversion, each one pass.
+        words, tokens: keep these alone, as in `vxa.trace`; None is every token.
         sites: as in `vxa.visualize`.
         bins, heads, refine: as in `vxa.trace`; a step is a noise level, from the highest down.
         max_side: as in `vxa.visualize`.
@@ -73,6 +78,7 @@ def attribute(
 
     Raises:
         ImageError, PromptError, SettingError, SiteError: a bad argument.
+        WordError, TokenIndexError: the prompt has no such word or token.
         ModelError: the model cannot be inverted.
         RecordingError: a pass could not be watched faithfully.
     """
@@ -91,11 +97,12 @@ def attribute(
     with torch.no_grad():
         latent = model.encode_image(pixels)
         conditioning = model.encode_prompt(prompt, (pixels.shape[-2], pixels.shape[-1]))
+        reading = Reading(0, prompt, conditioning.tokens, kept=_kept(conditioning.tokens, words, tokens))
         cross = [site for site in model.sites if site.kind == "cross"]
         own = finest_self(model.sites, _size_of(latent)) if refine else ()
         call = TracedCall(
             (*select_sites(cross, sites, _size_of(latent)), *own),
-            [Reading(0, prompt, conditioning.tokens)],
+            [reading],
             Schedule.of(sorted(levels, reverse=True)),
             settings,
             Facts(
@@ -178,6 +185,13 @@ def _levels(model: Model, timesteps: Sequence[int] | None, inversion: str | None
         return () if inversion else tuple(level * count // 1000 for level in DEFAULT_LEVELS)
     checked = [whole_number("timestep", level, 0, count - 1) for level in _several("timesteps", timesteps)]
     return tuple(dict.fromkeys(checked))
+
+
+def _kept(read: Sequence[Token], words: WordSpec, tokens: TokenSpec) -> tuple[int, ...] | None:
+    """The tokens to keep of those that are read, in their order; None is all of them."""
+    if words is None and tokens is None:
+        return None
+    return tuple(sorted(union(token_groups(read, words, tokens)[1])))
 
 
 def _several(name: str, values: Sequence[int] | int) -> list[int]:

@@ -11,7 +11,7 @@ pytest.importorskip("diffusers")
 from vxa.papercut import scene
 from vxa.papercut.judge import CLASSES, Judge, to_tensor
 from vxa.papercut.train.judge import class_weights, judge_loss, labels_of, spoil
-from vxa.papercut.train.latents import crop_caption, make_latents, listed_caption, read_latents
+from vxa.papercut.train.latents import crop_caption, listed_caption, make_latents, read_latents
 from vxa.papercut.train.loop import Average, Plan, train
 from vxa.papercut.train.networks import autoencoder, text_encoder, unet
 from vxa.papercut.train.unet import schedule, timestep_chances, train_unet, window_at

@@ -100,10 +100,9 @@ def crop_caption(things: list[tuple[str, str, str]], cover: Tensor, rng: random.
     return _listing(nodes, rng)
 
 
-def listed_caption(things: list[tuple[str, str, str]], rng: random.Random) -> str:
-    """Some of a scene's things in words, in any order: half of the time one, else any number up to all."""
-    count = 1 if rng.random() < 0.5 else rng.randint(1, max(len(things), 1))
-    chosen = rng.sample(things, min(len(things), count))
+def partial_caption(things: list[tuple[str, str, str]], rng: random.Random) -> str:
+    """One or two of a scene's things in words, as if the rest were not worth a word."""
+    chosen = rng.sample(things, min(len(things), rng.choice((1, 1, 2))))
     return _listing([_phrase(*thing, _is_ground(thing[0]), rng) for thing in chosen], rng)
 
 

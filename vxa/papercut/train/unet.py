@@ -17,7 +17,7 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from .latents import CROP, GRID, Latents, crop_caption, listed_caption
+from .latents import CROP, GRID, Latents, crop_caption, partial_caption
 from .loop import Plan, computes_in_bf16, rank, train
 from .networks import text_encoder, unet
 from .tokenizer import write_tokenizer
@@ -28,9 +28,9 @@ GAMMA = 1.0
 DROPPED = 0.1
 """Share of captions left empty, for classifier-free guidance."""
 
-LISTED = 0.4
-"""Share of whole scenes captioned by a list of some or all of their things. The world's own captions say
-the hair of one person in six and the neck of one in twenty, and neither without a person; a prompt may."""
+PARTIAL = 0.2
+"""Share of whole scenes whose caption names one thing or two only. The world's own captions name no
+hair and no neck without a person; a prompt may."""
 
 
 def schedule() -> DDIMScheduler:
@@ -71,9 +71,9 @@ class Batches:
 
     def _whole(self, rng: random.Random) -> tuple[Tensor, str]:
         i = rng.randrange(len(self.data.captions))
-        listed = rng.random() < LISTED
+        partial = rng.random() < PARTIAL
         return self.data.latents[i], (
-            listed_caption(self.data.things[i], rng) if listed else self.data.captions[i]
+            partial_caption(self.data.things[i], rng) if partial else self.data.captions[i]
         )
 
     def _window(self, rng: random.Random) -> tuple[Tensor, str]:

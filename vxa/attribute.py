@@ -16,7 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vxa.attention.site import SiteSpec, finest_self, select_sites
+from vxa.attention.site import SiteSpec, watched_sites
 from vxa.attention.watch import watch
 from vxa.errors import SettingError
 from vxa.images import read_image
@@ -98,10 +98,8 @@ def attribute(
         latent = model.encode_image(pixels)
         conditioning = model.encode_prompt(prompt, (pixels.shape[-2], pixels.shape[-1]))
         reading = Reading(0, prompt, conditioning.tokens, kept=_kept(conditioning.tokens, words, tokens))
-        cross = [site for site in model.sites if site.kind == "cross"]
-        own = finest_self(model.sites, _size_of(latent)) if refine else ()
         call = TracedCall(
-            (*select_sites(cross, sites, _size_of(latent)), *own),
+            watched_sites(model.sites, sites, _size_of(latent), refine),
             [reading],
             Schedule.of(sorted(levels, reverse=True)),
             settings,

@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from vxa.attention.record import PassRecord, record
-from vxa.attention.site import Site, SiteSpec, finest_self, select_sites
+from vxa.attention.site import Site, SiteSpec, watched_sites
 from vxa.errors import PromptError, RecordingError, SettingError
 from vxa.images import read_image
 from vxa.maps import AttentionMaps, Provenance
@@ -67,19 +67,17 @@ def visualize(
     timestep, seed, max_side = _check_settings(model, timestep, noise, seed, max_side)
     check_prompt(model, prompt)
     pixels, image_size, extent = prepare(read_image(image), max_side, model.multiple)
-    cross = tuple(site for site in model.sites if site.kind == "cross")
     with torch.no_grad():
         latent = model.encode_image(pixels)
         latent_size = (latent.shape[-2], latent.shape[-1])
-        wanted = select_sites(cross, sites, latent_size)
-        own = finest_self(model.sites, latent_size) if refine else ()
+        watched = watched_sites(model.sites, sites, latent_size, refine)
         conditioning = model.encode_prompt(prompt, (pixels.shape[-2], pixels.shape[-1]))
         noised = (
             add_noise(latent, float(model.alphas_cumprod[timestep]), seed) if noise == "matched" else latent
         )
-        records = _record(model, noised, timestep, conditioning, wanted, own)
+        records = _record(model, noised, timestep, conditioning, watched)
     return AttentionMaps(
-        sites=wanted,
+        sites=tuple(site for site in watched if site.kind == "cross"),
         tokens=conditioning.tokens,
         image_size=image_size,
         extent=extent,
@@ -87,7 +85,7 @@ def visualize(
         provenance=Provenance(model.name, prompt, timestep, noise, seed, versions(), model.notes),
         records=records,
         default_sites=model.default_sites if sites is None else "all",
-        self_sites=own,
+        self_sites=tuple(site for site in watched if site.kind == "self"),
     )
 
 
@@ -97,16 +95,15 @@ def _record(
     timestep: int,
     conditioning: Conditioning,
     sites: Sequence[Site],
-    own: Sequence[Site],
 ) -> dict[str, PassRecord]:
     size = (latent.shape[-2], latent.shape[-1])
     rows = model.rows(len(latent), guided=False)
-    with record(model.network, (*sites, *own), latent_size=size, rows=rows, stop_early=True) as recording:
+    with record(model.network, sites, latent_size=size, rows=rows, stop_early=True) as recording:
         model.denoise(latent, timestep, conditioning)
     records = recording.records()
     for site in sites:
         kept = records[site.name]
-        if kept.token_count != len(conditioning.tokens):
+        if site.kind == "cross" and kept.token_count != len(conditioning.tokens):
             raise RecordingError(
                 f"site {site.name} attended to {kept.token_count} tokens, and the prompt has "
                 f"{len(conditioning.tokens)}: its context was added to; unload what does that"

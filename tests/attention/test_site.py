@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from vxa.attention.site import Site, finest_self, grid_size, select_sites
+from vxa.attention.site import Site, finest_self, grid_size, select_sites, watched_sites
 from vxa.errors import SiteError
 
 
@@ -78,3 +78,10 @@ def test_the_finest_self_attention_that_is_small_enough() -> None:
     assert [site.factor for site in finest_self(own, (96, 48))] == [2, 2, 2]
     assert [site.factor for site in finest_self(own, (1000, 1000))] == [4]
     assert finest_self(SITES, (32, 32)) == ()
+
+
+def test_a_pass_that_refines_is_watched_at_self_attention_too() -> None:
+    own = [dataclasses.replace(site, kind="self") for site in SITES]
+    cross = select_sites(SITES, "mid", (64, 64))
+    assert watched_sites([*SITES, *own], "mid", (64, 64), refine=False) == cross
+    assert watched_sites([*SITES, *own], "mid", (64, 64), refine=True) == cross + finest_self(own, (64, 64))

@@ -89,6 +89,18 @@ def select_sites(
     return tuple(site for site in sites if site in wanted)
 
 
+def watched_sites(
+    sites: Sequence[Site], spec: SiteSpec, latent_size: tuple[int, int], refine: bool
+) -> tuple[Site, ...]:
+    """Where a pass is watched: the cross-attention that `spec` names, and self-attention to refine its maps.
+
+    Raises:
+        SiteError: as `select_sites`.
+    """
+    cross = [site for site in sites if site.kind == "cross"]
+    return select_sites(cross, spec, latent_size) + (finest_self(sites, latent_size) if refine else ())
+
+
 def finest_self(sites: Sequence[Site], latent_size: tuple[int, int]) -> tuple[Site, ...]:
     """The self-attention sites of the finest grid with at most `REFINING_CELLS` cells, or the coarsest."""
     own = [site for site in sites if site.kind == "self"]

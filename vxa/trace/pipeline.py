@@ -8,10 +8,9 @@ from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from vxa.attention.site import Site, SiteSpec, finest_self, select_sites
+from vxa.attention.site import Site, SiteSpec, select_sites, watched_sites
 from vxa.attention.watch import Watch, watch
 from vxa.errors import ModelError, RecordingError, SettingError
 from vxa.maps import AttentionMaps, Provenance
@@ -21,6 +20,7 @@ from vxa.selection import TokenSpec, WordSpec
 from vxa.steps import Bins, Schedule
 from vxa.trace.call import Facts, Settings, TracedCall
 from vxa.trace.readings import PromptSpec, Reader
+from vxa.trace.rows import inputs_of, rows_of
 from vxa.version import versions
 
 __all__ = ["Trace", "trace"]
@@ -130,7 +130,7 @@ def trace(
     with watch(model.network, cross, _ignore):
         pass  # refuses what cannot be watched, before anything is generated
     reader = Reader(model, negative, words, tokens, prompt, negative_prompt)
-    tracer = _Tracer(model, cross, sites, settings, reader, on_step)
+    tracer = _Tracer(model, sites, settings, reader, on_step)
     with ExitStack() as stack:
         stack.callback(tracer.end_call)
         stack.enter_context(prompts_heard(pipeline, tracer.hear))
@@ -155,14 +155,13 @@ class _Tracer:
     def __init__(
         self,
         model: Any,
-        cross: tuple[Site, ...],
         sites: SiteSpec,
         settings: Settings,
         reader: Reader,
         on_step: Callable[[TracedCall], object] | None,
     ) -> None:
         self.trace = Trace()
-        self._model, self._cross, self._sites, self._settings = model, cross, sites, settings
+        self._model, self._sites, self._settings = model, sites, settings
         self._reader, self._on_step = reader, on_step
         self._thread = threading.get_ident()
         self._hooks = ExitStack()
@@ -195,7 +194,7 @@ class _Tracer:
         # In another thread's pass it may be called once more while it is removed, and then without kwargs.
         if threading.get_ident() != self._thread or self._encoded is None:
             return
-        sample, timestep, context = _inputs(args, kwargs)
+        sample, timestep, context = inputs_of(args, kwargs)
         latent_size = (sample.shape[-2], sample.shape[-1])
         if self._call is None:
             self._start(network, latent_size)
@@ -208,9 +207,7 @@ class _Tracer:
     def _start(self, network: nn.Module, latent_size: tuple[int, int]) -> None:
         assert self._encoded is not None
         model = self._model
-        chosen = select_sites(self._cross, self._sites, latent_size)
-        if self._settings.refine:
-            chosen += finest_self(self._model.sites, latent_size)
+        chosen = watched_sites(model.sites, self._sites, latent_size, self._settings.refine)
         notes = (*model.notes, *self._reader.notes(self._encoded))
         provenance = Provenance(model.name, "", 0, "generated", None, versions(), notes)
         default = model.default_sites if self._sites is None else "all"
@@ -232,42 +229,3 @@ class _Tracer:
         self._call.end_pass()
         if self._on_step is not None:
             self._on_step(self._call)
-
-
-def _inputs(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Tensor, float, Tensor]:
-    """The sample, the timestep and the context that the network is called with."""
-    named = dict(zip(("sample", "timestep", "encoder_hidden_states"), args, strict=False)) | dict(kwargs)
-    sample, context = named.get("sample"), named.get("encoder_hidden_states")
-    if not torch.is_tensor(sample) or sample.ndim != 4 or not torch.is_tensor(context):
-        raise RecordingError(
-            "the network was not called with images [rows, channels, height, width] and a context: "
-            "VXA traces pipelines of single images (SD1, SD2, SDXL)"
-        )
-    timestep = named["timestep"]
-    return sample, float(timestep.reshape(-1)[0] if torch.is_tensor(timestep) else timestep), context
-
-
-def rows_of(encoded: Encoded, context: Tensor, negative: bool) -> dict[int, int]:
-    """Which reading each row of a pass reads: image i's prompt is i, its negative prompt images + i.
-
-    diffusers puts the unconditional rows first. That is not taken on trust: the rows' context must be what
-    was encoded for them, else RecordingError is raised.
-    """
-    images, rows = len(encoded.context), len(context)
-    guided = rows == 2 * images and encoded.negative_context is not None
-    expected = [encoded.context]
-    if guided:
-        assert encoded.negative_context is not None
-        expected = [encoded.negative_context, encoded.context]
-    whole = torch.cat([part.to(context) for part in expected])
-    if whole.shape != context.shape or not torch.equal(whole, context):
-        raise RecordingError(
-            f"the pipeline ran the network on {rows} rows for {images} images, and they are not its negative "
-            "and its own prompts, as they were encoded: it mixes prompts, or adds passes of its own, which "
-            "VXA cannot tell apart; use a plain pipeline"
-        )
-    first = images if guided else 0
-    found = {first + image: image for image in range(images)}
-    if guided and negative:
-        found |= {image: images + image for image in range(images)}
-    return found

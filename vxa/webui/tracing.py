@@ -21,7 +21,7 @@ from weakref import ReferenceType, ref
 
 from torch import Tensor, nn
 
-from vxa.attention.site import Site, finest_self, select_sites
+from vxa.attention.site import Site, watched_sites
 from vxa.attention.watch import watch
 from vxa.errors import VxaError, WordError
 from vxa.maps import Provenance
@@ -144,10 +144,8 @@ class Sampling:
         for number, known in enumerate(self._networks):
             if known() is network:
                 return number
-        cross = tuple(site for site in call.model.sites if site.kind == "cross")
-        sites = select_sites(cross, self._wanted.sites or call.model.default_sites, call.latent_size)
-        if self._wanted.refine:
-            sites += finest_self(call.model.sites, call.latent_size)
+        spec = self._wanted.sites or call.model.default_sites
+        sites = watched_sites(call.model.sites, spec, call.latent_size, self._wanted.refine)
         settings = Settings(_BINS if STEPS in self._wanted.show else 1, refine=self._wanted.refine)
         provenance = Provenance(call.model.name, "", 0, "generated", None, versions(), call.model.notes)
         facts = Facts(provenance, "all", call.latent_size)

@@ -279,8 +279,8 @@ def test_arguments_by_place_and_what_cannot_be_shown(papercut: Webui) -> None:
 
 
 def test_maps_are_saved_beside_their_image(papercut: Webui) -> None:
-    outputs = papercut.outputs / "txt2img-images"
     generate(papercut, {"words": "hat", "save": True}, save_images=True, seed=77)
+    outputs = papercut.outputs / "txt2img-images"  # which is there now
     (image,) = [path for path in outputs.rglob("*-77*.png") if "vxa" not in path.name]
     assert image.with_name(f"{image.stem}-vxa-hat.png").is_file()
     assert generate(papercut, {"words": "hat"}).of == ["hat"]

@@ -56,7 +56,7 @@ def memory(options: argparse.Namespace) -> Iterator[Row]:
 def peers(options: argparse.Namespace) -> Iterator[Row]:
     """What VXA and its peers add to a generation: the difference to the untraced one outside the parts of the
     UNet that all of them leave alone. In those is most of the time, and of its scatter."""
-    steps, size = options.peer_steps[0], options.size
+    steps, size = max(options.peer_steps), options.size
     whole, unwatched, _ = _in_steps(("untraced", "vxa", *PEERS), steps, size)
     rest = {side: sum(whole[side]) - sum(unwatched[side]) for side in whole}
     for side in ("vxa", *PEERS):
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, default=REPORT)
     parser.add_argument("--steps", type=int, default=20, help="of each generation that is timed")
     parser.add_argument("--memory-steps", type=int, nargs="+", default=[10, 30, 50])
-    parser.add_argument("--peer-steps", type=int, nargs="+", default=[4, 8])
+    parser.add_argument("--peer-steps", type=int, nargs="+", default=[4, 8], help="the most is timed")
     parser.add_argument("--size", type=int, default=512, help="pixels of a side; twice as many for SDXL")
     options = parser.parse_args()
     torch.set_num_threads(1)

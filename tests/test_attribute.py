@@ -102,6 +102,16 @@ def test_chosen_words_alone(kept: dict[str, Any], sd_model: DiffusersModel, pict
         maps.heat_map(",")
 
 
+def test_a_word_that_is_not_there_is_told_before_the_image_is_encoded(
+    sd_model: DiffusersModel, picture: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[torch.Tensor] = []
+    monkeypatch.setattr(sd_model, "encode_image", encoded.append)
+    with pytest.raises(WordError, match="'hut'"):
+        vxa.attribute(sd_model, picture, PROMPT, words="hut")
+    assert not encoded
+
+
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [

@@ -83,21 +83,17 @@ def attribute(
         RecordingError: a pass could not be watched faithfully.
     """
     wanted = _levels(model, timesteps, inversion)
-    drawn = tuple(
-        dict.fromkeys(whole_number("seed", seed, 0, 2**63 - 1) for seed in _several("seeds", seeds))
-    )
+    drawn = _drawn(seeds, len(wanted))
     steps = whole_number("steps", steps, 1, _MAX_PASSES)
-    if len(wanted) * len(drawn) > _MAX_PASSES:
-        raise SettingError(f"{len(wanted) * len(drawn)} passes are too many; give at most {_MAX_PASSES}")
     settings = Settings(bins, heads, refine=refine)
     check_prompt(model, prompt)
     pixels, image_size, extent = prepare(read_image(image), max_side, model.multiple)
     passed = ddim_levels(model.num_timesteps, steps)[:-1]
     levels = wanted if inversion is None else _nearest(wanted, passed)
     with torch.no_grad():
-        latent = model.encode_image(pixels)
         conditioning = model.encode_prompt(prompt, (pixels.shape[-2], pixels.shape[-1]))
         reading = Reading(0, prompt, conditioning.tokens, kept=_kept(conditioning.tokens, words, tokens))
+        latent = model.encode_image(pixels)
         call = TracedCall(
             watched_sites(model.sites, sites, _size_of(latent), refine),
             [reading],
@@ -183,6 +179,15 @@ def _levels(model: Model, timesteps: Sequence[int] | None, inversion: str | None
         return () if inversion else tuple(level * count // 1000 for level in DEFAULT_LEVELS)
     checked = [whole_number("timestep", level, 0, count - 1) for level in _several("timesteps", timesteps)]
     return tuple(dict.fromkeys(checked))
+
+
+def _drawn(seeds: Sequence[int], levels: int) -> tuple[int, ...]:
+    """The seeds, each once, checked: a pass is made for each at each level."""
+    each = (whole_number("seed", seed, 0, 2**63 - 1) for seed in _several("seeds", seeds))
+    drawn = tuple(dict.fromkeys(each))
+    if levels * len(drawn) > _MAX_PASSES:
+        raise SettingError(f"{levels * len(drawn)} passes are too many; give at most {_MAX_PASSES}")
+    return drawn
 
 
 def _kept(read: Sequence[Token], words: WordSpec, tokens: TokenSpec) -> tuple[int, ...] | None:

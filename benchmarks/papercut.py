@@ -3,7 +3,7 @@
     python benchmarks/papercut.py world autoencoder judge generation attention
 
 Each part has its file in papercut_parts and writes its figures into benchmarks/papercut.json, beside those of
-the other parts. Scenes are of the `test` split; what is chosen (sites, threshold) is chosen on `dev`.
+the other parts. Scenes are of the `test` split; what is chosen (sites, thresholds) is chosen on `dev`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from papercut_parts.attention import attention
 from papercut_parts.autoencoder import autoencoder
 from papercut_parts.choices import maps_generated, maps_real
 from papercut_parts.generation import generation
+from papercut_parts.joined import joined
 from papercut_parts.judge import judged
 from papercut_parts.prompt import prompt
 from papercut_parts.refined import refined
@@ -29,7 +30,7 @@ REPORT = Path(__file__).parent / "papercut.json"
 
 PARTS: dict[str, Callable[[float], dict[str, Any]]] = {
     "world": world, "size": size, "autoencoder": autoencoder, "judge": judged,
-    "generation": generation, "attention": attention, "refined": refined, "prompt": prompt,
+    "generation": generation, "attention": attention, "refined": refined, "prompt": prompt, "joined": joined,
     "maps_generated": maps_generated, "maps_real": maps_real,
 }  # fmt: skip
 

@@ -75,3 +75,6 @@ def test_a_difference_has_its_sign_on_the_larger_grid() -> None:
     assert apart.upsampled(8, 12).shape == (8, 12)
     with pytest.raises(SettingError, match=r"4×6 \(probability\) and 8×6 \(probability\) have no difference"):
         _ = first - HeatMap(first.values, (8, 6), (1.0, 1.0))
+    refined = HeatMap(first.values, (4, 6), (1.0, 1.0), refined=True)
+    with pytest.raises(SettingError, match=r"4×6 \(probability, refined\) have no difference; .* or neither"):
+        _ = first - refined

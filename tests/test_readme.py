@@ -75,11 +75,16 @@ def test_the_model_card_holds_the_measured_figures():
 def test_the_defaults_are_those_that_dev_chose():
     from vxa.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
     from vxa.models.papercut import DEFAULT_SITES
+    from vxa.refining import POWER
 
     report = json.loads((ROOT / "benchmarks" / "papercut.json").read_text("utf-8"))
     chosen, refined = report["attention"], report["refined"]
     assert (chosen["sites"], chosen["threshold"]) == (DEFAULT_SITES, DEFAULT_THRESHOLD)
     assert (refined["sites"], refined["threshold"]) == (DEFAULT_SITES, REFINED_THRESHOLD)
+    joined = report["joined"]
+    assert joined[f"{DEFAULT_SITES}; not refined"]["threshold"] == DEFAULT_THRESHOLD
+    way = f"{DEFAULT_SITES}; self-attention up; power {POWER:g}, gamma 1"
+    assert joined[way]["threshold"] == REFINED_THRESHOLD
 
 
 def test_the_truth_table_is_the_reports():

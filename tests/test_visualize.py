@@ -227,3 +227,12 @@ def test_refining_records_the_finest_self_attention_that_is_small_enough(
     assert plain.sites == refined.sites
     assert refined.values.min() == 0 < refined.values.max() <= np.ptp(plain.values)
     assert not visualize(sd_model, picture, "hat, neck").self_sites
+
+
+def test_which_self_attention_refines_can_be_said(sd_model: Any, picture: Image.Image) -> None:
+    maps = visualize(sd_model, picture, "hat, neck", sites="mid", refine="mid")
+    assert [(site.kind, site.part) for site in maps.self_sites] == [("self", "mid")]
+    (own,) = (maps.records[site.name] for site in maps.self_sites)
+    assert maps.heat_map("hat", refine=True).values.shape == own.grid
+    with pytest.raises(SiteError, match="no site here is called 'OUT99'"):
+        visualize(sd_model, picture, "hat, neck", refine="mid,OUT99")

@@ -21,8 +21,8 @@ from vxa.errors import SettingError
 DEFAULT_THRESHOLD = 0.4
 """τ of a mask, as a fraction of the map's maximum."""
 
-REFINED_THRESHOLD = 0.5
-"""τ of a refined map's mask: refined maps are flatter inside what they show."""
+REFINED_THRESHOLD = 0.45
+"""τ of a refined map's mask: they are flatter inside what they show (benchmarks/papercut.py, joined)."""
 
 Resample = Literal["bicubic", "nearest"]
 Scale = Literal["probability", "original", "daam"]
@@ -43,7 +43,7 @@ class HeatMap:
         sites: the labels of the sites in it.
         scale: "probability", the mean probability per token; "original", a maximum of one; "daam", a sum over
             steps.
-        refined: whether self-attention spread it over what belongs together.
+        refined: whether self-attention spread it over what belongs together; of its values the lowest is off.
     """
 
     values: NDArray[np.float32]
@@ -87,13 +87,13 @@ class HeatMap:
         """This map minus another of the same size and scale: of other words, another step, another run.
 
         Raises:
-            SettingError: they are of other sizes, or on other scales.
+            SettingError: they are of other sizes, on other scales, or one alone is refined.
         """
-        mine, its = ((each.image_size, each.extent, each.scale) for each in (self, other))
+        mine, its = ((each.image_size, each.extent, each.scale, each.refined) for each in (self, other))
         if mine != its:
             raise SettingError(
                 f"maps of {_described(self)} and {_described(other)} have no difference; "
-                "give two of one size and scale"
+                "give two of one size and scale, both refined or neither"
             )
         size = max(self.values.shape, other.values.shape, key=lambda shape: shape[0] * shape[1])
         first, second = (_on_grid(each.values, (size[0], size[1])) for each in (self, other))
@@ -166,4 +166,5 @@ def _on_grid(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.f
 
 
 def _described(heat: HeatMap) -> str:
-    return f"{heat.image_size[0]}×{heat.image_size[1]} ({heat.scale})"
+    refined = ", refined" if heat.refined else ""
+    return f"{heat.image_size[0]}×{heat.image_size[1]} ({heat.scale}{refined})"

@@ -6,7 +6,8 @@
 The scale is absolute: a value is the mean probability with which a place of the image attends to a token
 of the selection, comparable across words, sites and images. Averages are taken in this order: over heads;
 over the tokens of a word (as in DAAM, Tang et al. 2022); over the words; over the sites, each resampled to
-the largest grid among them. Nothing is ever run again.
+the largest grid among them. A refined map joins its sites otherwise (`vxa.refining`), and is no probability.
+Nothing is ever run again.
 """
 
 from __future__ import annotations
@@ -192,13 +193,14 @@ class AttentionMaps:
         groups = [each for _, each in choices]
         if normalize is None:
             by_site = [self._site_means(site, groups, picked) for site in chosen]
-            values = [mean_on_largest(list(maps)) for maps in zip(*by_site, strict=True)]
         elif normalize == "original":
-            values = [self._original(chosen, each, picked) for each in groups]
+            by_site = [np.stack([self._original(chosen, each, picked) for each in groups])]
         else:
             raise SettingError(f"normalize {normalize!r} is unknown; use None or 'original'")
         if refine:
-            values = refined(values, [self.records[site.name] for site in self.self_sites], self.extent)
+            values = refined(by_site, [self.records[site.name] for site in self.self_sites], self.extent)
+        else:
+            values = [mean_on_largest(list(maps)) for maps in zip(*by_site, strict=True)]
         labels = tuple(site.label for site in chosen)
         scale: Scale = "probability" if normalize is None else "original"
         return [

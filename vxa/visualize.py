@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from vxa.attention.record import PassRecord, record
-from vxa.attention.site import Site, SiteSpec, watched_sites
+from vxa.attention.site import RefineSpec, Site, SiteSpec, watched_sites
 from vxa.errors import PromptError, RecordingError, SettingError
 from vxa.images import read_image
 from vxa.maps import AttentionMaps, Provenance
@@ -44,7 +44,7 @@ def visualize(
     seed: int = 0,
     sites: SiteSpec = None,
     max_side: int = 1024,
-    refine: bool = False,
+    refine: RefineSpec = False,
 ) -> AttentionMaps:
     """The attention maps of `image` for `prompt`, from one pass of `model`.
 
@@ -58,7 +58,8 @@ def visualize(
         sites: the cross-attention sites to record, in the grammar of `vxa.attention.site`; None is all of
             them, of which the maps read the model's default ones unless asked for others.
         max_side: the image is scaled down to this many pixels on its longer side, never up.
-        refine: record self-attention as well, for `AttentionMaps.heat_map(refine=True)`.
+        refine: record self-attention as well, for `AttentionMaps.heat_map(refine=True)`: True, or
+            which sites of it, in the same grammar.
 
     Raises:
         ImageError, PromptError, SettingError, SiteError: a bad argument.

@@ -22,6 +22,7 @@ from vxa.attention.sums import SumRecord
 from vxa.heat_map import resized
 from vxa.maps import AttentionMaps
 from vxa.models.diffusers import DiffusersModel
+from vxa.models.papercut import DEFAULT_SITES
 from vxa.papercut import scene
 from vxa.refining import refined
 from vxa.study import segmentation as seg
@@ -34,7 +35,7 @@ from .attention import row
 FIRST = 1000
 """Seed of the first picture: the peers' settings were chosen on those from 0."""
 
-SITES = ("f2,IN01", "f2", "f1,f2", "all")
+SITES = (DEFAULT_SITES, "f2,IN01", "f1,f2", "all")
 
 SHOWN = 20
 """Ways that are written down whatever they are; of the default sites all are."""
@@ -146,7 +147,7 @@ def _further(name: str, maps: AttentionMaps) -> Ways:
         return np.sum([once(word) for word in dict.fromkeys(found.text for found in maps.words)], axis=0)
 
     def twice(word: str) -> Values:
-        return resized(refined([once(word)], own)[0], size, (1.0, 1.0), "bicubic")
+        return resized(refined([once(word)[None]], own)[0], size, (1.0, 1.0), "bicubic")
 
     def share(word: str) -> Values:
         return resized(once(word) ** 2 / every(), size, (1.0, 1.0), "bicubic")

@@ -1,4 +1,4 @@
-"""The maps of one clean pass, refined by self-attention: τ chosen on dev, reported on test."""
+"""The maps of one clean pass, refined by self-attention, at the threshold that `joined` chose on dev."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from tqdm import tqdm
 
 from vxa import load
+from vxa.heat_map import REFINED_THRESHOLD
 from vxa.study import segmentation as seg
 
 from .attention import row
@@ -17,11 +18,11 @@ def refined(scale: float) -> dict[str, Any]:
     model = load("papercut")
     mapper = seg.site_mapper(model.default_sites, refine=True)
     developed = seg.cases(model, "dev", round(120 * scale), refine=True)
-    chosen = seg.score(tqdm(developed, "dev"), mapper)
     tested = seg.cases(model, "test", round(200 * scale), refine=True)
-    by_threshold = zip(seg.THRESHOLDS, chosen.by_threshold, strict=True)
+    on_dev = seg.score(tqdm(developed, "dev"), mapper, REFINED_THRESHOLD)
+    by_threshold = zip(seg.THRESHOLDS, on_dev.by_threshold, strict=True)
     return {
-        "sites": model.default_sites, "threshold": chosen.threshold, "dev": row(chosen),
-        "test": row(seg.score(tqdm(tested, "test"), mapper, chosen.threshold)),
+        "sites": model.default_sites, "threshold": REFINED_THRESHOLD, "dev": row(on_dev),
+        "test": row(seg.score(tqdm(tested, "test"), mapper, REFINED_THRESHOLD)),
         "dev_by_threshold": {str(tau): round(float(miou), 4) for tau, miou in by_threshold},
     }  # fmt: skip

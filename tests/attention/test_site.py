@@ -71,17 +71,30 @@ def test_a_grid_needs_an_image() -> None:
         select_sites(SITES, "5x3")
 
 
-def test_the_finest_self_attention_that_is_small_enough() -> None:
-    own = [dataclasses.replace(site, kind="self") for site in SITES]
-    assert [site.factor for site in finest_self([*SITES, *own], (32, 32))] == [1]
-    assert [site.factor for site in finest_self(own, (64, 64))] == [2, 2, 2]
-    assert [site.factor for site in finest_self(own, (96, 48))] == [2, 2, 2]
-    assert [site.factor for site in finest_self(own, (1000, 1000))] == [4]
-    assert finest_self(SITES, (32, 32)) == ()
+OWN = tuple(
+    dataclasses.replace(site, kind="self")
+    for site in (*SITES, make_site("up.1", "up", 5, 1, "OUT05"), make_site("up.2", "up", 6, 4, "OUT01"))
+)
+
+
+def labels(sites: tuple[Site, ...]) -> list[str]:
+    return [site.label for site in sites]
+
+
+def test_the_up_parts_finest_self_attention_that_is_small_enough() -> None:
+    assert labels(finest_self([*SITES, *OWN], (32, 32))) == ["OUT05"]
+    assert labels(finest_self(OWN, (64, 64))) == labels(finest_self(OWN, (96, 48))) == ["OUT03"]
+    assert labels(finest_self(OWN, (1000, 1000))) == ["OUT01"]
+    assert finest_self(SITES, (32, 32)) == finest_self(OWN[:4], (32, 32)) == ()
 
 
 def test_a_pass_that_refines_is_watched_at_self_attention_too() -> None:
-    own = [dataclasses.replace(site, kind="self") for site in SITES]
     cross = select_sites(SITES, "mid", (64, 64))
-    assert watched_sites([*SITES, *own], "mid", (64, 64), refine=False) == cross
-    assert watched_sites([*SITES, *own], "mid", (64, 64), refine=True) == cross + finest_self(own, (64, 64))
+    every = [*SITES, *OWN]
+    assert watched_sites(every, "mid", (64, 64), refine=False) == cross
+    assert watched_sites(every, "mid", (64, 64), refine=True) == cross + finest_self(OWN, (64, 64))
+    asked = watched_sites(every, "mid", (64, 64), refine="IN01, OUT03")
+    assert asked[:1] == cross
+    assert [(site.kind, site.label) for site in asked[1:]] == [("self", "IN01"), ("self", "OUT03")]
+    with pytest.raises(SiteError, match="called 'OUT11'"):
+        watched_sites(every, "mid", (64, 64), refine="OUT11")

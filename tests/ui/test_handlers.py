@@ -22,6 +22,7 @@ from vxa.ui.backend import site_labels, site_spec
 from vxa.ui.downloads import file_stem
 from vxa.ui.handlers import Handlers, sentence
 from vxa.ui.pages import PageGone, maps_bytes
+from vxa.ui.spot import spot_html
 from vxa.ui.stopping import Stopped
 
 
@@ -122,6 +123,7 @@ def test_maps_are_refined_where_self_attention_was_recorded(
     assert spot.where == "refined · M00 · t = 1"
     heat = maps.heat_map(tokens=spot.words[0][0].tokens, refine=True)
     assert spot.words[0][1] == pytest.approx(float(heat.upsampled()[20, 10]))
+    assert "each word&#x27;s refined map here" in spot_html(spot)
 
 
 def test_a_refined_strip_is_of_refined_passes(
@@ -162,6 +164,7 @@ def test_the_words_at_a_spot_are_ranked_by_their_maps_there(handlers: Handlers, 
     spot = handlers.words_at(page, Asked(sites="down 12×8 · IN01", heads="1"), x=10, y=90)
     ranked = spot.words
     assert (spot.x, spot.y, spot.where) == (10, 90, "IN01 · t = 1")
+    assert "the probability with which" in spot_html(spot)
     assert sorted(word.text for word, _ in ranked) == ["a", "hat", "neckerchief", "red"]
     values = [value for _, value in ranked]
     assert values == sorted(values, reverse=True)

@@ -131,8 +131,9 @@ def test_a_checkpoint_that_fails_is_one_sentence_and_the_next_one_works(
     empty.choose("papercut.safetensors")
     assert_the_same(empty.look(FIGURE, PROMPT), standalone)
     # The page that was open meanwhile is told by itself.
+    chosen = "the model's choice (IN01, OUT02, OUT03)"
     page.wait_for_function(
-        "() => document.querySelector('#vxa_sites input').value === \"the model's choice (f2, IN01)\""
+        "chosen => document.querySelector('#vxa_sites input').value === chosen", arg=chosen
     )
     assert page.locator("#vxa_message [role=alert]").count() == 0
     page.context.close()

@@ -26,6 +26,7 @@ from vxa.errors import SiteError
 Kind = Literal["self", "cross"]
 Part = Literal["down", "mid", "up"]
 SiteSpec = str | Sequence[str] | None
+RefineSpec = bool | str | Sequence[str]
 
 REFINING_CELLS = 2048
 """Of self-attention, cells of the largest grid that maps are refined by: SD1 at 512² and papercut have 32×32,
@@ -90,20 +91,32 @@ def select_sites(
 
 
 def watched_sites(
-    sites: Sequence[Site], spec: SiteSpec, latent_size: tuple[int, int], refine: bool
+    sites: Sequence[Site], spec: SiteSpec, latent_size: tuple[int, int], refine: RefineSpec = False
 ) -> tuple[Site, ...]:
     """Where a pass is watched: the cross-attention that `spec` names, and self-attention to refine its maps.
+
+    `refine` names that, too; True is `finest_self`.
 
     Raises:
         SiteError: as `select_sites`.
     """
     cross = [site for site in sites if site.kind == "cross"]
-    return select_sites(cross, spec, latent_size) + (finest_self(sites, latent_size) if refine else ())
+    chosen = select_sites(cross, spec, latent_size)
+    if refine is False:
+        return chosen
+    if refine is True:
+        return chosen + finest_self(sites, latent_size)
+    own = [site for site in sites if site.kind == "self"]
+    return chosen + select_sites(own, refine, latent_size)
 
 
 def finest_self(sites: Sequence[Site], latent_size: tuple[int, int]) -> tuple[Site, ...]:
-    """The self-attention sites of the finest grid with at most `REFINING_CELLS` cells, or the coarsest."""
-    own = [site for site in sites if site.kind == "self"]
+    """The up part's self-attention of the finest grid with at most `REFINING_CELLS` cells, or the coarsest.
+
+    With that of the down part papercut's maps of generated pictures are less true, and those of rendered ones
+    truer; both tell less of what a word does (benchmarks/papercut.py, joined).
+    """
+    own = [site for site in sites if site.kind == "self" and site.part == "up"]
     grids = sorted({site.grid(latent_size) for site in own}, key=math.prod)
     small = [grid for grid in grids if math.prod(grid) <= REFINING_CELLS] or grids[:1]
     return tuple(site for site in own if site.grid(latent_size) == small[-1])

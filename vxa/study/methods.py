@@ -4,10 +4,10 @@ A method reads the evidence of a picture and cuts its map into a mask at τ, of 
 Where a peer has no threshold of its own it is given τ = 0.4, the best in DAAM's table.
 
 What "default" reads was chosen on `dev` by `python benchmarks/papercut.py maps_generated maps_real`, each
-way at its own best τ. Of a generation its steps, all of them, refined, at the sites of a single pass: 0.611
-(0.574–0.645, 125 nouns), where one clean pass of the finished picture reads 0.596; of 136 ways the best was
-0.615, at other sites, within the noise. Of any other picture one clean pass: 0.683 (0.648–0.716, 138 nouns);
-the best of 100 ways, of several passes, was 0.713. τ is the refined clean pass's, as `refined` chose it.
+way at its own best τ. Of a generation its steps, all of them, refined, at the sites of a single pass: 0.637
+(0.599–0.672, 125 nouns), where one clean pass of the finished picture reads 0.628; of 136 ways the best was
+0.650, of the later steps alone, within the noise. Of any other picture one clean pass: 0.711 (0.683–0.739,
+138 nouns); the best of 100 ways, of several passes, was 0.742. τ is what `joined` chose of both.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ METHODS: dict[str, Method] = {
     ),
 }  # fmt: skip
 
-_PLACES = ("all", "down", "up", "f1", "f2", "f1,f2", "f2,IN01")
+_PLACES = ("all", "down", "up", "f1", "f2", "f1,f2", "f2,IN01", "IN01,OUT02,OUT03")
 
 
 def serving(methods: Mapping[str, Method], track: Track) -> dict[str, Method]:

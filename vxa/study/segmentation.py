@@ -126,17 +126,25 @@ def site_choices(model: Model) -> list[str]:
 
 
 def choose_sites(developed: Sequence[Case], choices: Sequence[str]) -> tuple[str, dict[str, Score]]:
-    """The best choice on these cases, greedily joined with further ones, and every score."""
-    scores = {choice: score(developed, site_mapper(choice)) for choice in choices}
-    best = max(scores, key=lambda name: scores[name].miou)
-    blocks = [choice for choice in choices if choice[-1].isdigit() and not choice.startswith("f")]
-    while True:
-        joined = [f"{best},{block}" for block in blocks if block not in best.split(",")]
-        scores |= {choice: score(developed, site_mapper(choice)) for choice in joined}
-        better = max(joined, key=lambda name: scores[name].miou, default=best)
-        if scores[better].miou <= scores[best].miou + 0.002:
-            return best, scores
+    """The best choice on these cases, a block more or one less for as long as that helps; every score."""
+    scores: dict[str, Score] = {}
+    best, near = "", list(choices)
+    while near:
+        scores |= {choice: score(developed, site_mapper(choice)) for choice in near}
+        better = max(near, key=lambda name: scores[name].miou)
+        if best and scores[better].miou <= scores[best].miou + 0.002:
+            break
         best = better
+        near = [choice for choice in _a_block_away(best, developed[0].maps) if choice not in scores]
+    return best, scores
+
+
+def _a_block_away(choice: str, maps: AttentionMaps) -> list[str]:
+    """The choices of one block more or one less, in run order."""
+    chosen = {site.label for site in maps.select_sites(choice)}
+    labels = dict.fromkeys(maps.site_labels)
+    toggled = [chosen ^ {label} for label in labels]
+    return [",".join(label for label in labels if label in each) for each in toggled if each]
 
 
 def whole_image(developed: Iterable[Case]) -> Score:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from vxa.attention.record import check_pair, scale_of
-from vxa.attention.site import Site
+from vxa.attention.site import RefineSpec, Site
 from vxa.attention.sums import SiteSum
 from vxa.errors import RecordingError
 from vxa.maps import AttentionMaps, Provenance
@@ -35,7 +35,7 @@ class Settings:
         bins: step bins of as equal a length as can be; "each" keeps every step by itself.
         heads: keep each head by itself, not their mean alone.
         negative: keep what the negative prompt's words attend to, too.
-        refine: keep self-attention too, the mean of its heads.
+        refine: keep self-attention too, the mean of its heads; True, or its sites.
 
     Raises SettingError for bins that are no whole number from 1, nor "each".
     """
@@ -43,7 +43,7 @@ class Settings:
     bins: Bins = 1
     heads: bool = False
     negative: bool = False
-    refine: bool = False
+    refine: RefineSpec = False
 
     def __post_init__(self) -> None:
         check_bins(self.bins)

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from vxa.attention.site import Site, SiteSpec, select_sites, watched_sites
+from vxa.attention.site import RefineSpec, Site, SiteSpec, select_sites, watched_sites
 from vxa.attention.watch import Watch, watch
 from vxa.errors import ModelError, RecordingError, SettingError
 from vxa.maps import AttentionMaps, Provenance
@@ -85,7 +85,7 @@ def trace(
     bins: Bins = 1,
     heads: bool = False,
     negative: bool = False,
-    refine: bool = False,
+    refine: RefineSpec = False,
     prompt: PromptSpec = None,
     negative_prompt: PromptSpec = None,
     on_step: Callable[[TracedCall], object] | None = None,
@@ -103,9 +103,10 @@ def trace(
         bins: keep the steps in so many bins, or "each": so many times the memory.
         heads: keep each head by itself: as many times the memory as there are heads.
         negative: trace the negative prompt too: twice the memory, and twice the work.
-        refine: trace self-attention too, for `heat_map(refine=True)`: 4 bytes × queries² for each site of the
-            finest grid that is small enough, 4 MB each for SD1 at 512². Papercut's `dev` pictures, all steps:
-            mean IoU 0.611 where it is 0.562 without (benchmarks/papercut.py, maps_generated).
+        refine: trace self-attention too, for `heat_map(refine=True)`, at 4 bytes × queries² for each site;
+            True, or which sites. True is the up part's finest grid that is small enough, 4 MB each for SD1 at
+            512². Papercut's `dev` pictures, all steps: mean IoU 0.637 where it is 0.563 without
+            (benchmarks/papercut.py, maps_generated).
         prompt: where `prompt_embeds` are given: their text, or one text (or its Tokens) for each.
         negative_prompt: likewise of `negative_prompt_embeds`.
         on_step: called after each pass with its call, whose `images` are the maps so far, copied when they

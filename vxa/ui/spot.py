@@ -26,12 +26,14 @@ class Spot:
     Attributes:
         x, y: the pixel.
         where: the sites and the timestep that it was read at.
+        refined: whether the maps are refined.
         words: the prompt's words and the value of each one's map there, the highest first.
     """
 
     x: int
     y: int
     where: str
+    refined: bool
     words: tuple[tuple[Word, float], ...]
 
 
@@ -51,7 +53,7 @@ def spot(maps: AttentionMaps, x: int, y: int, **place: Any) -> Spot:
     values = [float(heat.upsampled(*size)[row, column]) for heat in heats]
     ranked = sorted(zip(spoken, values, strict=True), key=lambda pair: -pair[1])
     where = f"{_place(heats[0])} · {maps.provenance.level}" if heats else ""
-    return Spot(x, y, where, tuple(ranked))
+    return Spot(x, y, where, any(heat.refined for heat in heats), tuple(ranked))
 
 
 def _place(heat: HeatMap) -> str:
@@ -65,7 +67,7 @@ def spot_html(at: Spot, selection: str = "") -> str:
     chosen = chosen_indices(selection, last + 1)
     rows = "".join(_row(word, value, value / highest, chosen) for word, value in at.words)
     ranking = f'<ol class="vxa-ranking" data-box="vxa_indices">{rows}</ol>'
-    return f'<p class="vxa-hint">{escape(texts.spot(at.y, at.x, at.where))}</p>{ranking}'
+    return f'<p class="vxa-hint">{escape(texts.spot(at.y, at.x, at.where, at.refined))}</p>{ranking}'
 
 
 def _row(word: Word, value: float, share: float, chosen: frozenset[int]) -> str:

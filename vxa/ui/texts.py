@@ -168,10 +168,15 @@ def too_much(count: int, needed: int, kept: int) -> str:
     )
 
 
-def spot(row: int, column: int, where: str) -> str:
-    """Where was clicked."""
+def spot(row: int, column: int, where: str, refined: bool) -> str:
+    """Where was clicked, and what the numbers are."""
     at = f"At row {row}, column {column} ({where})"
-    return f"{at}: the probability with which this spot attends to each word"
+    value = (
+        "each word's refined map here"
+        if refined
+        else "the probability with which this spot attends to each word"
+    )
+    return f"{at}: {value}"
 
 
 def address(url: str) -> str:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from vxa.drawing import GROUND, MUTED, above, framed, spread, text
 
-__all__ = ["GAP", "LETTER", "SMALL", "blank", "cell", "figure", "fitting"]
+__all__ = ["GAP", "LETTER", "SMALL", "blank", "cell", "figure", "fitting", "heading"]
 
 LETTER, SMALL = 17, 14
 GAP = 12
@@ -21,10 +21,15 @@ def cell(label: str, note: str, picture: Image.Image) -> Image.Image:
 
 def figure(body: Image.Image, left: str, right: str) -> Image.Image:
     """All that is drawn, under one line of text, in a margin."""
-    width = max(body.width, 320)
-    place = text(right, SMALL, width=width // 2, colour=MUTED)
-    title = spread(text(left, LETTER + 2, width=width - place.width - GAP), place, width)
+    title = heading(left, right, max(body.width, 320), (LETTER + 2, SMALL), GAP)
     return framed(above([title, body], GAP), margin=2 * GAP)
+
+
+def heading(left: str, right: str, width: int, letters: tuple[int, int], gap: int) -> Image.Image:
+    """One line: what a picture is of, and smaller, in what that leaves or half of it, where it was read."""
+    subject = text(left, letters[0], width=width)
+    place = text(right, letters[1], width=max(width // 2, width - subject.width - gap), colour=MUTED)
+    return spread(text(left, letters[0], width=width - place.width - gap), place, width)
 
 
 def fitting(image_size: tuple[int, int], side: int) -> tuple[int, int]:

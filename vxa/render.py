@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vxa.attention.site import SiteSpec
+from vxa.cells import heading
 from vxa.difference import difference
-from vxa.drawing import MUTED, above, beside, colour_bar, framed, spread, text
+from vxa.drawing import above, beside, colour_bar, framed
 from vxa.errors import SettingError
 from vxa.grids import matrix, sites_grid, timesteps_strip, words_grid
 from vxa.heat_map import HeatMap, Resample
@@ -122,10 +123,8 @@ def _contour(question: Question) -> Image.Image:
 
 def _captioned(picture: Image.Image, left: str, right: str, letter: int) -> Image.Image:
     """The picture under one line of text, in a margin."""
-    width = max(picture.width, _NARROWEST)
-    side = text(right, round(letter * 0.85), width=width * 3 // 5, colour=MUTED)
-    subject = text(left, letter, width=width - side.width - letter)
-    return framed(above([spread(subject, side, width), picture], gap=letter // 2), margin=letter)
+    line = heading(left, right, max(picture.width, _NARROWEST), (letter, round(letter * 0.85)), gap=letter)
+    return framed(above([line, picture], gap=letter // 2), margin=letter)
 
 
 def _figure_size(image_size: tuple[int, int]) -> tuple[int, int]:

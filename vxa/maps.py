@@ -211,18 +211,15 @@ class AttentionMaps:
     def _site_means(
         self, site: Site, choices: Sequence[list[tuple[int, ...]]], heads: tuple[int, ...] | None
     ) -> NDArray[np.float32]:
-        """Each choice's mean over its tokens and groups, [choices, h, w]; the site is asked once for all.
-
-        In float64, where the order in which a machine adds does not reach the float32 that it becomes.
-        """
+        """Each choice's mean over its tokens and groups, [choices, h, w]; the site is asked once for all."""
         columns = {index: column for column, index in enumerate(union([g for of in choices for g in of]))}
-        weights = np.zeros((len(choices), len(columns)))
+        weights = np.zeros((len(choices), len(columns)), np.float32)
         for row, groups in enumerate(choices):
             for group in groups:
                 weights[row, [columns[index] for index in group]] += 1 / (len(group) * len(groups))
         maps = self.records[site.name].tokens(tuple(columns), heads).numpy()
-        means = weights @ maps.reshape(len(columns), -1).astype(np.float64)
-        return means.astype(np.float32).reshape(-1, *maps.shape[1:])
+        means: NDArray[np.float32] = weights @ maps.reshape(len(columns), -1)
+        return means.reshape(-1, *maps.shape[1:])
 
     def _original(
         self, chosen: Sequence[Site], groups: list[tuple[int, ...]], heads: tuple[int, ...] | None

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from accessibility import STATES, findings  # type: ignore[import-not-found]
 from browser import (  # type: ignore[import-not-found]
@@ -43,6 +42,10 @@ pytestmark = MARKS
 FIGURE_PROMPT = "a boy wearing a red hat and his white cat"
 # The page of a webui, not ours, asks for these.
 HOSTS = ("https://cdnjs.cloudflare.com/", "https://fonts.googleapis.com/")
+
+
+# As the tests' own process has: sums in another number of threads differ in the last bit, a pixel by a level.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def address(
         (folder / "log.txt").open("w+") as log,
         subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-            env={**os.environ, "PYTHONPATH": str(borrowed(folder)), "PYTHONNOUSERSITE": "1"},
+            env={**os.environ, **_ONE_THREAD, "PYTHONPATH": str(borrowed(folder)), "PYTHONNOUSERSITE": "1"},
         ) as server,
     ):  # fmt: skip
         assert server.stdin is not None
@@ -107,15 +110,15 @@ def page(browser: Any, address: str) -> Iterator[Any]:
 def test_the_same_picture_for_words_modes_and_sites(page: Any, saved: tuple[Saved, Saved]):
     figure, _ = saved
     look(page)
-    wait_until_shown(page, figure.picture("overlay"), within=1)
+    wait_until_shown(page, figure.picture("overlay"))
     chip(page, "hat").click()
     assert (box(page).input_value(), pressed(page)) == ("6", ["6"])
-    wait_until_shown(page, figure.picture("overlay", tokens="6"), within=1)
+    wait_until_shown(page, figure.picture("overlay", tokens="6"))
     page.check("#vxa_mode input[value=masked]")
-    wait_until_shown(page, figure.picture("masked", tokens="6"), within=1)
+    wait_until_shown(page, figure.picture("masked", tokens="6"))
     page.click("#vxa_sites input")
     page.click("#vxa_sites li:has-text('· OUT04')")
-    wait_until_shown(page, figure.picture("masked", tokens="6", sites="OUT04"), within=1)
+    wait_until_shown(page, figure.picture("masked", tokens="6", sites="OUT04"))
 
 
 def test_a_dropped_file_and_a_typed_prompt(page: Any, saved: tuple[Saved, Saved], tmp_path: Path):
@@ -125,13 +128,13 @@ def test_a_dropped_file_and_a_typed_prompt(page: Any, saved: tuple[Saved, Saved]
     page.fill("#vxa_prompt textarea", prompt)
     chip(page, "balloon").wait_for()
     look(page)
-    wait_until_shown(page, other.picture("overlay"), within=1)
+    wait_until_shown(page, other.picture("overlay"))
     page.locator("#vxa_image img").click()
     page.wait_for_selector(".vxa-ranking li")
     ranked = page.locator(".vxa-ranking .vxa-chip").all_inner_texts()
     assert sorted(ranked) == sorted(prompt.replace(",", "").split())
     page.locator(".vxa-ranking .vxa-chip", has_text="car").click()
-    wait_until_shown(page, other.picture("overlay", tokens=box(page).input_value()), within=1)
+    wait_until_shown(page, other.picture("overlay", tokens=box(page).input_value()))
 
 
 def test_an_image_offers_the_prompt_that_is_written_in_it(
@@ -168,10 +171,8 @@ def test_what_is_downloaded_reads_back(page: Any, saved: tuple[Saved, Saved], tm
     (maps,) = tmp_path.glob("*.npz")
     assert read_maps(maps).provenance == figure.maps.provenance
     (picture,) = tmp_path.glob("*-overlay.png")
-    pixels = [
-        np.asarray(image.convert("RGB"), int) for image in (Image.open(picture), figure.picture("overlay"))
-    ]
-    assert np.abs(pixels[0] - pixels[1]).max() <= 1
+    again = save_image(figure.picture("overlay"), tmp_path / "again.png")
+    assert picture.read_bytes() == again.read_bytes()
 
 
 def test_the_last_place_of_a_moved_control_counts(page: Any, saved: tuple[Saved, Saved]):
@@ -182,7 +183,7 @@ def test_the_last_place_of_a_moved_control_counts(page: Any, saved: tuple[Saved,
         page.keyboard.press("ArrowLeft")
     opacity = float(slider.input_value())
     assert opacity == pytest.approx(0.4)
-    wait_until_shown(page, saved[0].picture("overlay", opacity=opacity), within=1)
+    wait_until_shown(page, saved[0].picture("overlay", opacity=opacity))
 
 
 def test_refining_moves_the_usual_threshold_and_back(page: Any, saved: tuple[Saved, Saved]):
@@ -191,18 +192,18 @@ def test_refining_moves_the_usual_threshold_and_back(page: Any, saved: tuple[Sav
     page.check("#vxa_mode input[value=contour]")
     look(page)
     chip(page, "hat").click()
-    wait_until_shown(page, figure.picture("contour", tokens="6", refine=True), within=1)
+    wait_until_shown(page, figure.picture("contour", tokens="6", refine=True))
     page.click("#vxa_take .label-wrap")
     command = page.locator("#vxa_command textarea, #vxa_command input").input_value()
     assert "--refine" in command
     assert "--threshold" not in command
     page.uncheck("#vxa_refine input")
-    wait_until_shown(page, figure.picture("contour", tokens="6"), within=1)
+    wait_until_shown(page, figure.picture("contour", tokens="6"))
 
 
 def test_a_chip_that_is_pointed_at_shows_its_word(page: Any, saved: tuple[Saved, Saved]):
     look(page)
-    wait_until_shown(page, saved[0].picture("overlay"), within=1)
+    wait_until_shown(page, saved[0].picture("overlay"))
     for word in ("hat", "cat"):
         chip(page, word).hover()
         page.wait_for_selector("#vxa_picture .vxa-peek")
@@ -213,7 +214,7 @@ def test_a_chip_that_is_pointed_at_shows_its_word(page: Any, saved: tuple[Saved,
         page.mouse.move(2, 2)
         page.wait_for_selector("#vxa_picture .vxa-peek", state="detached")
     assert (box(page).input_value(), pressed(page)) == ("", [])
-    wait_until_shown(page, saved[0].picture("overlay"), within=1)
+    wait_until_shown(page, saved[0].picture("overlay"))
 
 
 def test_a_mistake_is_one_sentence(page: Any):

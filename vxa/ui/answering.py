@@ -1,7 +1,13 @@
-"""What the page's events have in common: its id, a picture's answer, and a sentence for what went wrong."""
+"""What the page's events have in common: a picture's answer, and a sentence for what went wrong.
+
+Answers reach the page over several connections, and so not always in the order in which they were asked for.
+Each is stamped with the question, and where the stamp that has come is not of the controls as they stand, the
+page asks once more (vxa.ui.exploring): whatever overtakes what, the last picture is that of the controls.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from html import escape
 from typing import Any
@@ -14,7 +20,9 @@ from vxa.ui.given import Given
 from vxa.ui.handlers import Handlers, sentence
 from vxa.ui.shown import Shown
 
-__all__ = ["LIVE", "answer", "controls", "told", "tried"]
+__all__ = ["LIVE", "answer", "answers", "controls", "drawn", "stamp", "told", "tried"]
+
+_NUMBERS = itertools.count()
 
 LIVE = {"queue": False, "show_progress": "hidden", "trigger_mode": "always_last"}
 """Settings of a control that, moved while its answer is on the way, asks again for where it then stands.
@@ -31,15 +39,30 @@ def controls(left: Given, right: Shown) -> list[Any]:
     ]  # fmt: skip
 
 
+def drawn(right: Shown) -> list[Any]:
+    """The components of an answer, and of what is to be said."""
+    return [right.picture, right.command, right.python, right.stamp, right.message]
+
+
 def answer(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
-    """The file of the picture that is asked for, and the command and the Python that make it.
+    """The file of the picture that is asked for, the command and the Python that make it, and the stamp.
 
     As updates, like those that leave them as they are: gradio 6.31 makes a component anew for an update, and
     keeps for good each of these that is given a plain value afterwards.
     """
     handlers.latest.ask(page, asked)
-    drawn = [handlers.picture_file(page, asked), *handlers.command(page, asked)]
-    return [gr.update(value=one) for one in drawn]
+    found = [handlers.picture_file(page, asked), *handlers.command(page, asked)]
+    return [*[gr.update(value=one) for one in found], stamp(asked)]
+
+
+def stamp(asked: Asked) -> Any:
+    """The stamp of an answer to this; never the same twice, so that the page notices each."""
+    return gr.update(value=f"{next(_NUMBERS)} {hash(asked)}")
+
+
+def answers(stamped: str, asked: Asked) -> bool:
+    """Whether what was stamped so answers this."""
+    return stamped.endswith(f" {hash(asked)}")
 
 
 def told(progress: Any) -> Progress:

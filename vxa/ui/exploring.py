@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.ui.answering import LIVE, answer, controls, tried
+from vxa.ui.answering import LIVE, answer, answers, controls, drawn, stamp, tried
 from vxa.ui.asked import Asked, usual_threshold
 from vxa.ui.compat import listen
 from vxa.ui.given import Given
@@ -15,27 +15,18 @@ from vxa.ui.handlers import Handlers
 from vxa.ui.shown import Shown
 from vxa.ui.spot import Spot, spot_html
 
-__all__ = ["catch_up", "redrawn", "wire_shown"]
+__all__ = ["redrawn", "wire_shown"]
 
 
 def redrawn(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
     """The answer, the commands and what is to be said; nothing new where the page asked for another since."""
-    nothing = [gr.update()] * 4
+    nothing = [gr.update()] * 5
     if not handlers.latest.knows(page):  # nobody asked for a pass yet
         return nothing
-    done = tried(lambda: answer(handlers, page, asked), 3)
-    return done if handlers.latest.waits_for(page, asked) else nothing
-
-
-def catch_up(handlers: Handlers, event: Any, state: Any, left: Given, right: Shown) -> None:
-    """After the event the page shows another picture, where its controls were moved while the model ran."""
-
-    def caught_up(page: str, *given: Any) -> list[Any]:
-        asked = Asked(*given)
-        return [gr.update()] * 4 if handlers.latest.waits_for(page, asked) else redrawn(handlers, page, asked)
-
-    drawn = [right.picture, right.command, right.python, right.message]
-    listen(event, caught_up, [state, *controls(left, right)], drawn, queue=False, show_progress="hidden")
+    *done, message = tried(lambda: answer(handlers, page, asked), 4)
+    if not handlers.latest.waits_for(page, asked):
+        return nothing
+    return [*done[:3], stamp(asked), message]  # a sentence is an answer, too
 
 
 def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:
@@ -43,6 +34,11 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
 
     def redraw(page: str, *given: Any) -> list[Any]:
         return redrawn(handlers, page, Asked(*given))
+
+    def caught_up(page: str, stamped: str, *given: Any) -> list[Any]:
+        """Another picture where the one that came is not of the controls: they were moved, or it was late."""
+        asked = Asked(*given)
+        return [gr.update()] * 5 if answers(stamped, asked) else redrawn(handlers, page, asked)
 
     def ranked(words_at: Callable[..., Spot], page: str, asked: Asked, x: int, y: int) -> list[Any]:
         return tried(lambda: [spot_html(words_at(page, asked, x, y), asked.selection)], 1)
@@ -68,9 +64,9 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
         return handlers.peek(page, prompt, Asked(*given), pointed)
 
     asking = controls(left, right)
-    drawn = [right.picture, right.command, right.python, right.message]
     for control in asking:
-        listen(control.change, redraw, [state, *asking], drawn, **LIVE)
+        listen(control.change, redraw, [state, *asking], drawn(right), **LIVE)
+    listen(right.stamp.change, caught_up, [state, right.stamp, *asking], drawn(right), **LIVE)
     listen(
         right.mode.change, groups, [right.mode], [right.compared, right.strip],
         queue=False, show_progress="hidden",

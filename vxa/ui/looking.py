@@ -9,10 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.ui.answering import LIVE, answer, controls, told, tried
+from vxa.ui.answering import LIVE, answer, controls, drawn, told, tried
 from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
-from vxa.ui.exploring import catch_up
 from vxa.ui.given import Given
 from vxa.ui.handlers import Handlers
 from vxa.ui.keeping import kept_of_a_pass
@@ -61,7 +60,7 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
             return [summary, offered, kept, *answer(handlers, wanted[0], asked)]
 
         handlers.latest.ask(wanted[0], Asked(*given))
-        return tried(done, 6)
+        return tried(done, 7)
 
     # The progress comes first, so that gradio puts it before whatever number of controls there are.
     def press(progress: Any = gr.Progress(), *values: Any) -> list[Any]:  # noqa: B008
@@ -77,8 +76,7 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
 
     wanted = [left.image, left.prompt, left.timestep, left.noise, left.noise_seed]
     asking = [state, *wanted, right.timesteps, *controls(left, right)]
-    drawn = [right.picture, right.command, right.python, right.message]
-    outputs = [right.summary, right.sites, right.kept, *drawn]
+    outputs = [right.summary, right.sites, right.kept, *drawn(right)]
     picked = listen(
         left.examples.select, example, None, [left.image, left.prompt, left.indices, left.chips],
         queue=False, show_progress="hidden",
@@ -87,7 +85,6 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
     for begun, run in (*begins, (right.look_at_timesteps.click, press_timesteps)):
         done = listen(begun, run, asking, outputs, concurrency_limit=None, show_progress_on=[right.picture])
         flag_earlier(handlers, done.then, state, left, right)
-        catch_up(handlers, done.then, state, left, right)
     for control in wanted:
         flag_earlier(handlers, control.change, state, left, right)
     listen(left.stop.click, handlers.stop, [state], None, queue=False, show_progress="hidden")

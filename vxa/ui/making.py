@@ -11,10 +11,9 @@ from typing import Any
 import gradio as gr
 
 from vxa.ui import texts
-from vxa.ui.answering import answer, controls, tried
+from vxa.ui.answering import answer, controls, drawn, tried
 from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
-from vxa.ui.exploring import catch_up
 from vxa.ui.given import Given
 from vxa.ui.handlers import Handlers
 from vxa.ui.live import Live
@@ -31,7 +30,6 @@ def wire_make(handlers: Handlers, state: Any, left: Given, right: Shown) -> None
     if handlers.backend.paint is None:
         return
     asking = controls(left, right)
-    drawn = [right.picture, right.command, right.python, right.message]
 
     def make(page: str, prompt: str, seed: Any, *given: Any) -> Iterator[list[Any]]:
         asked = Asked(*given)
@@ -44,11 +42,10 @@ def wire_make(handlers: Handlers, state: Any, left: Given, right: Shown) -> None
 
     done = listen(
         left.make.click, make, [state, left.prompt, left.seed, *asking],
-        [right.live, left.image, right.spot, right.files, right.summary, right.sites, *drawn],
+        [right.live, left.image, right.spot, right.files, right.summary, right.sites, *drawn(right)],
         concurrency_limit=None, show_progress="hidden",
     )  # fmt: skip
     flag_earlier(handlers, done.then, state, left, right)
-    catch_up(handlers, done.then, state, left, right)
 
 
 def _followed(handlers: Handlers, page: str, live: Live[Made], shown: Kept | None) -> Iterator[list[Any]]:
@@ -59,7 +56,7 @@ def _followed(handlers: Handlers, page: str, live: Live[Made], shown: Kept | Non
         if so_far is not shown and so_far is not None and asked is not None:
             shown = so_far
             picture = tried(partial(_picture, handlers, page, asked), 1)[0]
-        yield [bar_html(*told), *[gr.update()] * 5, picture, *[gr.update()] * 2, ""]
+        yield [bar_html(*told), *[gr.update()] * 5, picture, *[gr.update()] * 3, ""]
 
 
 def _picture(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
@@ -74,12 +71,12 @@ def _finished(handlers: Handlers, page: str, live: Live[Made], asked: Asked) -> 
         said = f'<p class="vxa-hint">{escape(made.summary)}</p>'
         offered = gr.update(choices=list(made.sites), value=made.site)
         nowhere = f'<p class="vxa-hint">{escape(texts.SPOT_HINT)}</p>'
-        now = handlers.latest.asked(page) or asked  # controls may have been moved meanwhile
-        drawn = answer(handlers, page, replace(now, sites=made.site) if now.sites == asked.sites else now)
-        return [made.image, nowhere, None, said, offered, *drawn]
+        found = answer(handlers, page, replace(now, sites=made.site) if now.sites == asked.sites else now)
+        return [made.image, nowhere, None, said, offered, *found]
 
-    *done, message = tried(made, 8)
+    now = handlers.latest.asked(page) or asked  # controls may have been moved meanwhile
+    *done, message = tried(made, 9)
     if message:
         kept = handlers.pages.find(page) is not None
-        done[5:] = tried(lambda: answer(handlers, page, asked), 3)[:3] if kept else [None, "", ""]
+        done[5:8] = tried(lambda: answer(handlers, page, now), 4)[:3] if kept else [None, "", ""]
     return ["", *done, message]

@@ -26,6 +26,7 @@ class Shown:
     """The components that show what was found, and ask for more of it without the model."""
 
     message: Any
+    stamp: Any
     live: Any
     earlier: Any
     picture: Any
@@ -82,7 +83,8 @@ def shown(backend: Backend, chips: str) -> Shown:
         **_scales(asked),
         spot=html(f'<p class="vxa-hint">{escape(texts.SPOT_HINT)}</p>', "spot"),
         **_taking(backend),
-        # Hidden by the style: what gradio hides itself is not in the page, where the script looks for it.
+        # Hidden by the style: what gradio hides itself is not in the page, and neither changes nor is found.
+        stamp=component(gr.Textbox, label=texts.STAMP, max_lines=1, elem_id="vxa_stamp"),
         pointed=component(gr.Textbox, label=texts.POINTED, max_lines=1, elem_id="vxa_pointed"),
         peeked=html("", "peeked"),
     )  # fmt: skip

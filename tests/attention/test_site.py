@@ -53,6 +53,7 @@ def test_select_sites(spec: str | list[str] | None, indices: list[int]) -> None:
     [
         ("OUT3", "no site here is called 'OUT3'; did you mean OUT03"),
         ("", "groups all, down, mid, up, f1, f2, f4, 9x5, 5x3, 3x2"),
+        (["IN01", " OUT99\n"], "called 'OUT99'"),
         ("mid,,up", "called ''; the sites are IN01, IN04, M00, OUT03"),
         ("3x5", "called '3x5'"),
         ("16", "called '16'"),

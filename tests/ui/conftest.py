@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from replayed import SIZE, make_backend  # type: ignore[import-not-found]
+from replayed import PROMPT, SIZE, make_backend  # type: ignore[import-not-found]
 
 from vxa.ui.backend import Backend
 from vxa.ui.downloads import Downloads
@@ -34,6 +34,27 @@ def handlers(backend: Backend, tmp_path: Path) -> Handlers:
     folder = tmp_path / "downloads"
     folder.mkdir()
     return Handlers(backend, Downloads(folder))
+
+
+@pytest.fixture
+def page_id(handlers: Handlers, image_file: Path) -> str:
+    """The id of a page that has looked at the image."""
+    handlers.run("mine", str(image_file), PROMPT, 1, "none")
+    return "mine"
+
+
+@pytest.fixture
+def passes(handlers: Handlers) -> list[int]:
+    """The timesteps of the passes that are made from now on."""
+    made: list[int] = []
+    run = handlers.backend.run
+
+    def counted(image, prompt, timestep, noise, seed, progress, refine=False):  # type: ignore[no-untyped-def]
+        made.append(timestep)
+        return run(image, prompt, timestep, noise, seed, progress, refine=refine)
+
+    object.__setattr__(handlers.backend, "run", counted)
+    return made
 
 
 @pytest.fixture(scope="module")

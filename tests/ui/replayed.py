@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from vxa import AttentionMaps, Provenance, Site, Token
 from vxa.attention.record import PassRecord
@@ -70,3 +71,7 @@ def make_backend(image_file: Path) -> Backend:
         sites=site_labels(SITES, "f2", LATENT),
         examples=(Example(image_file, PROMPT),),
     )
+
+
+def same_pixels(first: Image.Image, second: Image.Image) -> bool:
+    return first.size == second.size and first.tobytes() == second.tobytes()

@@ -145,7 +145,8 @@ def _names(site: Site) -> frozenset[str]:
 
 def _unknown_site(sites: Sequence[Site], entry: str, latent_size: tuple[int, int] | None) -> str:
     names = {name.lower(): name for site in sites for name in (site.label, site.name)}
-    near = difflib.get_close_matches(str(entry).strip().lower(), names, n=3)
+    entry = entry.strip() if isinstance(entry, str) else entry
+    near = difflib.get_close_matches(str(entry).lower(), names, n=3)
     suggestion = f"did you mean {' or '.join(names[name] for name in near)}? " if near else ""
     return f"no site here is called {entry!r}; {suggestion}{_known(sites, latent_size)}"
 

@@ -186,6 +186,29 @@ def test_the_last_place_of_a_moved_control_counts(page: Any, saved: tuple[Saved,
     wait_until_shown(page, saved[0].picture("overlay", opacity=opacity))
 
 
+def test_an_answer_that_is_late_on_its_way_is_asked_again(page: Any, saved: tuple[Saved, Saved]):
+    """Drawn before the next was asked for, it is there after it: no server can tell."""
+    late: list[tuple[Any, Any]] = []
+
+    def hold(route: Any) -> None:
+        answer = route.fetch()
+        if late or "-overlay.png" not in answer.text():  # the picture's command names its file
+            return route.fulfill(response=answer)
+        late.append((route, answer))
+
+    look(page)
+    page.route("**/run/predict*", hold)
+    chip(page, "hat").click()
+    while not late:
+        page.wait_for_timeout(100)
+    page.check("#vxa_mode input[value=contour]")
+    wait_until_shown(page, saved[0].picture("contour", tokens="6"))
+    held, answer = late[0]
+    held.fulfill(response=answer)
+    page.wait_for_timeout(2000)
+    wait_until_shown(page, saved[0].picture("contour", tokens="6"))
+
+
 def test_refining_moves_the_usual_threshold_and_back(page: Any, saved: tuple[Saved, Saved]):
     figure, _ = saved
     page.check("#vxa_refine input")

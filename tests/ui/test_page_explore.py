@@ -126,29 +126,6 @@ def test_what_is_chosen_while_the_model_runs_is_shown(page: Any, image_file: Pat
     wait_for_picture(page, image_file, "overlay", tokens="3")
 
 
-def test_an_answer_that_is_late_on_its_way_is_asked_again(page: Any, image_file: Path):
-    """Drawn before the next was asked for, it is there after it: no server can tell."""
-    late: list[tuple[Any, Any]] = []
-
-    def hold(route: Any) -> None:
-        answer = route.fetch()
-        if late or "-overlay.png" not in answer.text():
-            return route.fulfill(response=answer)
-        late.append((route, answer))
-
-    look(page)
-    page.route("**/run/predict*", hold)
-    chip(page, "hat").click()
-    while not late:
-        page.wait_for_timeout(100)
-    page.check("#vxa_mode input[value=contour]")
-    wait_for_picture(page, image_file, "contour", tokens="3")
-    held, answer = late[0]
-    held.fulfill(response=answer)
-    page.wait_for_timeout(2000)
-    wait_for_picture(page, image_file, "contour", tokens="3")
-
-
 def test_an_answer_that_comes_too_late_is_dropped(handlers: Handlers, image_file: Path, monkeypatch: Any):
     gradio = pytest.importorskip("gradio")
     from vxa.ui.exploring import redrawn

@@ -127,11 +127,11 @@ def _places(backend: Backend, asked: Asked) -> dict[str, Any]:
         return {
             "sites": component(
                 gr.Dropdown, label=texts.SITES, info=texts.SITES_INFO, choices=list(backend.sites),
-                value=backend.sites[0], allow_custom_value=True, min_width=220, elem_id="vxa_sites",
+                value=backend.sites[0], allow_custom_value=True, scale=3, min_width=220, elem_id="vxa_sites",
             ),
             "heads": component(
                 gr.Textbox, label=texts.HEADS, info=texts.HEADS_INFO, value=asked.heads, max_lines=1,
-                elem_id="vxa_heads",
+                scale=2, elem_id="vxa_heads",
             ),
         }  # fmt: skip
 

@@ -40,19 +40,19 @@ def controls(left: Given, right: Shown) -> list[Any]:
 
 
 def drawn(right: Shown) -> list[Any]:
-    """The components of an answer, and of what is to be said."""
+    """The components of an answer, of its stamp, and of what is to be said."""
     return [right.picture, right.command, right.python, right.stamp, right.message]
 
 
 def answer(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
-    """The file of the picture that is asked for, the command and the Python that make it, and the stamp.
+    """The file of the picture that is asked for, and the command and the Python that make it.
 
     As updates, like those that leave them as they are: gradio 6.31 makes a component anew for an update, and
     keeps for good each of these that is given a plain value afterwards.
     """
     handlers.latest.ask(page, asked)
     found = [handlers.picture_file(page, asked), *handlers.command(page, asked)]
-    return [*[gr.update(value=one) for one in found], stamp(asked)]
+    return [gr.update(value=one) for one in found]
 
 
 def stamp(asked: Asked) -> Any:

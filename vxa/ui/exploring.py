@@ -19,14 +19,14 @@ __all__ = ["redrawn", "wire_shown"]
 
 
 def redrawn(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
-    """The answer, the commands and what is to be said; nothing new where the page asked for another since."""
+    """The answer, its stamp and what is to be said; nothing new where the page asked for another since."""
     nothing = [gr.update()] * 5
     if not handlers.latest.knows(page):  # nobody asked for a pass yet
         return nothing
-    *done, message = tried(lambda: answer(handlers, page, asked), 4)
+    *done, message = tried(lambda: answer(handlers, page, asked), 3)
     if not handlers.latest.waits_for(page, asked):
         return nothing
-    return [*done[:3], stamp(asked), message]  # a sentence is an answer, too
+    return [*done, stamp(asked), message]  # a sentence is an answer, too
 
 
 def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:

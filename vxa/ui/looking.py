@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.ui.answering import LIVE, answer, controls, drawn, told, tried
+from vxa.ui.answering import LIVE, answer, controls, drawn, stamp, told, tried
 from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
 from vxa.ui.given import Given
@@ -57,7 +57,7 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
             summary = f'<p class="vxa-hint">{escape(looked.summary)}</p>'
             offered = gr.update(choices=list(looked.sites), value=looked.site)
             kept = kept_of_a_pass(handlers, wanted[0], asked)
-            return [summary, offered, kept, *answer(handlers, wanted[0], asked)]
+            return [summary, offered, kept, *answer(handlers, wanted[0], asked), stamp(asked)]
 
         handlers.latest.ask(wanted[0], Asked(*given))
         return tried(done, 7)

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from vxa.ui import texts
-from vxa.ui.answering import answer, controls, drawn, tried
+from vxa.ui.answering import answer, controls, drawn, stamp, tried
 from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
 from vxa.ui.given import Given
@@ -71,12 +71,12 @@ def _finished(handlers: Handlers, page: str, live: Live[Made], asked: Asked) -> 
         said = f'<p class="vxa-hint">{escape(made.summary)}</p>'
         offered = gr.update(choices=list(made.sites), value=made.site)
         nowhere = f'<p class="vxa-hint">{escape(texts.SPOT_HINT)}</p>'
-        found = answer(handlers, page, replace(now, sites=made.site) if now.sites == asked.sites else now)
-        return [made.image, nowhere, None, said, offered, *found]
+        shown = replace(now, sites=made.site) if now.sites == asked.sites else now
+        return [made.image, nowhere, None, said, offered, *answer(handlers, page, shown), stamp(shown)]
 
     now = handlers.latest.asked(page) or asked  # controls may have been moved meanwhile
     *done, message = tried(made, 9)
     if message:
         kept = handlers.pages.find(page) is not None
-        done[5:8] = tried(lambda: answer(handlers, page, now), 4)[:3] if kept else [None, "", ""]
+        done[5:8] = tried(lambda: answer(handlers, page, now), 3)[:3] if kept else [None, "", ""]
     return ["", *done, message]

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from sd15 import Sd15, tokens
 
-from vxa.attention.record import PassRecord, record
+from vxa.attention.recording import PassRecord, record
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 

@@ -13,7 +13,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
-from vxa.attention.site import Site
+from vxa.attention.sites import Site
 from vxa.models.base import Conditioning
 from vxa.models.unet import unet_sites
 from vxa.tokens import Token

@@ -29,7 +29,7 @@ from rich.console import Console
 from sd15 import PROMPT, Sd15
 
 import vxa
-from vxa.attention.record import record
+from vxa.attention.recording import record
 from vxa.render import render
 from vxa.shading import masked
 from vxa.view import View

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vxa import visualize
-from vxa.attention.record import PassRecord
-from vxa.attention.site import Site
+from vxa.attention.recording import PassRecord
+from vxa.attention.sites import Site
 from vxa.errors import MapsFileError
 from vxa.export import SCHEMA, check_maps_path, read_maps, sidecar_path, write_maps
 from vxa.maps import AttentionMaps, Provenance

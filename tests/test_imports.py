@@ -141,7 +141,7 @@ HEAVY = {
 
 # The core works on a Model that nobody but the caller knows: here on none at all.
 CORE = """
-from vxa.attention.record import record
+from vxa.attention.recording import record
 from vxa.tokens import parse_indices
 assert parse_indices("1, 3-5", 77) == (1, 3, 4, 5)
 for name in vxa.__all__:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vxa.attention.site import Site
+from vxa.attention.sites import Site
 from vxa.errors import HeadError, SettingError, SiteError, TokenIndexError, WordError
 from vxa.maps import AttentionMaps, Provenance
 from vxa.refining import POWER, refined

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from vxa.attention.record import PassRecord
-from vxa.attention.site import Site
+from vxa.attention.recording import PassRecord
+from vxa.attention.sites import Site
 from vxa.colormaps import coloured
 from vxa.errors import HeadError, ImageError, SettingError, SiteError, TokenIndexError, WordError
 from vxa.grids import MAX_CELLS

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from vxa.attention.site import Site
+from vxa.attention.sites import Site
 from vxa.attention.sums import SumRecord
 from vxa.errors import MapsFileError
 from vxa.export import SCHEMA, read_maps, sidecar_path, write_maps

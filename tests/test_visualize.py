@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vxa.attention.site import REFINING_CELLS
+from vxa.attention.sites import REFINING_CELLS
 from vxa.errors import ImageError, PromptError, RecordingError, SettingError, SiteError, VxaError, WordError
 from vxa.visualize import visualize
 

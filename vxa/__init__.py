@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from vxa.attention.site import Site
+from vxa.attention.sites import Site
 
 # A function of its module's name: bound here, at once, because the import system would put the module
 # in its place when the module is first loaded later.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vxa.atomic import atomic_file
-from vxa.attention.site import SiteSpec
+from vxa.attention.sites import SiteSpec
 from vxa.cells import cell as labelled
 from vxa.cells import fitting
 from vxa.drawing import framed

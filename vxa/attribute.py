@@ -16,8 +16,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vxa.attention.site import RefineSpec, SiteSpec, watched_sites
-from vxa.attention.watch import watch
+from vxa.attention.hooks import watch
+from vxa.attention.sites import RefineSpec, SiteSpec, watched_sites
 from vxa.errors import SettingError
 from vxa.images import read_image
 from vxa.inversion import ddim_levels, ddim_trajectory

@@ -152,7 +152,7 @@ def tokens(prompt: options.Prompt, model: options.ModelName = "papercut") -> Non
 @app.command()
 def sites(model: options.ModelName = "papercut") -> None:
     """List the attention sites of the model; * marks those that are read by default."""
-    from vxa.attention.site import select_sites
+    from vxa.attention.sites import select_sites
 
     loaded = load_quietly(model)
     size = native_latent(loaded)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vxa.attention.site import SiteSpec
+from vxa.attention.sites import SiteSpec
 from vxa.difference import compared
 from vxa.images import read_image
 from vxa.maps import AttentionMaps

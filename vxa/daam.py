@@ -26,7 +26,7 @@ import torch.nn.functional as functional
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vxa.attention.site import Site
+from vxa.attention.sites import Site
 from vxa.attention.sums import SumRecord
 from vxa.errors import SettingError, SiteError
 from vxa.heat_map import HeatMap

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxa.atomic import atomic_file
-from vxa.attention.site import Kind, Part, Site
+from vxa.attention.sites import Kind, Part, Site
 from vxa.errors import MapsFileError
 from vxa.maps import AttentionMaps, Provenance
 from vxa.npz import StoredArrays, digest_of

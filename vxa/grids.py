@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from vxa.attention.site import Site
+from vxa.attention.sites import Site
 from vxa.cells import GAP, LETTER, SMALL, blank, cell, figure, fitting
 from vxa.drawing import MUTED, above, beside, colour_bar, grid, text
 from vxa.errors import SettingError

@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vxa.attention.record import SiteRecord
-from vxa.attention.site import Site, SiteSpec, select_sites
+from vxa.attention.recording import SiteRecord
+from vxa.attention.sites import Site, SiteSpec, select_sites
 from vxa.attention.sums import SumRecord
 from vxa.errors import SettingError, SiteError
 from vxa.heat_map import HeatMap, Scale, mean_on_largest
@@ -75,7 +75,7 @@ class AttentionMaps:
         latent_size: (height, width) of the padded plane's latent.
         provenance: where the maps come from.
         records: what was recorded, by site name.
-        default_sites: what `sites=None` reads, in the grammar of `vxa.attention.site`.
+        default_sites: what `sites=None` reads, in the grammar of `vxa.attention.sites`.
         self_sites: the self-attention sites recorded, which `refine` reads.
         steps: the step bins of a trace, in order; none for a single pass.
     """
@@ -156,7 +156,7 @@ class AttentionMaps:
             tokens: instead of words: indices as "1, 3-5" or numbers, 0 being the begin-of-text token;
                 "all" is every token but that one, padding included (the original extension's blank).
                 When neither is given, every real token of the prompt.
-            sites: in the grammar of `vxa.attention.site`; None is `default_sites`.
+            sites: in the grammar of `vxa.attention.sites`; None is `default_sites`.
             heads: None or "mean" for all, or indices as "0, 3" or numbers.
             normalize: "original" is the original extension's formula, Σ over heads Σ over tokens divided
                 by the maximum, of one site.

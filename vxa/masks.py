@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vxa.atomic import atomic_file
-from vxa.attention.site import SiteSpec
+from vxa.attention.sites import SiteSpec
 from vxa.errors import ImageError, SettingError
 from vxa.images import save_image
 from vxa.maps import AttentionMaps

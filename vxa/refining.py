@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vxa.attention.record import SiteRecord
+from vxa.attention.recording import SiteRecord
 from vxa.errors import SettingError
 from vxa.heat_map import mean_on_largest, resized
 

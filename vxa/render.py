@@ -22,7 +22,7 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL import Image
 
-from vxa.attention.site import SiteSpec
+from vxa.attention.sites import SiteSpec
 from vxa.cells import heading
 from vxa.difference import difference
 from vxa.drawing import above, beside, colour_bar, framed

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vxa.attention.record import PassRecord, SiteRecord
-from vxa.attention.site import Site
+from vxa.attention.recording import PassRecord, SiteRecord
+from vxa.attention.sites import Site
 from vxa.attention.sums import SumRecord
 from vxa.errors import MapsFileError
 from vxa.npz import StoredArrays, to_array, to_tensor

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vxa.attention.site import SiteSpec
+from vxa.attention.sites import SiteSpec
 from vxa.colormaps import COLORMAPS
 from vxa.errors import ImageError, SettingError
 from vxa.heat_map import HeatMap, Resample

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from vxa.attention.record import PassRecord, record
-from vxa.attention.site import RefineSpec, Site, SiteSpec, watched_sites
+from vxa.attention.recording import PassRecord, record
+from vxa.attention.sites import RefineSpec, Site, SiteSpec, watched_sites
 from vxa.errors import PromptError, RecordingError, SettingError
 from vxa.images import read_image
 from vxa.maps import AttentionMaps, Provenance
@@ -55,7 +55,7 @@ def visualize(
         timestep: the noise level the model is told, 0 … model.num_timesteps - 1.
         noise: "none" shows it the clean latent; "matched" adds the noise that the timestep means.
         seed: of that noise.
-        sites: the cross-attention sites to record, in the grammar of `vxa.attention.site`; None is all of
+        sites: the cross-attention sites to record, in the grammar of `vxa.attention.sites`; None is all of
             them, of which the maps read the model's default ones unless asked for others.
         max_side: the image is scaled down to this many pixels on its longer side, never up.
         refine: record self-attention as well, for `AttentionMaps.heat_map(refine=True)`: True, or

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from vxa.attention.site import Site, finest_self, grid_size, select_sites, watched_sites
+from vxa.attention.sites import Site, finest_self, grid_size, select_sites, watched_sites
 from vxa.errors import SiteError
 
 

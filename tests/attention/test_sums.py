@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vxa.attention.record import PassRecord
+from vxa.attention.recording import PassRecord
 from vxa.attention.sums import SiteSum, SumRecord
 from vxa.errors import HeadError, TokenIndexError
 

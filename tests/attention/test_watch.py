@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from vxa.attention.site import Site
-from vxa.attention.watch import watch
+from vxa.attention.hooks import watch
+from vxa.attention.sites import Site
 from vxa.errors import RecordingError
 
 SITE = Site("attn2", "cross", "mid", 0, 2, 1, "M00")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vxa.attention.record import record
+from vxa.attention.recording import record
 from vxa.errors import ModelError, RecordingError
 from vxa.models.diffusers import DiffusersModel
 from vxa.visualize import visualize

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import vxa
-from vxa.attention.record import record
+from vxa.attention.recording import record
 from vxa.errors import ModelError
 from vxa.models.base import Conditioning
 from vxa.models.ldm import LdmModel

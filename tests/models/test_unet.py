@@ -2,7 +2,7 @@ from typing import Any
 
 import torch
 
-from vxa.attention.record import record
+from vxa.attention.recording import record
 from vxa.models.unet import unet_sites
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from vxa.attention.record import record
+from vxa.attention.recording import record
 from vxa.models.diffusers import DiffusersModel
 
 PROMPT, OTHER, NEGATIVE = "red hat, neck", "a neck", "and red"

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from vxa.attention.record import PassRecord
-from vxa.attention.site import Site
+from vxa.attention.recording import PassRecord
+from vxa.attention.sites import Site
 from vxa.errors import RecordingError
 from vxa.maps import Provenance
 from vxa.steps import Schedule

@@ -16,8 +16,8 @@ from fake_host import FakeHost
 from fake_sampling import Denoiser, Generation, Options, Webui
 from PIL import Image, ImageChops
 
-from vxa.attention.record import PassRecord
-from vxa.attention.site import Site, finest_self
+from vxa.attention.recording import PassRecord
+from vxa.attention.sites import Site, finest_self
 from vxa.heat_map import resized
 from vxa.webui.wanted import ENTRY
 from vxa.windows import windows

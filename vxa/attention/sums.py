@@ -1,7 +1,7 @@
 """Attention summed over the passes of a generation: one float32 sum a site, however many steps there are.
 
     running = SiteSum(grid=(64, 48), heads=8, token_count=77)
-    running.add(query, key, scale, step_bin=0)              # once a pass, from a receiver of attention.watch
+    running.add(query, key, scale, step_bin=0)              # once a pass, from a receiver of attention.hooks
     running.record().tokens([5])                            # [1, h, w], the mean over passes and heads
 
 A sum keeps 4 bytes for each query, token, step bin and, where heads are kept apart, head. Nothing else

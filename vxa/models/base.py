@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from vxa.attention.site import Site
+from vxa.attention.sites import Site
 from vxa.tokens import Token
 
 
@@ -49,7 +49,7 @@ class Model(Protocol):
 
     @property
     def default_sites(self) -> str:
-        """The sites read when none are named, in the grammar of `vxa.attention.site`."""
+        """The sites read when none are named, in the grammar of `vxa.attention.sites`."""
 
     @property
     def multiple(self) -> int:

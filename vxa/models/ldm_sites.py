@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from vxa.attention.site import Part, Site
+from vxa.attention.sites import Part, Site
 from vxa.models.unet import numbered, transformer_sites
 
 __all__ = ["ldm_sites", "level_factors"]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from vxa.attention.site import Kind, Part, Site
+from vxa.attention.sites import Kind, Part, Site
 
 _KINDS: tuple[tuple[str, Kind], ...] = (("attn1", "self"), ("attn2", "cross"))
 

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vxa.attention.site import Site
+from vxa.attention.sites import Site
 from vxa.daam import daam_heat_map
 from vxa.maps import AttentionMaps
 

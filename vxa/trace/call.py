@@ -1,7 +1,7 @@
 """One generation under watch: the running sums of each image's prompts, and the maps made of them.
 
 A call knows nothing of pipelines. Its host says before each pass which row of the batch reads which prompt
-and at which timestep, and hands it what `attention.watch` hands on:
+and at which timestep, and hands it what `attention.hooks` hands on:
 
     call = TracedCall(sites, readings, schedule, settings, facts)
     call.begin(latent_size, timestep, rows={2: 0, 3: 1})    # row 2 reads readings[0]
@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from vxa.attention.record import check_pair, scale_of
-from vxa.attention.site import RefineSpec, Site
+from vxa.attention.recording import check_pair, scale_of
+from vxa.attention.sites import RefineSpec, Site
 from vxa.attention.sums import SiteSum
 from vxa.errors import RecordingError
 from vxa.maps import AttentionMaps, Provenance

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from vxa.attention.site import RefineSpec, Site, SiteSpec, select_sites, watched_sites
-from vxa.attention.watch import Watch, watch
+from vxa.attention.hooks import Watch, watch
+from vxa.attention.sites import RefineSpec, Site, SiteSpec, select_sites, watched_sites
 from vxa.errors import ModelError, RecordingError, SettingError
 from vxa.maps import AttentionMaps, Provenance
 from vxa.models import load
@@ -99,7 +99,7 @@ def trace(
         source: a model with a pipeline, or the pipeline itself; see `vxa.load`.
         words: keep these words alone (for one of 77 tokens, 1/77 of the memory); None is every token.
         tokens: instead of words: keep these indices alone.
-        sites: the cross-attention sites to trace, in the grammar of `vxa.attention.site`; None is all.
+        sites: the cross-attention sites to trace, in the grammar of `vxa.attention.sites`; None is all.
         bins: keep the steps in so many bins, or "each": so many times the memory.
         heads: keep each head by itself: as many times the memory as there are heads.
         negative: trace the negative prompt too: twice the memory, and twice the work.

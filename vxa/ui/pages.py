@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from vxa.attention.record import PassRecord
+from vxa.attention.recording import PassRecord
 from vxa.attention.sums import SumRecord
 from vxa.errors import VxaError
 from vxa.maps import AttentionMaps

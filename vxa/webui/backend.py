@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from vxa.attention.interrupt import interruptible
-from vxa.attention.site import select_sites
+from vxa.attention.sites import select_sites
 from vxa.errors import ModelError, SiteError
 from vxa.maps import AttentionMaps
 from vxa.models.ldm import LdmModel

@@ -21,8 +21,8 @@ from weakref import ReferenceType, ref
 
 from torch import Tensor, nn
 
-from vxa.attention.site import Site, watched_sites
-from vxa.attention.watch import watch
+from vxa.attention.hooks import watch
+from vxa.attention.sites import Site, watched_sites
 from vxa.errors import VxaError, WordError
 from vxa.maps import Provenance
 from vxa.models.ldm import LdmModel

@@ -28,7 +28,7 @@ class Wanted:
         words: as in `vxa.heat_map`; blank is every word.
         show: some of SHOWN.
         colormap, opacity: as in View.
-        sites: in the grammar of `vxa.attention.site`; blank is the model's choice.
+        sites: in the grammar of `vxa.attention.sites`; blank is the model's choice.
         save: whether heat maps are saved beside their image.
         live: whether the webui's live preview shows the maps so far.
         refine: whether maps are spread by self-attention, which is traced too then.

@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from vxa.attention.site import Site
+from vxa.attention.sites import Site
 from vxa.errors import RecordingError
 
 Receiver = Callable[[Site, nn.Module, Tensor, Tensor], None]

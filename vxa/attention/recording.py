@@ -6,7 +6,7 @@
 
 Only the projections' outputs are copied, while the forward runs; softmax(q kᵀ · scale) is computed later,
 here, in float32, for the heads and tokens that are asked for. A sum over the steps of a generation is
-another receiver of `vxa.attention.watch` and another SiteRecord beside these.
+another receiver of `vxa.attention.hooks` and another SiteRecord beside these.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from vxa.attention.site import Site
-from vxa.attention.watch import watch
+from vxa.attention.hooks import watch
+from vxa.attention.sites import Site
 from vxa.errors import RecordingError
 
 _SCRATCH = 2**20  # floats of attention logits held at once (4 MB)

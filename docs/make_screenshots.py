@@ -235,7 +235,7 @@ def main(folder: Path, looks: list[str], address: str) -> None:
 def serve() -> Any:
     """The app over papercut, at a free port."""
     import vxa
-    from vxa.cli_model import native_latent
+    from vxa.cli.model import native_latent
     from vxa.ui.app import start
     from vxa.ui.local import examples, local_backend
 

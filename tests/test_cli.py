@@ -17,8 +17,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import vxa
-from vxa.cli import app
-from vxa.console import columns, quiet
+from vxa.cli.main import app
+from vxa.cli.console import columns, quiet
 from vxa.errors import SettingError
 from vxa.render import MODES, render
 
@@ -150,7 +150,7 @@ def test_saved_maps_make_the_same_picture_without_the_model(
         "hat",
     )
     assert json.loads((folder / "maps.json").read_text())["provenance"]["prompt"] == prompt
-    monkeypatch.delattr("vxa.cli.watch_passes")
+    monkeypatch.delattr("vxa.cli.main.watch_passes")
     succeeded(
         "show",
         photo,
@@ -375,7 +375,7 @@ def test_columns_line_up_wide_letters() -> None:
 
 def test_the_installed_command(model: str, photo: str, folder: Path) -> None:
     """A real process: nothing but the summary on stdout, nothing on stderr, the status as promised."""
-    code = "from vxa.cli import main; main()"
+    code = "from vxa.cli.main import main; main()"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def run(*args: object) -> subprocess.CompletedProcess[str]:

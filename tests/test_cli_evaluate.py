@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from vxa.cli import app
+from vxa.cli.main import app
 
 
 def test_a_small_bench_prints_its_tables_and_writes_its_folder(tmp_path):

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 import vxa
 from vxa.animation import animation_frames
-from vxa.cli import app
+from vxa.cli.main import app
 from vxa.heat_map import DEFAULT_THRESHOLD
 from vxa.render import render
 

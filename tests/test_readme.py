@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from vxa.cli import app
+from vxa.cli.main import app
 from vxa.models.papercut import weights_folder
 from vxa.study.report import table_text
 from vxa.study.tables import short_table

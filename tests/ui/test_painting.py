@@ -190,8 +190,8 @@ def test_the_commands_make_the_same_image_and_picture(
     made = Path(f"red-hat-neck-3-{mode}.png")
     assert same(Image.open(made), wanted)
     made.unlink()
-    monkeypatch.setattr("vxa.cli_trace.load_quietly", lambda model, device: sd_model)
-    from vxa.cli import app
+    monkeypatch.setattr("vxa.cli.trace.load_quietly", lambda model, device: sd_model)
+    from vxa.cli.main import app
 
     for line in command.splitlines():
         done = CliRunner().invoke(app, shlex.split(line)[1:])

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vxa import cli_options as options
+from vxa.cli.main import options as options
 from vxa.animation import check_animation_path, write_animation
-from vxa.cli_model import check_prompt, load_quietly
-from vxa.cli_show import check_outputs, saved_maps, summary, write_outputs
-from vxa.console import columns, progress, quiet
+from vxa.cli.model import check_prompt, load_quietly
+from vxa.cli.outputs import check_outputs, saved_maps, summary, write_outputs
+from vxa.cli.console import columns, progress, quiet
 from vxa.errors import SettingError
 from vxa.generate import Generation, generate
 from vxa.images import check_image_path, read_image, save_image

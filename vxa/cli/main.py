@@ -11,11 +11,11 @@ from typing import Any
 
 import typer
 
-from vxa import cli_options as options
-from vxa.cli_model import check_prompt, load_quietly, native_latent, watch_passes
-from vxa.cli_show import check_outputs, check_passes, check_unused, saved_maps, summary, write_outputs
-from vxa.cli_trace import attribute, compare, trace
-from vxa.console import OneLineErrors, columns, progress, quiet, status
+from vxa.cli.main import options as options
+from vxa.cli.model import check_prompt, load_quietly, native_latent, watch_passes
+from vxa.cli.outputs import check_outputs, check_passes, check_unused, saved_maps, summary, write_outputs
+from vxa.cli.trace import attribute, compare, trace
+from vxa.cli.console import OneLineErrors, columns, progress, quiet, status
 from vxa.generate import Generation
 from vxa.generate import generate as make_picture
 from vxa.images import check_image_path, read_image, save_image
@@ -65,7 +65,7 @@ def open_page(
     browser: options.Browser = True,
 ) -> None:
     """Serve the page, in which all of this is done by mouse and keyboard."""
-    from vxa.cli_app import serve
+    from vxa.cli.app import serve
 
     serve(model, device, host, port, browser)
 
@@ -223,7 +223,7 @@ def evaluate(
     report: options.ReportFolder = None,
 ) -> None:
     """Measure how true the maps are, ours and others', against what papercut's pictures show."""
-    from vxa.cli_evaluate import evaluated
+    from vxa.cli.evaluate import evaluated
 
     typer.echo(evaluated(methods, split, scenes, generated, seed, report))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vxa.console import quiet, status
+from vxa.cli.console import quiet, status
 from vxa.errors import PromptError, SettingError
 from vxa.timesteps import parse_timesteps
 

@@ -1,0 +1,1 @@
+"""The command line: `vxa show`, `trace`, `app` and the other commands (`vxa.cli.main`)."""

@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip("diffusers")
 import vxa
-from vxa.generate import Generation, generate
+from vxa.generation.generate import Generation, generate
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from vxa.preview import clean_latent, previewing
+from vxa.generation.preview import clean_latent, previewing
 
 
 def test_the_clean_latent_is_what_was_noised():

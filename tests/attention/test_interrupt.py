@@ -11,7 +11,7 @@ from torch.nn.modules import module as torch_module
 
 import vxa
 from vxa.attention.interrupt import interruptible
-from vxa.generate import Generation, generate
+from vxa.generation.generate import Generation, generate
 
 
 class Asked(Exception):

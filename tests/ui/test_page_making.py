@@ -21,7 +21,7 @@ from browser import (  # type: ignore[import-not-found]
 from PIL import Image
 
 import vxa
-from vxa.generate import Generation, generate
+from vxa.generation.generate import Generation, generate
 from vxa.render import render
 from vxa.ui.local import STEP_BINS, local_backend
 

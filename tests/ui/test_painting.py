@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import vxa
 from vxa.errors import SettingError
-from vxa.generate import Generation, generate
+from vxa.generation.generate import Generation, generate
 from vxa.heat_map import REFINED_THRESHOLD
 from vxa.render import MODES, render
 from vxa.ui import texts

@@ -16,8 +16,8 @@ from vxa.cli.model import check_prompt, load_quietly, native_latent, watch_passe
 from vxa.cli.outputs import check_outputs, check_passes, check_unused, saved_maps, summary, write_outputs
 from vxa.cli.trace import attribute, compare, trace
 from vxa.cli.console import OneLineErrors, columns, progress, quiet, status
-from vxa.generate import Generation
-from vxa.generate import generate as make_picture
+from vxa.generation.generate import Generation
+from vxa.generation.generate import generate as make_picture
 from vxa.images import check_image_path, read_image, save_image
 from vxa.render import check_mode, render
 from vxa.view import View

@@ -14,7 +14,7 @@ from vxa.cli.model import check_prompt, load_quietly
 from vxa.cli.outputs import check_outputs, saved_maps, summary, write_outputs
 from vxa.cli.console import columns, progress, quiet
 from vxa.errors import SettingError
-from vxa.generate import Generation, generate
+from vxa.generation.generate import Generation, generate
 from vxa.images import check_image_path, read_image, save_image
 from vxa.masks import write_masks
 from vxa.render import check_mode, render

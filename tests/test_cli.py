@@ -17,8 +17,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import vxa
-from vxa.cli.main import app
 from vxa.cli.console import columns, quiet
+from vxa.cli.main import app
 from vxa.errors import SettingError
 from vxa.render import MODES, render
 

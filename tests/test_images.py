@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vxa import images
-from vxa.atomic import atomic_file
 from vxa.errors import ImageError
-from vxa.images import check_image_path, read_image, save_image
+from vxa.io import images
+from vxa.io.atomic import atomic_file
+from vxa.io.images import check_image_path, read_image, save_image
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 

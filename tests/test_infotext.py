@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from vxa.infotext import Infotext, parse_infotext, read_infotext
+from vxa.io.infotext import Infotext, parse_infotext, read_infotext
 
 TEXT = """a boy wearing a (red:1.3) hat,
 and his white cat

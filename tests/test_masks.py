@@ -11,7 +11,7 @@ from PIL import Image
 from test_export import made_maps
 
 from vxa.errors import ImageError, SettingError, WordError
-from vxa.masks import coco_rle, mask_of_rle, write_masks
+from vxa.io.masks import coco_rle, mask_of_rle, write_masks
 
 RECTANGLE = np.zeros((40, 50), bool)
 RECTANGLE[5:20, 7:33] = True

@@ -14,7 +14,7 @@ import torch
 from vxa.attention.sites import Site
 from vxa.attention.sums import SumRecord
 from vxa.errors import MapsFileError
-from vxa.export import SCHEMA, read_maps, sidecar_path, write_maps
+from vxa.io.maps_file import SCHEMA, read_maps, sidecar_path, write_maps
 from vxa.maps import AttentionMaps, Provenance
 from vxa.steps import Schedule
 from vxa.tokens import Token

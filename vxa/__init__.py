@@ -41,7 +41,7 @@ from vxa.visualize import visualize
 
 if TYPE_CHECKING:
     from vxa import papercut
-    from vxa.export import read_maps, write_maps
+    from vxa.io.maps_file import read_maps, write_maps
 
 __all__ = [
     "AttentionMaps",
@@ -72,7 +72,7 @@ __all__ = [
     "write_maps",
 ]
 
-_LAZY = {"read_maps": "vxa.export", "write_maps": "vxa.export"}
+_LAZY = {"read_maps": "vxa.io.maps_file", "write_maps": "vxa.io.maps_file"}
 
 
 def __getattr__(name: str) -> Any:

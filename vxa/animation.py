@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vxa.atomic import atomic_file
 from vxa.attention.sites import SiteSpec
 from vxa.cells import cell as labelled
 from vxa.cells import fitting
 from vxa.drawing import framed
 from vxa.errors import ImageError, SettingError
-from vxa.images import read_image
+from vxa.io.atomic import atomic_file
+from vxa.io.images import read_image
 from vxa.maps import AttentionMaps
 from vxa.selection import TokenSpec, WordSpec
 from vxa.shading import overlaid

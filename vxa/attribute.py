@@ -19,8 +19,8 @@ from torch import Tensor
 from vxa.attention.hooks import watch
 from vxa.attention.sites import RefineSpec, SiteSpec, watched_sites
 from vxa.errors import SettingError
-from vxa.images import read_image
 from vxa.inversion import ddim_levels, ddim_trajectory
+from vxa.io.images import read_image
 from vxa.maps import AttentionMaps, Provenance
 from vxa.models.base import Conditioning, Model
 from vxa.selection import TokenSpec, WordSpec, token_groups, union

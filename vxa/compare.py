@@ -17,7 +17,7 @@ from PIL import Image
 
 from vxa.attention.sites import SiteSpec
 from vxa.difference import compared
-from vxa.images import read_image
+from vxa.io.images import read_image
 from vxa.maps import AttentionMaps
 from vxa.selection import HeadSpec, TokenSpec, WordSpec
 from vxa.view import Question, View

@@ -29,7 +29,7 @@ from vxa.drawing import above, beside, colour_bar, framed
 from vxa.errors import SettingError
 from vxa.grids import matrix, sites_grid, timesteps_strip, words_grid
 from vxa.heat_map import HeatMap, Resample
-from vxa.images import read_image
+from vxa.io.images import read_image
 from vxa.maps import AttentionMaps
 from vxa.selection import HeadSpec, TokenSpec, WordSpec
 from vxa.shading import grey, masked, outlined

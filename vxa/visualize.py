@@ -25,7 +25,7 @@ from torch import Tensor
 from vxa.attention.recording import PassRecord, record
 from vxa.attention.sites import RefineSpec, Site, SiteSpec, watched_sites
 from vxa.errors import PromptError, RecordingError, SettingError
-from vxa.images import read_image
+from vxa.io.images import read_image
 from vxa.maps import AttentionMaps, Provenance
 from vxa.models.base import Conditioning, Model
 from vxa.version import versions

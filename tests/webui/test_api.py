@@ -17,7 +17,7 @@ from PIL import Image
 
 import vxa
 from vxa.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
-from vxa.infotext import parse_infotext, read_infotext
+from vxa.io.infotext import parse_infotext, read_infotext
 
 fastapi = pytest.importorskip("fastapi", reason='fastapi is not installed: pip install ".[app]"')
 testclient = pytest.importorskip("fastapi.testclient", reason="its client is missing")

@@ -35,7 +35,7 @@ from running import (
 )  # fmt: skip
 from test_running import give, look
 
-from vxa.infotext import parse_infotext, read_infotext
+from vxa.io.infotext import parse_infotext, read_infotext
 
 MADE = "a boy wearing a red hat"
 

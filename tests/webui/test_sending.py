@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from vxa.errors import SettingError
-from vxa.infotext import Infotext, parse_infotext, read_infotext
+from vxa.io.infotext import Infotext, parse_infotext, read_infotext
 from vxa.models.ldm_config import MODEL_KEY
 from vxa.ui.recorded import ENTRIES
 

@@ -24,7 +24,7 @@ from browser import MARKS, chromium, opened  # type: ignore[import-not-found]
 from environments import CannotMake, borrowed, python_of  # type: ignore[import-not-found]
 
 from vxa import load, visualize, write_maps
-from vxa.infotext import read_infotext
+from vxa.io.infotext import read_infotext
 from vxa.ui.assets import asset
 
 pytestmark = MARKS

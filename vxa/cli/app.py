@@ -8,8 +8,8 @@ from pathlib import Path
 
 import typer
 
-from vxa.cli.model import load_quietly, native_latent
 from vxa.cli.console import quiet, status
+from vxa.cli.model import load_quietly, native_latent
 from vxa.ui import texts
 from vxa.ui.app import start
 from vxa.ui.backend import Backend

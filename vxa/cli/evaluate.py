@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vxa.cli.model import load_quietly
 from vxa.cli.console import progress, quiet
+from vxa.cli.model import load_quietly
 from vxa.errors import SettingError
 
 __all__ = ["evaluated"]

@@ -11,14 +11,14 @@ from typing import Any
 
 import typer
 
+from vxa.cli.console import OneLineErrors, columns, progress, quiet, status
 from vxa.cli.main import options as options
 from vxa.cli.model import check_prompt, load_quietly, native_latent, watch_passes
 from vxa.cli.outputs import check_outputs, check_passes, check_unused, saved_maps, summary, write_outputs
 from vxa.cli.trace import attribute, compare, trace
-from vxa.cli.console import OneLineErrors, columns, progress, quiet, status
 from vxa.generation.generate import Generation
 from vxa.generation.generate import generate as make_picture
-from vxa.images import check_image_path, read_image, save_image
+from vxa.io.images import check_image_path, read_image, save_image
 from vxa.render import check_mode, render
 from vxa.view import View
 
@@ -205,8 +205,8 @@ def scene(
     split: options.Split = "test",
 ) -> None:
     """Write a papercut scene: picture, caption, parse, and the exact mask of every noun."""
+    from vxa.io.scene_folder import write_scene
     from vxa.papercut import scene as make
-    from vxa.scene_folder import write_scene
 
     made = make(seed, split)
     write_scene(made, output)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from vxa.errors import SettingError, VxaError
-from vxa.export import check_maps_path, read_maps, sidecar_path, write_maps
-from vxa.images import check_image_path, save_image
+from vxa.io.images import check_image_path, save_image
+from vxa.io.maps_file import check_maps_path, read_maps, sidecar_path, write_maps
 
 if TYPE_CHECKING:
     from PIL.Image import Image

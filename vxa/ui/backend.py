@@ -15,7 +15,7 @@ from typing import Protocol
 from PIL import Image
 
 from vxa.attention.sites import Site
-from vxa.infotext import Infotext, read_infotext
+from vxa.io.infotext import Infotext, read_infotext
 from vxa.maps import AttentionMaps
 from vxa.tokens import Token
 from vxa.ui import texts

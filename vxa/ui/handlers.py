@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from vxa.errors import PromptError, SettingError, VxaError
-from vxa.infotext import Infotext
+from vxa.io.infotext import Infotext
 from vxa.render import render
 from vxa.timesteps import parse_timesteps
 from vxa.ui import texts

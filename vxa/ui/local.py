@@ -12,11 +12,11 @@ from PIL import Image
 
 from vxa.attention.interrupt import interruptible
 from vxa.generation.generate import Generation, generate
-from vxa.images import save_image
+from vxa.generation.preview import previewing
+from vxa.io.images import save_image
 from vxa.maps import AttentionMaps
 from vxa.models.base import Model
 from vxa.papercut.scene import scene
-from vxa.generation.preview import previewing
 from vxa.trace import trace
 from vxa.ui import texts
 from vxa.ui.assets import asset

@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.infotext import Infotext, parse_infotext
+from vxa.io.infotext import Infotext, parse_infotext
 from vxa.ui import texts
 from vxa.ui.answering import LIVE
 from vxa.ui.compat import listen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vxa.images import save_image
+from vxa.io.images import save_image
 from vxa.ui import texts
 from vxa.ui.backend import Paint, Painted, Progress
 from vxa.ui.downloads import file_stem

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from vxa.errors import ImageError, SettingError
-from vxa.images import read_image
+from vxa.io.images import read_image
 from vxa.maps import AttentionMaps
 from vxa.ui import texts
 from vxa.ui.backend import Backend, Progress, is_offered, site_labels, site_spec

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vxa.colormaps import COLORMAPS
-from vxa.infotext import Infotext
+from vxa.io.infotext import Infotext
 from vxa.maps import AttentionMaps
 from vxa.render import MODES
 from vxa.tokens import parse_indices

@@ -14,8 +14,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from vxa.errors import ImageError, SettingError
-from vxa.export import sidecar_path, write_maps
-from vxa.infotext import Infotext
+from vxa.io.infotext import Infotext
+from vxa.io.maps_file import sidecar_path, write_maps
 from vxa.maps import AttentionMaps
 from vxa.render import check_mode, render
 from vxa.tokens import find_words

@@ -15,8 +15,8 @@ from modules import images, paths_internal, processing, sd_models, shared, util
 from PIL import Image
 
 from vxa.errors import SettingError
-from vxa.images import opened_image
-from vxa.infotext import Infotext, parse_infotext
+from vxa.io.images import opened_image
+from vxa.io.infotext import Infotext, parse_infotext
 from vxa.models.ldm_config import MODEL_KEY
 from vxa.ui import texts
 

@@ -21,7 +21,7 @@ import gradio as gr
 from modules import images, infotext_utils, shared
 from modules.ui_components import ToolButton
 
-from vxa.infotext import parse_infotext
+from vxa.io.infotext import parse_infotext
 from vxa.ui import texts
 from vxa.ui.compat import listen
 from vxa.ui.recorded import ENTRIES, recorded

@@ -21,13 +21,13 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from vxa.atomic import atomic_file
 from vxa.attention.sites import Kind, Part, Site
 from vxa.errors import MapsFileError
+from vxa.io.atomic import atomic_file
+from vxa.io.npz import StoredArrays, digest_of
+from vxa.io.records import check_record, pack_record, pair, unpack_record
 from vxa.maps import AttentionMaps, Provenance
-from vxa.npz import StoredArrays, digest_of
 from vxa.steps import StepBin, check_steps
-from vxa.stored_records import check_record, pack_record, pair, unpack_record
 from vxa.tokens import Special, Token
 
 __all__ = ["SCHEMA", "check_maps_path", "read_maps", "sidecar_path", "write_maps"]

@@ -20,7 +20,7 @@ from pathlib import Path
 from PIL import Image
 
 from vxa.errors import ImageError
-from vxa.images import opened_image
+from vxa.io.images import opened_image
 
 __all__ = ["Infotext", "infotext_of", "parse_infotext", "read_infotext"]
 

@@ -11,7 +11,7 @@ from vxa.attention.recording import PassRecord, SiteRecord
 from vxa.attention.sites import Site
 from vxa.attention.sums import SumRecord
 from vxa.errors import MapsFileError
-from vxa.npz import StoredArrays, to_array, to_tensor
+from vxa.io.npz import StoredArrays, to_array, to_tensor
 
 __all__ = ["check_record", "pack_record", "pair", "unpack_record"]
 

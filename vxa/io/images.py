@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vxa.atomic import atomic_file
 from vxa.errors import ImageError
+from vxa.io.atomic import atomic_file
 
 __all__ = ["MAX_PIXELS", "check_image_path", "opened_image", "read_image", "save_image"]
 

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vxa.atomic import atomic_file
 from vxa.attention.sites import SiteSpec
 from vxa.errors import ImageError, SettingError
-from vxa.images import save_image
+from vxa.io.atomic import atomic_file
+from vxa.io.images import save_image
 from vxa.maps import AttentionMaps
 from vxa.selection import WordSpec
 from vxa.tokens import Word

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 import vxa
 from vxa.animation import animation_frames
 from vxa.cli.main import app
-from vxa.heat_map import DEFAULT_THRESHOLD
+from vxa.maps.heat_map import DEFAULT_THRESHOLD
 from vxa.render import render
 
 PROMPT = "red hat, neck"

@@ -13,8 +13,8 @@ from conftest import make_sd_pipeline
 from packages import CannotInstall
 
 import vxa
-from vxa.daam import daam_heat_map
 from vxa.errors import SettingError, SiteError, WordError
+from vxa.maps.daam import daam_heat_map
 
 PROMPT = "red hat and neck, hat"
 

@@ -23,7 +23,7 @@ from vxa.attention.sites import Site
 from vxa.errors import MapsFileError
 from vxa.io.maps_file import SCHEMA, check_maps_path, read_maps, sidecar_path, write_maps
 from vxa.io.npz import digest_of
-from vxa.maps import AttentionMaps, Provenance
+from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.tokens import Token
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]

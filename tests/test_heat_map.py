@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vxa.errors import SettingError
-from vxa.heat_map import DEFAULT_THRESHOLD, HeatMap
+from vxa.maps.heat_map import DEFAULT_THRESHOLD, HeatMap
 
 
 def make_heat(values: Any, extent: tuple[float, float] = (1.0, 1.0)) -> HeatMap:

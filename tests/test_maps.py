@@ -10,8 +10,8 @@ from torch import Tensor
 
 from vxa.attention.sites import Site
 from vxa.errors import HeadError, SettingError, SiteError, TokenIndexError, WordError
-from vxa.maps import AttentionMaps, Provenance
-from vxa.refining import POWER, refined
+from vxa.maps.attention_maps import AttentionMaps, Provenance
+from vxa.maps.refine import POWER, refined
 from vxa.tokens import Token
 
 

@@ -73,9 +73,9 @@ def test_the_model_card_holds_the_measured_figures():
 
 
 def test_the_defaults_are_those_that_dev_chose():
-    from vxa.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
+    from vxa.maps.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
+    from vxa.maps.refine import POWER
     from vxa.models.papercut import DEFAULT_SITES
-    from vxa.refining import POWER
 
     report = json.loads((ROOT / "benchmarks" / "papercut.json").read_text("utf-8"))
     chosen, refined = report["attention"], report["refined"]

@@ -14,7 +14,7 @@ from vxa.attention.sites import Site
 from vxa.colormaps import coloured
 from vxa.errors import HeadError, ImageError, SettingError, SiteError, TokenIndexError, WordError
 from vxa.grids import MAX_CELLS
-from vxa.maps import AttentionMaps, Provenance
+from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.render import MODES, render
 from vxa.tokens import Token
 from vxa.view import Question, View, number

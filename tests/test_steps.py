@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from vxa.errors import RecordingError, SettingError, TokenIndexError
-from vxa.steps import CountedSteps, Schedule, StepBin, bins_of, check_bins
+from vxa.maps.steps import CountedSteps, Schedule, StepBin, bins_of, check_bins
 
 
 def test_a_level_that_a_second_order_sampler_repeats_is_one_step() -> None:

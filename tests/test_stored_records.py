@@ -15,8 +15,8 @@ from vxa.attention.sites import Site
 from vxa.attention.sums import SumRecord
 from vxa.errors import MapsFileError
 from vxa.io.maps_file import SCHEMA, read_maps, sidecar_path, write_maps
-from vxa.maps import AttentionMaps, Provenance
-from vxa.steps import Schedule
+from vxa.maps.attention_maps import AttentionMaps, Provenance
+from vxa.maps.steps import Schedule
 from vxa.tokens import Token
 
 SITE = Site("a.attn2", "cross", "down", 0, 2, 2, "IN01")

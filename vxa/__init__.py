@@ -31,8 +31,8 @@ from vxa.errors import (
     VxaError,
     WordError,
 )
-from vxa.heat_map import HeatMap
-from vxa.maps import AttentionMaps, Provenance
+from vxa.maps.attention_maps import AttentionMaps, Provenance
+from vxa.maps.heat_map import HeatMap
 from vxa.models import load
 from vxa.tokens import Token, Word
 from vxa.trace import Trace, trace

@@ -22,8 +22,8 @@ from vxa.drawing import framed
 from vxa.errors import ImageError, SettingError
 from vxa.io.atomic import atomic_file
 from vxa.io.images import read_image
-from vxa.maps import AttentionMaps
-from vxa.selection import TokenSpec, WordSpec
+from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.selection import TokenSpec, WordSpec
 from vxa.shading import overlaid
 from vxa.view import Question, View, number
 

@@ -21,10 +21,10 @@ from vxa.attention.sites import RefineSpec, SiteSpec, watched_sites
 from vxa.errors import SettingError
 from vxa.inversion import ddim_levels, ddim_trajectory
 from vxa.io.images import read_image
-from vxa.maps import AttentionMaps, Provenance
+from vxa.maps.attention_maps import AttentionMaps, Provenance
+from vxa.maps.selection import TokenSpec, WordSpec, token_groups, union
+from vxa.maps.steps import Bins, Schedule
 from vxa.models.base import Conditioning, Model
-from vxa.selection import TokenSpec, WordSpec, token_groups, union
-from vxa.steps import Bins, Schedule
 from vxa.tokens import Token
 from vxa.trace.call import Facts, Reading, Settings, TracedCall
 from vxa.version import versions

@@ -18,8 +18,8 @@ from PIL import Image
 from vxa.attention.sites import SiteSpec
 from vxa.difference import compared
 from vxa.io.images import read_image
-from vxa.maps import AttentionMaps
-from vxa.selection import HeadSpec, TokenSpec, WordSpec
+from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.selection import HeadSpec, TokenSpec, WordSpec
 from vxa.view import Question, View
 
 __all__ = ["compare"]

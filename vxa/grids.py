@@ -12,7 +12,7 @@ from vxa.attention.sites import Site
 from vxa.cells import GAP, LETTER, SMALL, blank, cell, figure, fitting
 from vxa.drawing import MUTED, above, beside, colour_bar, grid, text
 from vxa.errors import SettingError
-from vxa.heat_map import HeatMap
+from vxa.maps.heat_map import HeatMap
 from vxa.timesteps import MAX_TIMESTEPS
 from vxa.tokens import Word
 from vxa.view import Question, number

@@ -28,10 +28,10 @@ from vxa.difference import difference
 from vxa.drawing import above, beside, colour_bar, framed
 from vxa.errors import SettingError
 from vxa.grids import matrix, sites_grid, timesteps_strip, words_grid
-from vxa.heat_map import HeatMap, Resample
 from vxa.io.images import read_image
-from vxa.maps import AttentionMaps
-from vxa.selection import HeadSpec, TokenSpec, WordSpec
+from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.heat_map import HeatMap, Resample
+from vxa.maps.selection import HeadSpec, TokenSpec, WordSpec
 from vxa.shading import grey, masked, outlined
 from vxa.view import Question, View, number
 from vxa.windows import windowed

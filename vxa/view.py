@@ -14,9 +14,9 @@ from PIL import Image
 from vxa.attention.sites import SiteSpec
 from vxa.colormaps import COLORMAPS
 from vxa.errors import ImageError, SettingError
-from vxa.heat_map import HeatMap, Resample
-from vxa.maps import AttentionMaps
-from vxa.selection import HeadSpec, TokenSpec, WordSpec
+from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.heat_map import HeatMap, Resample
+from vxa.maps.selection import HeadSpec, TokenSpec, WordSpec
 from vxa.shading import NORMALIZATIONS, normalized, overlaid
 from vxa.tokens import Word
 

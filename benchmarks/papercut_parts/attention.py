@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from vxa import load
-from vxa.heat_map import DEFAULT_THRESHOLD
+from vxa.maps.heat_map import DEFAULT_THRESHOLD
 from vxa.models.base import Model
 from vxa.papercut.nouns import NOUNS, held_out
 from vxa.study import segmentation as seg

@@ -19,12 +19,12 @@ from tqdm import tqdm
 import vxa
 from vxa import load
 from vxa.attention.sums import SumRecord
-from vxa.heat_map import resized
-from vxa.maps import AttentionMaps
+from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.heat_map import resized
+from vxa.maps.refine import refined
 from vxa.models.diffusers import DiffusersModel
 from vxa.models.papercut import DEFAULT_SITES
 from vxa.papercut import scene
-from vxa.refining import refined
 from vxa.study import segmentation as seg
 from vxa.study.evidence import GUIDANCE, STEPS
 from vxa.study.metrics import ious, pointing

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 import vxa
-from vxa import load, refining
-from vxa.heat_map import resized
-from vxa.maps import AttentionMaps
+from vxa import load
+from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.attention_maps import refine as refining
+from vxa.maps.heat_map import resized
 from vxa.models.diffusers import DiffusersModel
 from vxa.papercut import scene
 from vxa.study import segmentation as seg

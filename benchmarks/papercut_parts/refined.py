@@ -7,7 +7,7 @@ from typing import Any
 from tqdm import tqdm
 
 from vxa import load
-from vxa.heat_map import REFINED_THRESHOLD
+from vxa.maps.heat_map import REFINED_THRESHOLD
 from vxa.study import segmentation as seg
 
 from .attention import row

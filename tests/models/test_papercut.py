@@ -6,7 +6,7 @@ import torch
 
 from vxa import load, visualize
 from vxa.errors import ModelError
-from vxa.heat_map import DEFAULT_THRESHOLD
+from vxa.maps.heat_map import DEFAULT_THRESHOLD
 from vxa.models import papercut
 from vxa.models.papercut import FOLDER
 from vxa.papercut import judge, scene

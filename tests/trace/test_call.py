@@ -10,8 +10,8 @@ from torch import nn
 from vxa.attention.recording import PassRecord
 from vxa.attention.sites import Site
 from vxa.errors import RecordingError
-from vxa.maps import Provenance
-from vxa.steps import Schedule
+from vxa.maps.attention_maps import Provenance
+from vxa.maps.steps import Schedule
 from vxa.tokens import Token
 from vxa.trace import Facts, Reading, Settings, TracedCall
 

@@ -13,7 +13,7 @@ from PIL import Image
 from replayed import PROMPT, SITES, SIZE, same_pixels, saved_maps  # type: ignore[import-not-found]
 
 from vxa import ImageError, SettingError, read_maps
-from vxa.heat_map import REFINED_THRESHOLD
+from vxa.maps.heat_map import REFINED_THRESHOLD
 from vxa.render import MODES, render
 from vxa.ui import texts
 from vxa.ui.asked import Asked

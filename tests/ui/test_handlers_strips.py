@@ -11,7 +11,7 @@ from PIL import Image
 from replayed import PROMPT, same_pixels, saved_maps  # type: ignore[import-not-found]
 
 from vxa import SettingError
-from vxa.heat_map import REFINED_THRESHOLD
+from vxa.maps.heat_map import REFINED_THRESHOLD
 from vxa.render import render
 from vxa.ui.asked import Asked
 from vxa.ui.handlers import Handlers

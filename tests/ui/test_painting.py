@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import vxa
 from vxa.errors import SettingError
 from vxa.generation.generate import Generation, generate
-from vxa.heat_map import REFINED_THRESHOLD
+from vxa.maps.heat_map import REFINED_THRESHOLD
 from vxa.render import MODES, render
 from vxa.ui import texts
 from vxa.ui.asked import Asked

@@ -10,8 +10,8 @@ from PIL import Image
 from replayed import PROMPT, SITES, saved_maps  # type: ignore[import-not-found]
 
 from vxa.errors import SettingError
-from vxa.heat_map import REFINED_THRESHOLD
 from vxa.io.infotext import Infotext, parse_infotext
+from vxa.maps.heat_map import REFINED_THRESHOLD
 from vxa.ui.asked import Asked
 from vxa.ui.handlers import Handlers
 from vxa.ui.offering import offer_html

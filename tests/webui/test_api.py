@@ -16,8 +16,8 @@ from fake_host import FakeHost
 from PIL import Image
 
 import vxa
-from vxa.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
 from vxa.io.infotext import parse_infotext, read_infotext
+from vxa.maps.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
 
 fastapi = pytest.importorskip("fastapi", reason='fastapi is not installed: pip install ".[app]"')
 testclient = pytest.importorskip("fastapi.testclient", reason="its client is missing")

@@ -18,7 +18,7 @@ from PIL import Image, ImageChops
 
 from vxa.attention.recording import PassRecord
 from vxa.attention.sites import Site, finest_self
-from vxa.heat_map import resized
+from vxa.maps.heat_map import resized
 from vxa.webui.wanted import ENTRY
 from vxa.windows import windows
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import typer
 
+from vxa.cli import options
 from vxa.cli.console import OneLineErrors, columns, progress, quiet, status
-from vxa.cli.main import options as options
 from vxa.cli.model import check_prompt, load_quietly, native_latent, watch_passes
 from vxa.cli.outputs import check_outputs, check_passes, check_unused, saved_maps, summary, write_outputs
 from vxa.cli.trace import attribute, compare, trace

@@ -11,7 +11,7 @@ from vxa.timesteps import parse_timesteps
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from vxa.maps import AttentionMaps
+    from vxa.maps.attention_maps import AttentionMaps
     from vxa.models.base import Model
 
 __all__ = ["check_prompt", "load_quietly", "native_latent", "watch_passes"]

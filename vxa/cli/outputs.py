@@ -15,8 +15,8 @@ from vxa.io.maps_file import check_maps_path, read_maps, sidecar_path, write_map
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from vxa.heat_map import HeatMap
-    from vxa.maps import AttentionMaps
+    from vxa.maps.attention_maps import AttentionMaps
+    from vxa.maps.heat_map import HeatMap
 
 __all__ = ["check_outputs", "check_passes", "check_unused", "saved_maps", "summary", "write_outputs"]
 

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vxa.animation import check_animation_path, write_animation
+from vxa.cli import options
 from vxa.cli.console import columns, progress, quiet
-from vxa.cli.main import options as options
 from vxa.cli.model import check_prompt, load_quietly
 from vxa.cli.outputs import check_outputs, saved_maps, summary, write_outputs
 from vxa.errors import SettingError
 from vxa.generation.generate import Generation, generate
 from vxa.io.images import check_image_path, read_image, save_image
 from vxa.io.masks import write_masks
+from vxa.maps.steps import Bins, check_bins
 from vxa.render import check_mode, render
-from vxa.steps import Bins, check_bins
 from vxa.timesteps import parse_timesteps
 from vxa.view import View
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from vxa.maps import AttentionMaps
+    from vxa.maps.attention_maps import AttentionMaps
 
 __all__ = ["attribute", "compare", "trace"]
 

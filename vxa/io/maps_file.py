@@ -26,8 +26,8 @@ from vxa.errors import MapsFileError
 from vxa.io.atomic import atomic_file
 from vxa.io.npz import StoredArrays, digest_of
 from vxa.io.records import check_record, pack_record, pair, unpack_record
-from vxa.maps import AttentionMaps, Provenance
-from vxa.steps import StepBin, check_steps
+from vxa.maps.attention_maps import AttentionMaps, Provenance
+from vxa.maps.steps import StepBin, check_steps
 from vxa.tokens import Special, Token
 
 __all__ = ["SCHEMA", "check_maps_path", "read_maps", "sidecar_path", "write_maps"]

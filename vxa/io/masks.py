@@ -23,8 +23,8 @@ from vxa.attention.sites import SiteSpec
 from vxa.errors import ImageError, SettingError
 from vxa.io.atomic import atomic_file
 from vxa.io.images import save_image
-from vxa.maps import AttentionMaps
-from vxa.selection import WordSpec
+from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.selection import WordSpec
 from vxa.tokens import Word
 
 __all__ = ["coco_rle", "mask_of_rle", "write_masks"]

@@ -11,7 +11,7 @@ from vxa.models.diffusers import DiffusersModel, from_pretrained
 FOLDER = Path(vxa.papercut.__file__).parent / "weights"
 
 DEFAULT_SITES = "IN01,OUT02,OUT03"
-"""Chosen on `dev` by benchmarks/papercut.py (attention), with the threshold in vxa.heat_map."""
+"""Chosen on `dev` by benchmarks/papercut.py (attention), with the threshold in vxa.maps.heat_map."""
 
 
 def weights_folder() -> Path:

@@ -25,7 +25,7 @@ from PIL import Image
 from torch import Tensor
 
 from vxa.attribute import attribute
-from vxa.maps import AttentionMaps
+from vxa.maps.attention_maps import AttentionMaps
 from vxa.models.diffusers import DiffusersModel
 from vxa.study.pictures import Picture
 from vxa.study.untrained import untrained_model

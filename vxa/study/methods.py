@@ -18,8 +18,8 @@ from functools import partial
 from operator import attrgetter
 from typing import Literal
 
-from vxa.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
-from vxa.maps import AttentionMaps
+from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
 from vxa.study import baselines, peers
 from vxa.study.evidence import Evidence
 from vxa.study.metrics import Mask

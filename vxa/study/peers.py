@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vxa.attention.sites import Site
-from vxa.daam import daam_heat_map
-from vxa.maps import AttentionMaps
+from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.daam import daam_heat_map
 
 Values = NDArray[np.float32]
 Formula = Callable[[AttentionMaps, str], Values]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vxa.maps import AttentionMaps
+from vxa.maps.attention_maps import AttentionMaps
 from vxa.models.base import Model
 from vxa.papercut import Scene, scene
 from vxa.papercut.scene import Split

@@ -20,8 +20,8 @@ from vxa.attention.recording import check_pair, scale_of
 from vxa.attention.sites import RefineSpec, Site
 from vxa.attention.sums import SiteSum
 from vxa.errors import RecordingError
-from vxa.maps import AttentionMaps, Provenance
-from vxa.steps import Bins, CountedSteps, Schedule, check_bins
+from vxa.maps.attention_maps import AttentionMaps, Provenance
+from vxa.maps.steps import Bins, CountedSteps, Schedule, check_bins
 from vxa.tokens import Token
 
 __all__ = ["Facts", "Reading", "Settings", "TracedCall"]

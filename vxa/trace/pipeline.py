@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from vxa.attention.hooks import Watch, watch
 from vxa.attention.sites import RefineSpec, Site, SiteSpec, select_sites, watched_sites
 from vxa.errors import ModelError, RecordingError, SettingError
-from vxa.maps import AttentionMaps, Provenance
+from vxa.maps.attention_maps import AttentionMaps, Provenance
+from vxa.maps.selection import TokenSpec, WordSpec
+from vxa.maps.steps import Bins, Schedule
 from vxa.models import load
 from vxa.models.prompting import Encoded, prompts_heard
-from vxa.selection import TokenSpec, WordSpec
-from vxa.steps import Bins, Schedule
 from vxa.trace.call import Facts, Settings, TracedCall
 from vxa.trace.readings import PromptSpec, Reader
 from vxa.trace.rows import inputs_of, rows_of

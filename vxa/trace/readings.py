@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from vxa.errors import PromptError, WordError
+from vxa.maps.selection import TokenSpec, WordSpec, token_groups, union
 from vxa.models.prompting import Encoded
-from vxa.selection import TokenSpec, WordSpec, token_groups, union
 from vxa.tokens import Token, words
 from vxa.trace.call import Reading
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vxa.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
+from vxa.maps.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
 from vxa.ui.backend import site_spec
 from vxa.view import View
 

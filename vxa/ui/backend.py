@@ -16,7 +16,7 @@ from PIL import Image
 
 from vxa.attention.sites import Site
 from vxa.io.infotext import Infotext, read_infotext
-from vxa.maps import AttentionMaps
+from vxa.maps.attention_maps import AttentionMaps
 from vxa.tokens import Token
 from vxa.ui import texts
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from vxa.maps import AttentionMaps, Provenance
+from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.ui.asked import Asked
 
 __all__ = ["command_line", "python_lines", "trace_line", "trace_python"]

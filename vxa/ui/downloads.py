@@ -10,9 +10,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from vxa.heat_map import HeatMap
 from vxa.io.images import save_image
 from vxa.io.maps_file import sidecar_path, write_maps
+from vxa.maps.heat_map import HeatMap
 from vxa.ui.pages import Kept
 from vxa.ui.pictures import new_folder
 

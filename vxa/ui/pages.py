@@ -18,7 +18,7 @@ from PIL import Image
 from vxa.attention.recording import PassRecord
 from vxa.attention.sums import SumRecord
 from vxa.errors import VxaError
-from vxa.maps import AttentionMaps
+from vxa.maps.attention_maps import AttentionMaps
 from vxa.ui import texts
 
 __all__ = ["Kept", "PageGone", "PageId", "Pages", "Wanted", "maps_bytes"]

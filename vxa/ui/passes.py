@@ -12,7 +12,7 @@ from PIL import Image
 
 from vxa.errors import ImageError, SettingError
 from vxa.io.images import read_image
-from vxa.maps import AttentionMaps
+from vxa.maps.attention_maps import AttentionMaps
 from vxa.ui import texts
 from vxa.ui.backend import Backend, Progress, is_offered, site_labels, site_spec
 from vxa.ui.pages import Kept, Wanted, maps_bytes

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from vxa.colormaps import COLORMAPS
 from vxa.io.infotext import Infotext
-from vxa.maps import AttentionMaps
+from vxa.maps.attention_maps import AttentionMaps
 from vxa.render import MODES
 from vxa.tokens import parse_indices
 from vxa.ui import texts

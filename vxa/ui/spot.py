@@ -7,8 +7,8 @@ from html import escape
 from typing import Any
 
 from vxa.errors import SettingError
-from vxa.heat_map import HeatMap
-from vxa.maps import AttentionMaps
+from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.heat_map import HeatMap
 from vxa.tokens import Word
 from vxa.ui import texts
 from vxa.ui.chips import chosen_indices, indices_text

@@ -10,7 +10,7 @@ from PIL import Image
 from vxa.attention.interrupt import interruptible
 from vxa.attention.sites import select_sites
 from vxa.errors import ModelError, SiteError
-from vxa.maps import AttentionMaps
+from vxa.maps.attention_maps import AttentionMaps
 from vxa.models.ldm import LdmModel
 from vxa.tokens import Token
 from vxa.ui import texts

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 from vxa.attention.sums import SumRecord
 from vxa.errors import WordError
-from vxa.heat_map import HeatMap, mean_on_largest
-from vxa.maps import AttentionMaps
+from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.heat_map import HeatMap, mean_on_largest
 from vxa.trace import TracedCall
 
 __all__ = ["Piece", "at_each_bin", "heat_of", "pieces_of", "subjects"]

@@ -11,7 +11,7 @@ from PIL import Image
 from vxa.cells import GAP, SMALL, fitting
 from vxa.drawing import above, framed, text
 from vxa.grids import MAX_CELLS, heats_grid, heats_table
-from vxa.heat_map import HeatMap
+from vxa.maps.heat_map import HeatMap
 from vxa.render import overlay_figure
 from vxa.ui import texts
 from vxa.view import Question

@@ -24,10 +24,10 @@ from torch import Tensor, nn
 from vxa.attention.hooks import watch
 from vxa.attention.sites import Site, watched_sites
 from vxa.errors import VxaError, WordError
-from vxa.maps import Provenance
+from vxa.maps.attention_maps import Provenance
+from vxa.maps.selection import token_groups, union
+from vxa.maps.steps import CountedSteps
 from vxa.models.ldm import LdmModel
-from vxa.selection import token_groups, union
-from vxa.steps import CountedSteps
 from vxa.tokens import Token
 from vxa.trace import Facts, Reading, Settings, TracedCall
 from vxa.ui import texts

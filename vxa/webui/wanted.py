@@ -25,7 +25,7 @@ class Wanted:
 
     Attributes:
         enabled: whether to trace at all.
-        words: as in `vxa.heat_map`; blank is every word.
+        words: as in `vxa.maps.heat_map`; blank is every word.
         show: some of SHOWN.
         colormap, opacity: as in View.
         sites: in the grammar of `vxa.attention.sites`; blank is the model's choice.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vxa.attention.recording import SiteRecord
 from vxa.errors import SettingError
-from vxa.heat_map import mean_on_largest, resized
+from vxa.maps.heat_map import mean_on_largest, resized
 
 POWER = 1.5
 """p of the power mean over sites, (Σ xᵖ / n)^(1/p); 1 is the mean. Chosen on papercut's `dev` by

@@ -29,9 +29,9 @@ from torch import Tensor
 from vxa.attention.sites import Site
 from vxa.attention.sums import SumRecord
 from vxa.errors import SettingError, SiteError
-from vxa.heat_map import HeatMap
-from vxa.maps import AttentionMaps
-from vxa.selection import TokenSpec, WordSpec, token_groups, union
+from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.heat_map import HeatMap
+from vxa.maps.selection import TokenSpec, WordSpec, token_groups, union
 
 __all__ = ["daam_heat_map"]
 

@@ -6,8 +6,8 @@
 The scale is absolute: a value is the mean probability with which a place of the image attends to a token
 of the selection, comparable across words, sites and images. Averages are taken in this order: over heads;
 over the tokens of a word (as in DAAM, Tang et al. 2022); over the words; over the sites, each resampled to
-the largest grid among them. A refined map joins its sites otherwise (`vxa.refining`), and is no probability.
-Nothing is ever run again.
+the largest grid among them. A refined map joins its sites otherwise (`vxa.maps.refine`) and is no
+probability. Nothing is ever run again.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from vxa.attention.recording import SiteRecord
 from vxa.attention.sites import Site, SiteSpec, select_sites
 from vxa.attention.sums import SumRecord
 from vxa.errors import SettingError, SiteError
-from vxa.heat_map import HeatMap, Scale, mean_on_largest
-from vxa.refining import refined
-from vxa.selection import HeadSpec, TokenSpec, WordSpec, head_indices, token_groups, union
-from vxa.steps import StepBin, bins_of
+from vxa.maps.heat_map import HeatMap, Scale, mean_on_largest
+from vxa.maps.refine import refined
+from vxa.maps.selection import HeadSpec, TokenSpec, WordSpec, head_indices, token_groups, union
+from vxa.maps.steps import StepBin, bins_of
 from vxa.tokens import Token, Word, find_words, words
 
 Normalize = Literal["original"]
@@ -161,7 +161,7 @@ class AttentionMaps:
             normalize: "original" is the original extension's formula, Σ over heads Σ over tokens divided
                 by the maximum, of one site.
             refine: spread the map over what belongs together, by the self-attention that was recorded; see
-                `vxa.refining`.
+                `vxa.maps.refine`.
 
         Raises:
             WordError, TokenIndexError, SiteError, HeadError, SettingError: see the message.

@@ -1,0 +1,1 @@
+"""Heat maps: values that answer every question about what was recorded."""

@@ -14,7 +14,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from vxa.attention.sites import Site
-from vxa.models.base import Conditioning
+from vxa.models.protocol import Conditioning
 from vxa.models.unet import unet_sites
 from vxa.tokens import Token
 

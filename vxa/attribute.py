@@ -24,7 +24,7 @@ from vxa.io.images import read_image
 from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.maps.selection import TokenSpec, WordSpec, token_groups, union
 from vxa.maps.steps import Bins, Schedule
-from vxa.models.base import Conditioning, Model
+from vxa.models.protocol import Conditioning, Model
 from vxa.tokens import Token
 from vxa.trace.call import Facts, Reading, Settings, TracedCall
 from vxa.version import versions

@@ -27,7 +27,7 @@ from vxa.attention.sites import RefineSpec, Site, SiteSpec, watched_sites
 from vxa.errors import PromptError, RecordingError, SettingError
 from vxa.io.images import read_image
 from vxa.maps.attention_maps import AttentionMaps, Provenance
-from vxa.models.base import Conditioning, Model
+from vxa.models.protocol import Conditioning, Model
 from vxa.version import versions
 
 Noise = Literal["none", "matched"]

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from vxa import load
 from vxa.maps.heat_map import DEFAULT_THRESHOLD
-from vxa.models.base import Model
+from vxa.models.protocol import Model
 from vxa.papercut.nouns import NOUNS, held_out
 from vxa.study import segmentation as seg
 from vxa.study.untrained import untrained_model

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 import vxa
 from vxa import load
+from vxa.maps import refine as refining
 from vxa.maps.attention_maps import AttentionMaps
-from vxa.maps.attention_maps import refine as refining
 from vxa.maps.heat_map import resized
 from vxa.models.diffusers import DiffusersModel
 from vxa.papercut import scene

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vxa.models.latents import remembered
+from vxa.models.latent_cache import remembered
 
 
 class Encoder(nn.Module):

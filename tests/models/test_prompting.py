@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vxa.errors import RecordingError
-from vxa.models.prompting import Encoded, prompts_heard
+from vxa.models.prompt_events import Encoded, prompts_heard
 
 
 class Pipeline:

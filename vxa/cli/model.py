@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from vxa.maps.attention_maps import AttentionMaps
-    from vxa.models.base import Model
+    from vxa.models.protocol import Model
 
 __all__ = ["check_prompt", "load_quietly", "native_latent", "watch_passes"]
 

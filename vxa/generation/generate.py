@@ -103,7 +103,7 @@ def generate(
 def _prompts(model: Any, wanted: Generation) -> dict[str, Any]:
     """The texts as the pipeline takes them: as they are, or, where it would cut one off, all their chunks."""
     from vxa.models.chunks import CHUNK
-    from vxa.models.prompting import Encoded, tell
+    from vxa.models.prompt_events import Encoded, tell
 
     texts = (wanted.prompt, wanted.negative)
     if max(len(model.tokenize(text)) for text in texts) == CHUNK:

@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from vxa.models.base import Model
+from vxa.models.protocol import Model
 
 __all__ = ["Preview", "clean_latent", "previewing"]
 

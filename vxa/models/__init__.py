@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from vxa.errors import ModelError
-from vxa.models.base import Conditioning, Model
+from vxa.models.protocol import Conditioning, Model
 
 __all__ = ["Conditioning", "Model", "load"]
 

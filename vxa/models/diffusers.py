@@ -17,11 +17,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from vxa.errors import ModelError, PromptError
-from vxa.models.base import Conditioning, pixels_for
 from vxa.models.chunks import CHUNK
-from vxa.models.latents import remembered
+from vxa.models.clip import TextEncoder, text_encoders
+from vxa.models.latent_cache import remembered
+from vxa.models.protocol import Conditioning, pixels_for
 from vxa.models.quiet import quietly
-from vxa.models.text import TextEncoder, text_encoders
 from vxa.models.unet import unet_sites, usual_sites
 from vxa.tokens import Token, words
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxa.maps.attention_maps import AttentionMaps
-from vxa.models.base import Model
+from vxa.models.protocol import Model
 from vxa.papercut import Scene, scene
 from vxa.papercut.scene import Split
 from vxa.study.metrics import Mask, bootstrap, ious, pointing

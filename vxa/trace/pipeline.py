@@ -17,7 +17,7 @@ from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.maps.selection import TokenSpec, WordSpec
 from vxa.maps.steps import Bins, Schedule
 from vxa.models import load
-from vxa.models.prompting import Encoded, prompts_heard
+from vxa.models.prompt_events import Encoded, prompts_heard
 from vxa.trace.call import Facts, Settings, TracedCall
 from vxa.trace.readings import PromptSpec, Reader
 from vxa.trace.rows import inputs_of, rows_of

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vxa.errors import PromptError, WordError
 from vxa.maps.selection import TokenSpec, WordSpec, token_groups, union
-from vxa.models.prompting import Encoded
+from vxa.models.prompt_events import Encoded
 from vxa.tokens import Token, words
 from vxa.trace.call import Reading
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vxa.errors import RecordingError
-from vxa.models.prompting import Encoded
+from vxa.models.prompt_events import Encoded
 
 __all__ = ["inputs_of", "rows_of"]
 

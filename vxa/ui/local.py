@@ -15,7 +15,7 @@ from vxa.generation.generate import Generation, generate
 from vxa.generation.preview import previewing
 from vxa.io.images import save_image
 from vxa.maps.attention_maps import AttentionMaps
-from vxa.models.base import Model
+from vxa.models.protocol import Model
 from vxa.papercut.scene import scene
 from vxa.trace import trace
 from vxa.ui import texts

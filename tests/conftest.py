@@ -177,7 +177,7 @@ def ldm() -> ldm_code.Modules:
 @pytest.fixture(scope="session")
 def papercut_ldm(ldm: ldm_code.Modules, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Papercut as exported for the webui, in ldm's own networks."""
-    from vxa.export_webui import write_checkpoint
+    from vxa.models.ldm.checkpoint import write_checkpoint
 
     return ldm_code.load_papercut(ldm, write_checkpoint(tmp_path_factory.mktemp("webui")))
 

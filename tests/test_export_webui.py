@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from vxa.errors import ModelError, SettingError
-from vxa.export_webui import write_checkpoint
 from vxa.models import papercut
+from vxa.models.ldm.checkpoint import write_checkpoint
 
 PARTS = {"papercut.safetensors", "papercut.yaml", "papercut-clip"}
 

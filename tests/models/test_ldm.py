@@ -18,9 +18,9 @@ from torch import Tensor, nn
 import vxa
 from vxa.attention.recording import record
 from vxa.errors import ModelError
-from vxa.models.ldm import LdmModel
-from vxa.models.ldm_shape import PARTS
-from vxa.models.ldm_sites import ldm_sites
+from vxa.models.ldm.checks import PARTS
+from vxa.models.ldm.model import LdmModel
+from vxa.models.ldm.sites import ldm_sites
 from vxa.models.protocol import Conditioning
 from vxa.models.unet import unet_sites
 from vxa.tokens import Token

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vxa.models.ldm_layout import renamed, unet_names, vae_names, vae_weights
+from vxa.models.ldm.weight_names import renamed, unet_names, vae_names, vae_weights
 from vxa.models.ldm_widths import unet
 
 UNET = {

@@ -167,7 +167,7 @@ def _wait_until_answering(webui: Webui, process: subprocess.Popen[bytes], log: P
 
 def data_folder(folder: Path) -> Path:
     """The folder with papercut, a second checkpoint that looks everywhere alike, and the extension."""
-    from vxa.export_webui import write_checkpoint
+    from vxa.models.ldm.checkpoint import write_checkpoint
 
     models = models_folder(folder)
     models.mkdir(parents=True)

@@ -16,7 +16,7 @@ import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 
-from vxa.models.ldm_config import as_yaml
+from vxa.models.ldm.config import as_yaml
 
 __all__ = ["write_shapes"]
 

@@ -28,7 +28,7 @@ from running import (
 )
 
 import vxa
-from vxa.export_webui import write_checkpoint
+from vxa.models.ldm.checkpoint import write_checkpoint
 
 PARTS = ("vxa", "scripts", "javascript", "style.css", "examples", "localizations", "pyproject.toml")
 

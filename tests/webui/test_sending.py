@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from vxa.errors import SettingError
 from vxa.io.infotext import Infotext, parse_infotext, read_infotext
-from vxa.models.ldm_config import MODEL_KEY
+from vxa.models.ldm.config import MODEL_KEY
 from vxa.ui.recorded import ENTRIES
 
 pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')

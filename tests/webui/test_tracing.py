@@ -438,7 +438,7 @@ def test_a_prompt_without_words_is_told(webui: Webui, prompt: str) -> None:
 
 
 def test_models_of_another_kind_are_told(webui: Webui, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vxa.models.ldm_shape.extra_channels", lambda network: 4)  # pix2pix's
+    monkeypatch.setattr("vxa.models.ldm.checks.extra_channels", lambda network: 4)  # pix2pix's
     made = webui.generate(Generation("a red hat"), ON)
     assert of(made) == []
     assert "VXA has no heat maps: LatentDiffusion" in made.comments

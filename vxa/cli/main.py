@@ -232,7 +232,7 @@ def evaluate(
 def export_webui(folder: options.WebuiFolder) -> None:
     """Write papercut as a checkpoint, with its YAML and CLIP folder, for a webui that has VXA in it."""
     with status("writing papercut"), quiet():
-        from vxa.export_webui import write_checkpoint
+        from vxa.models.ldm.checkpoint import write_checkpoint
 
         checkpoint = write_checkpoint(folder)
     typer.echo(columns(("checkpoint", checkpoint), ("beside it", "papercut.yaml, papercut-clip")))

@@ -38,7 +38,7 @@ def load(source: object = "papercut") -> Model:
 
         return DiffusersModel(source)
     if hasattr(source, "first_stage_model"):
-        from vxa.models.ldm import LdmModel
+        from vxa.models.ldm.model import LdmModel
 
         return LdmModel(source)
     raise ModelError(f"a {type(source).__name__} is not a model; give {_ALLOWED}")

@@ -11,7 +11,7 @@ from vxa.attention.interrupt import interruptible
 from vxa.attention.sites import select_sites
 from vxa.errors import ModelError, SiteError
 from vxa.maps.attention_maps import AttentionMaps
-from vxa.models.ldm import LdmModel
+from vxa.models.ldm.model import LdmModel
 from vxa.tokens import Token
 from vxa.ui import texts
 from vxa.ui.backend import Backend, Progress, site_labels

@@ -34,7 +34,7 @@ from modules import (
 )
 
 from vxa.errors import ModelError, PromptError
-from vxa.models.ldm_config import SITES_KEY
+from vxa.models.ldm.config import SITES_KEY
 from vxa.ui import texts
 from vxa.ui.stopping import Stopped
 

@@ -17,7 +17,7 @@ from PIL import Image
 from vxa.errors import SettingError
 from vxa.io.images import opened_image
 from vxa.io.infotext import Infotext, parse_infotext
-from vxa.models.ldm_config import MODEL_KEY
+from vxa.models.ldm.config import MODEL_KEY
 from vxa.ui import texts
 
 __all__ = ["checkpoint_source", "folder_is_shown", "image_made", "outputs_folder", "save_picture"]

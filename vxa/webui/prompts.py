@@ -16,7 +16,7 @@ __all__ = ["WebuiPrompts", "chunk_tokens"]
 
 
 class WebuiPrompts:
-    """How the webui reads a prompt for a model: a `PromptReader` of `vxa.models.ldm`."""
+    """How the webui reads a prompt for a model: a `PromptReader` of `vxa.models.ldm.model`."""
 
     def __init__(self, model: Any) -> None:
         self._model = model

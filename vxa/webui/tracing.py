@@ -27,7 +27,7 @@ from vxa.errors import VxaError, WordError
 from vxa.maps.attention_maps import Provenance
 from vxa.maps.selection import token_groups, union
 from vxa.maps.steps import CountedSteps
-from vxa.models.ldm import LdmModel
+from vxa.models.ldm.model import LdmModel
 from vxa.tokens import Token
 from vxa.trace import Facts, Reading, Settings, TracedCall
 from vxa.ui import texts

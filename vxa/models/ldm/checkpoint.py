@@ -23,8 +23,8 @@ from torch import Tensor
 
 from vxa.errors import SettingError
 from vxa.models import papercut
-from vxa.models.ldm_config import MODEL_KEY, SITES_KEY, as_yaml, ldm_config
-from vxa.models.ldm_layout import renamed, unet_names, vae_names, vae_weights
+from vxa.models.ldm.config import MODEL_KEY, SITES_KEY, as_yaml, ldm_config
+from vxa.models.ldm.weight_names import renamed, unet_names, vae_names, vae_weights
 
 __all__ = ["write_checkpoint"]
 

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from vxa.errors import ModelError
 from vxa.models.clip import TextEncoder
 from vxa.models.latent_cache import remembered
-from vxa.models.ldm_shape import SUPPORTED, check_model, extra_channels, pixels_of_a_latent
-from vxa.models.ldm_sites import ldm_sites, level_factors
+from vxa.models.ldm.checks import SUPPORTED, check_model, extra_channels, pixels_of_a_latent
+from vxa.models.ldm.sites import ldm_sites, level_factors
 from vxa.models.protocol import Conditioning, pixels_for
 from vxa.models.unet import usual_sites
 from vxa.tokens import Token

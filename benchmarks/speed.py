@@ -30,9 +30,9 @@ from sd15 import PROMPT, Sd15
 
 import vxa
 from vxa.attention.recording import record
-from vxa.render import render
-from vxa.shading import masked
-from vxa.view import View
+from vxa.pictures.render import render
+from vxa.pictures.shading import masked
+from vxa.pictures.view import View
 
 HERE = Path(__file__).parent
 

@@ -8,8 +8,8 @@ from PIL import Image
 from test_export import made_maps
 from test_stored_records import traced
 
-from vxa.animation import animation_frames, write_animation
 from vxa.errors import ImageError, SettingError
+from vxa.pictures.animation import animation_frames, write_animation
 
 IMAGE = Image.new("RGB", (48, 32), (90, 120, 90))
 

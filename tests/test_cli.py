@@ -20,7 +20,7 @@ import vxa
 from vxa.cli.console import columns, quiet
 from vxa.cli.main import app
 from vxa.errors import SettingError
-from vxa.render import MODES, render
+from vxa.pictures.render import MODES, render
 
 README = Path(__file__).parent.parent / "README.md"
 SIZE = (40, 24)  # of `picture`, height first

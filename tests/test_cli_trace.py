@@ -13,10 +13,10 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import vxa
-from vxa.animation import animation_frames
 from vxa.cli.main import app
 from vxa.maps.heat_map import DEFAULT_THRESHOLD
-from vxa.render import render
+from vxa.pictures.animation import animation_frames
+from vxa.pictures.render import render
 
 PROMPT = "red hat, neck"
 SMALL = ("--size", "16x8", "--steps", 3, "--sites", "all")

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from test_stored_records import traced
 
-from vxa.compare import compare
 from vxa.errors import ImageError, SettingError, WordError
+from vxa.pictures.compare import compare
 
 
 def test_a_run_against_itself_has_no_difference() -> None:

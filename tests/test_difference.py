@@ -6,9 +6,9 @@ from PIL import Image
 from test_render import HEIGHT, WIDTH, one_token_maps  # type: ignore[import-not-found]
 
 from vxa import SettingError, WordError
-from vxa.colormaps import DIVERGING, coloured
-from vxa.difference import signed
-from vxa.render import render
+from vxa.pictures.colormaps import DIVERGING, coloured
+from vxa.pictures.difference import signed
+from vxa.pictures.render import render
 
 IMAGE = Image.new("RGB", (WIDTH, HEIGHT), (200, 100, 50))
 

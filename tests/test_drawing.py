@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
-from vxa import drawing
-from vxa.drawing import GROUND, above, beside, colour_bar, fitted, framed, grid, spread, text
+from vxa.pictures import layout as drawing
+from vxa.pictures.layout import GROUND, above, beside, colour_bar, fitted, framed, grid, spread, text
 
 BITMAP = getattr(ImageFont, "load_default_imagefont", ImageFont.load_default)()
 

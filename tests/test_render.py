@@ -11,13 +11,14 @@ from PIL import Image
 
 from vxa.attention.recording import PassRecord
 from vxa.attention.sites import Site
-from vxa.colormaps import coloured
 from vxa.errors import HeadError, ImageError, SettingError, SiteError, TokenIndexError, WordError
-from vxa.grids import MAX_CELLS
 from vxa.maps.attention_maps import AttentionMaps, Provenance
-from vxa.render import MODES, render
+from vxa.pictures.colormaps import coloured
+from vxa.pictures.grids import MAX_CELLS
+from vxa.pictures.question import Question, number
+from vxa.pictures.render import MODES, render
+from vxa.pictures.view import View
 from vxa.tokens import Token
-from vxa.view import Question, View, number
 
 HEIGHT, WIDTH = 12, 18
 PROMPT = ("hat", ",", "neck", "and", "hat")
@@ -118,7 +119,7 @@ def test_every_mode_draws_every_selection(
 
 def test_a_grid_has_a_cell_for_each_word(maps: AttentionMaps, image: Image.Image, monkeypatch) -> None:
     drawn: list[str] = []
-    from vxa import grids
+    from vxa.pictures import grids
 
     cell = grids._cell
     monkeypatch.setattr(grids, "_cell", lambda q, label, *rest: drawn.append(label) or cell(q, label, *rest))
@@ -138,7 +139,7 @@ def test_a_grid_has_a_cell_for_each_word(maps: AttentionMaps, image: Image.Image
 def test_several_passes_are_one_row_labelled_with_their_timesteps(
     maps: AttentionMaps, image: Image.Image, monkeypatch
 ) -> None:
-    from vxa import grids
+    from vxa.pictures import grids
 
     later = replace(maps, provenance=replace(maps.provenance, timestep=300))
     drawn: list[str] = []

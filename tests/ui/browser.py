@@ -30,7 +30,7 @@ import pytest
 from PIL import Image
 from replayed import PROMPT, saved_maps  # type: ignore[import-not-found]
 
-from vxa.render import render
+from vxa.pictures.render import render
 from vxa.ui.backend import Backend
 
 __all__ = [

@@ -35,7 +35,7 @@ from PIL.PngImagePlugin import PngInfo
 from vxa import AttentionMaps, load, read_maps, visualize, write_maps
 from vxa.io.images import save_image
 from vxa.papercut.scene import scene
-from vxa.render import render
+from vxa.pictures.render import render
 from vxa.ui.assets import asset
 
 pytestmark = MARKS

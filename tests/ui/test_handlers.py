@@ -14,7 +14,7 @@ from replayed import PROMPT, SITES, SIZE, same_pixels, saved_maps  # type: ignor
 
 from vxa import ImageError, SettingError, read_maps
 from vxa.maps.heat_map import REFINED_THRESHOLD
-from vxa.render import MODES, render
+from vxa.pictures.render import MODES, render
 from vxa.ui import texts
 from vxa.ui.asked import Asked
 from vxa.ui.backend import site_labels, site_spec

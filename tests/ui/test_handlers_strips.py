@@ -12,7 +12,7 @@ from replayed import PROMPT, same_pixels, saved_maps  # type: ignore[import-not-
 
 from vxa import SettingError
 from vxa.maps.heat_map import REFINED_THRESHOLD
-from vxa.render import render
+from vxa.pictures.render import render
 from vxa.ui.asked import Asked
 from vxa.ui.handlers import Handlers
 from vxa.ui.pages import maps_bytes

@@ -23,7 +23,7 @@ from browser import (  # type: ignore[import-not-found]
 from PIL import Image
 from replayed import PROMPT, SIZE, make_backend, saved_maps  # type: ignore[import-not-found]
 
-from vxa.render import render
+from vxa.pictures.render import render
 from vxa.ui.asked import Asked
 from vxa.ui.handlers import Handlers
 

@@ -22,7 +22,7 @@ from PIL import Image
 
 import vxa
 from vxa.generation.generate import Generation, generate
-from vxa.render import render
+from vxa.pictures.render import render
 from vxa.ui.local import STEP_BINS, local_backend
 
 pytestmark = MARKS

@@ -17,7 +17,7 @@ import vxa
 from vxa.errors import SettingError
 from vxa.generation.generate import Generation, generate
 from vxa.maps.heat_map import REFINED_THRESHOLD
-from vxa.render import MODES, render
+from vxa.pictures.render import MODES, render
 from vxa.ui import texts
 from vxa.ui.asked import Asked
 from vxa.ui.downloads import Downloads

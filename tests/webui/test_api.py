@@ -60,7 +60,7 @@ def test_a_picture_and_its_maps(client: Any, given: str, picture: Image.Image, t
     maps = vxa.read_maps(tmp_path / "maps.npz")
     assert (maps.provenance.model, maps.provenance.prompt) == ("one", "a red hat")
     shown = Image.open(io.BytesIO(base64.b64decode(answer["png"])))
-    wanted = importlib.import_module("vxa.render").render(maps, picture, "grey", words="hat")
+    wanted = importlib.import_module("vxa.pictures.render").render(maps, picture, "grey", words="hat")
     np.testing.assert_array_equal(np.asarray(shown), np.asarray(wanted))
     url = client.post("/vxa/v1/visualize", json={**asked, "image": f"data:image/png;base64,{given}"}).json()
     assert url["png"] == answer["png"]
@@ -78,7 +78,7 @@ def test_refined_scaled_and_compared_as_on_the_page(
     assert maps.self_sites
     shown = Image.open(io.BytesIO(base64.b64decode(answer["png"])))
     chosen = {"words": "hat", "against": "red", "refine": True, "normalize": "minmax", "resample": "nearest"}
-    wanted = importlib.import_module("vxa.render").render(maps, picture, "difference", **chosen)
+    wanted = importlib.import_module("vxa.pictures.render").render(maps, picture, "difference", **chosen)
     np.testing.assert_array_equal(np.asarray(shown), np.asarray(wanted))
     made = parse_infotext(answer["infotext"])
     assert made is not None

@@ -22,7 +22,7 @@ from PIL import Image
 
 import vxa
 from vxa.errors import ModelError, PromptError
-from vxa.render import MODES
+from vxa.pictures.render import MODES
 from vxa.ui import texts
 from vxa.ui.stopping import Stopped
 from vxa.webui.wanted import SHOWN

@@ -19,8 +19,8 @@ from PIL import Image, ImageChops
 from vxa.attention.recording import PassRecord
 from vxa.attention.sites import Site, finest_self
 from vxa.maps.heat_map import resized
+from vxa.pictures.image_regions import windows
 from vxa.webui.wanted import ENTRY
-from vxa.windows import windows
 
 SITE = "OUT01"
 ON = {"show": ["each word"], "sites": SITE}

@@ -19,8 +19,8 @@ from vxa.cli.trace import attribute, compare, trace
 from vxa.generation.generate import Generation
 from vxa.generation.generate import generate as make_picture
 from vxa.io.images import check_image_path, read_image, save_image
-from vxa.render import check_mode, render
-from vxa.view import View
+from vxa.pictures.render import check_mode, render
+from vxa.pictures.view import View
 
 __all__ = ["app", "main"]
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from vxa.colormaps import COLORMAPS
-from vxa.render import MODES
-from vxa.view import RESAMPLES, VIEW_NORMALIZATIONS
+from vxa.pictures.colormaps import COLORMAPS
+from vxa.pictures.render import MODES
+from vxa.pictures.view import RESAMPLES, VIEW_NORMALIZATIONS
 
 
 def _one_of(names: tuple[str, ...]) -> str:

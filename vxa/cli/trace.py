@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vxa.animation import check_animation_path, write_animation
 from vxa.cli import options
 from vxa.cli.console import columns, progress, quiet
 from vxa.cli.model import check_prompt, load_quietly
@@ -18,9 +17,10 @@ from vxa.generation.generate import Generation, generate
 from vxa.io.images import check_image_path, read_image, save_image
 from vxa.io.masks import write_masks
 from vxa.maps.steps import Bins, check_bins
-from vxa.render import check_mode, render
+from vxa.pictures.animation import check_animation_path, write_animation
+from vxa.pictures.render import check_mode, render
+from vxa.pictures.view import View
 from vxa.timesteps import parse_timesteps
-from vxa.view import View
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -210,7 +210,7 @@ def compare(
 ) -> None:
     """Draw two saved runs and their signed difference: two seeds, two prompts, with and without a LoRA."""
     check_image_path(output)
-    from vxa.compare import compare as compared
+    from vxa.pictures.compare import compare as compared
 
     how: dict[str, Any] = {
         "refine": refine, "normalize": normalize, "opacity": opacity, "colormap": colormap,

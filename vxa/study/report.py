@@ -11,11 +11,10 @@ from string import Template
 import numpy as np
 from PIL import Image
 
-from vxa.cells import cell
-from vxa.drawing import grid
 from vxa.io.atomic import atomic_file
 from vxa.io.images import save_image
-from vxa.shading import normalized, outlined, overlaid
+from vxa.pictures.layout import cell, grid
+from vxa.pictures.shading import normalized, outlined, overlaid
 from vxa.study.evidence import Evidence
 from vxa.study.methods import Method
 from vxa.study.metrics import iou

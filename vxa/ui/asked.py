@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vxa.maps.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
+from vxa.pictures.view import View
 from vxa.ui.backend import site_spec
-from vxa.view import View
 
 __all__ = ["Asked", "usual_threshold"]
 

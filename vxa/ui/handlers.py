@@ -12,7 +12,8 @@ from PIL import Image
 
 from vxa.errors import PromptError, SettingError, VxaError
 from vxa.io.infotext import Infotext
-from vxa.render import render
+from vxa.pictures.image_regions import image_spot
+from vxa.pictures.render import render
 from vxa.timesteps import parse_timesteps
 from vxa.ui import texts
 from vxa.ui.asked import Asked
@@ -40,7 +41,6 @@ from vxa.ui.recorded import written
 from vxa.ui.spot import Spot, spot
 from vxa.ui.stopping import Stoppable, Stopped
 from vxa.ui.uploads import Uploads
-from vxa.windows import image_spot
 
 __all__ = ["Handlers", "sentence"]
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from PIL import Image
 
-from vxa.render import render
+from vxa.pictures.render import render
 from vxa.ui.asked import Asked
 from vxa.ui.pages import Kept
 

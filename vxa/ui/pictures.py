@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from vxa.pictures.image_regions import Window, windows
 from vxa.ui.png import png_bytes
-from vxa.windows import Window, windows
 
 __all__ = ["Pictures", "new_folder"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from vxa.colormaps import COLORMAPS
 from vxa.io.infotext import Infotext
 from vxa.maps.attention_maps import AttentionMaps
-from vxa.render import MODES
+from vxa.pictures.colormaps import COLORMAPS
+from vxa.pictures.render import MODES
+from vxa.pictures.view import RESAMPLES, VIEW_NORMALIZATIONS
 from vxa.tokens import parse_indices
 from vxa.ui import texts
 from vxa.ui.asked import Asked, usual_threshold
 from vxa.version import __version__
-from vxa.view import RESAMPLES, VIEW_NORMALIZATIONS
 from vxa.visualize import NOISES
 
 __all__ = ["ENTRIES", "Entry", "recorded", "written"]

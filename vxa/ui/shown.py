@@ -8,15 +8,15 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.colormaps import COLORMAPS
-from vxa.render import MODES
+from vxa.pictures.colormaps import COLORMAPS
+from vxa.pictures.render import MODES
+from vxa.pictures.view import RESAMPLES, VIEW_NORMALIZATIONS
 from vxa.timesteps import DEFAULT_TIMESTEPS
 from vxa.ui import texts
 from vxa.ui.asked import Asked
 from vxa.ui.backend import Backend
 from vxa.ui.compat import component
 from vxa.ui.piece import html
-from vxa.view import RESAMPLES, VIEW_NORMALIZATIONS
 
 __all__ = ["Shown", "shown"]
 

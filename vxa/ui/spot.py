@@ -9,10 +9,10 @@ from typing import Any
 from vxa.errors import SettingError
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.heat_map import HeatMap
+from vxa.pictures.question import number
 from vxa.tokens import Word
 from vxa.ui import texts
 from vxa.ui.chips import chosen_indices, indices_text
-from vxa.view import number
 
 __all__ = ["Spot", "spot", "spot_html"]
 

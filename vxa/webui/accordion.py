@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.colormaps import COLORMAPS
+from vxa.pictures.colormaps import COLORMAPS
 from vxa.ui import texts
 from vxa.webui.wanted import SHOWN, Wanted, pasted
 

@@ -17,7 +17,7 @@ from vxa.errors import ImageError, SettingError
 from vxa.io.infotext import Infotext
 from vxa.io.maps_file import sidecar_path, write_maps
 from vxa.maps.attention_maps import AttentionMaps
-from vxa.render import check_mode, render
+from vxa.pictures.render import check_mode, render
 from vxa.tokens import find_words
 from vxa.ui import texts
 from vxa.ui.asked import Asked, usual_threshold

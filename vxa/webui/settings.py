@@ -8,8 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.colormaps import COLORMAPS
-from vxa.render import MODES
+from vxa.pictures.colormaps import COLORMAPS
+from vxa.pictures.render import MODES
 from vxa.ui import texts
 from vxa.ui.asked import Asked
 from vxa.visualize import NOISES

@@ -8,13 +8,12 @@ from textwrap import wrap
 
 from PIL import Image
 
-from vxa.cells import GAP, SMALL, fitting
-from vxa.drawing import above, framed, text
-from vxa.grids import MAX_CELLS, heats_grid, heats_table
 from vxa.maps.heat_map import HeatMap
-from vxa.render import overlay_figure
+from vxa.pictures.grids import MAX_CELLS, heats_grid, heats_table
+from vxa.pictures.layout import GAP, SMALL, above, fitting, framed, text
+from vxa.pictures.question import Question
+from vxa.pictures.render import overlay_figure
 from vxa.ui import texts
-from vxa.view import Question
 from vxa.webui.heats import Piece, at_each_bin, heat_of, pieces_of, subjects
 from vxa.webui.tracing import Sampling
 from vxa.webui.wanted import EACH, GRID, NEGATIVE, STEPS, Wanted

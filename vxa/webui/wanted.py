@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from vxa.errors import SettingError
+from vxa.pictures.view import View
 from vxa.ui import texts
-from vxa.view import View
 
 __all__ = ["EACH", "ENTRY", "GRID", "NEGATIVE", "SHOWN", "STEPS", "Wanted", "pasted"]
 

@@ -68,7 +68,7 @@ def silent(fraction, what):
 
 
 def look(asked):
-    from vxa.render import render
+    from vxa.pictures.render import render
     from vxa.webui.backend import webui_backend
 
     backend, image, other = webui_backend(), picture(asked), original()

@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-from vxa.colormaps import coloured
 from vxa.errors import SettingError
+from vxa.pictures.colormaps import coloured
 
 __all__ = ["NORMALIZATIONS", "Normalization", "grey", "masked", "normalized", "outlined", "overlaid"]
 

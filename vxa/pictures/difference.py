@@ -11,13 +11,13 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from vxa.cells import GAP, SMALL, cell, figure, fitting
-from vxa.colormaps import DIVERGING
-from vxa.drawing import above, beside, colour_bar
 from vxa.errors import SettingError
-from vxa.shading import Array, overlaid
-from vxa.view import Question, View, number
-from vxa.windows import windowed
+from vxa.pictures.colormaps import DIVERGING
+from vxa.pictures.image_regions import windowed
+from vxa.pictures.layout import GAP, SMALL, above, beside, cell, colour_bar, figure, fitting
+from vxa.pictures.question import Question, number
+from vxa.pictures.shading import Array, overlaid
+from vxa.pictures.view import View
 
 __all__ = ["compared", "difference", "signed"]
 

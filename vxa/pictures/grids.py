@@ -9,14 +9,27 @@ from collections.abc import Sequence
 from PIL import Image
 
 from vxa.attention.sites import Site
-from vxa.cells import GAP, LETTER, SMALL, blank, cell, figure, fitting
-from vxa.drawing import MUTED, above, beside, colour_bar, grid, text
 from vxa.errors import SettingError
 from vxa.maps.heat_map import HeatMap
+from vxa.pictures.image_regions import windowed
+from vxa.pictures.layout import (
+    GAP,
+    LETTER,
+    MUTED,
+    SMALL,
+    above,
+    beside,
+    blank,
+    cell,
+    colour_bar,
+    figure,
+    fitting,
+    grid,
+    text,
+)
+from vxa.pictures.question import Question, number
 from vxa.timesteps import MAX_TIMESTEPS
 from vxa.tokens import Word
-from vxa.view import Question, number
-from vxa.windows import windowed
 
 __all__ = [
     "MAX_CELLS", "heats_grid", "heats_table", "matrix", "sites_grid", "timesteps_strip", "words_grid",

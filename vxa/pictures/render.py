@@ -23,18 +23,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vxa.attention.sites import SiteSpec
-from vxa.cells import heading
-from vxa.difference import difference
-from vxa.drawing import above, beside, colour_bar, framed
 from vxa.errors import SettingError
-from vxa.grids import matrix, sites_grid, timesteps_strip, words_grid
 from vxa.io.images import read_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.heat_map import HeatMap, Resample
 from vxa.maps.selection import HeadSpec, TokenSpec, WordSpec
-from vxa.shading import grey, masked, outlined
-from vxa.view import Question, View, number
-from vxa.windows import windowed
+from vxa.pictures.difference import difference
+from vxa.pictures.grids import matrix, sites_grid, timesteps_strip, words_grid
+from vxa.pictures.image_regions import windowed
+from vxa.pictures.layout import above, beside, colour_bar, framed, heading
+from vxa.pictures.question import Question, number
+from vxa.pictures.shading import grey, masked, outlined
+from vxa.pictures.view import View
 
 __all__ = ["MODES", "check_mode", "overlay_figure", "render"]
 
@@ -66,7 +66,7 @@ def render(
     prompt, "sites" and "matrix" every recorded site. "difference" compares the selection with the words or
     tokens of `against` or `against_tokens`, blank being every word there too. "timesteps" draws the maps of
     several passes over the same image and prompt. `refine` gathers every map through self-attention, as
-    `heat_map` does. The settings are those of `vxa.view.View`.
+    `heat_map` does. The settings are those of `View`.
 
     Raises SettingError for an unknown mode, a setting out of range, and `against` or several passes in
     another mode than theirs, ImageError for an image that cannot be read or is not of the maps' size, and

@@ -15,17 +15,38 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vxa.colormaps import colormap
-from vxa.windows import carry
+from vxa.pictures.colormaps import colormap
+from vxa.pictures.image_regions import carry
 
 __all__ = [
-    "GROUND", "INK", "MUTED", "above", "beside", "colour_bar", "fitted", "framed", "grid", "spread", "text",
-]  # fmt: skip
+    "GAP",
+    "GROUND",
+    "INK",
+    "LETTER",
+    "MUTED",
+    "SMALL",
+    "above",
+    "beside",
+    "blank",
+    "cell",
+    "colour_bar",
+    "figure",
+    "fitted",
+    "fitting",
+    "framed",
+    "grid",
+    "heading",
+    "spread",
+    "text",
+]
 
 Colour = tuple[int, int, int]
 GROUND: Colour = (255, 255, 255)
 INK: Colour = (31, 36, 48)
 MUTED: Colour = (112, 119, 132)
+
+LETTER, SMALL = 17, 14  # pixels a line of a cell is high
+GAP = 12
 
 _BITMAP_FONT_HEIGHT = 11
 _SYSTEM_FONTS = ("DejaVuSans.ttf", "arial.ttf", "Arial.ttf")  # of Linux, Windows and macOS
@@ -147,3 +168,34 @@ def _put(onto: Image.Image, picture: Image.Image, left: int, top: int) -> None:
 
 def _total(lengths: Sequence[int], gap: int) -> int:
     return sum(lengths) + gap * (len(lengths) - 1)
+
+
+def cell(label: str, note: str, picture: Image.Image) -> Image.Image:
+    """The picture under one line: its label, and a note at the right."""
+    side = text(note, SMALL, colour=MUTED)
+    name = text(label, LETTER, width=max(SMALL, picture.width - side.width - 6))
+    return above([spread(name, side, picture.width), picture], gap=3)
+
+
+def figure(body: Image.Image, left: str, right: str) -> Image.Image:
+    """All that is drawn, under one line of text, in a margin."""
+    title = heading(left, right, max(body.width, 320), (LETTER + 2, SMALL), GAP)
+    return framed(above([title, body], GAP), margin=2 * GAP)
+
+
+def heading(left: str, right: str, width: int, letters: tuple[int, int], gap: int) -> Image.Image:
+    """One line: what a picture is of, and smaller, in what that leaves or half of it, where it was read."""
+    subject = text(left, letters[0], width=width)
+    place = text(right, letters[1], width=max(width // 2, width - subject.width - gap), colour=MUTED)
+    return spread(text(left, letters[0], width=width - place.width - gap), place, width)
+
+
+def fitting(image_size: tuple[int, int], side: int) -> tuple[int, int]:
+    """The (height, width) scaled to `side` on the longer one, and at least 24 on the other."""
+    scale = side / max(image_size)
+    return max(24, round(image_size[0] * scale)), max(24, round(image_size[1] * scale))
+
+
+def blank(width: int, height: int) -> Image.Image:
+    """A piece of the ground."""
+    return Image.new("RGB", (width, height), GROUND)

@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vxa.attention.sites import SiteSpec
-from vxa.cells import cell as labelled
-from vxa.cells import fitting
-from vxa.drawing import framed
 from vxa.errors import ImageError, SettingError
 from vxa.io.atomic import atomic_file
 from vxa.io.images import read_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.selection import TokenSpec, WordSpec
-from vxa.shading import overlaid
-from vxa.view import Question, View, number
+from vxa.pictures.layout import cell as labelled
+from vxa.pictures.layout import fitting, framed
+from vxa.pictures.question import Question, number
+from vxa.pictures.shading import overlaid
+from vxa.pictures.view import View
 
 __all__ = ["ANIMATIONS", "animation_frames", "check_animation_path", "write_animation"]
 
@@ -43,7 +43,7 @@ def animation_frames(
     refine: bool = False,
     **view: Any,
 ) -> list[Image.Image]:
-    """One picture (RGB) for each step bin, all of one size; the settings are those of `vxa.view.View`.
+    """One picture (RGB) for each step bin, all of one size; the settings are those of `View`.
 
     `refine` gathers every map through self-attention, as `heat_map` does.
 

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vxa.attention.sites import SiteSpec
-from vxa.difference import compared
 from vxa.io.images import read_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.selection import HeadSpec, TokenSpec, WordSpec
-from vxa.view import Question, View
+from vxa.pictures.difference import compared
+from vxa.pictures.question import Question
+from vxa.pictures.view import View
 
 __all__ = ["compare"]
 
@@ -50,7 +51,7 @@ def compare(
         words, tokens, sites, heads: what is asked of both, as in `AttentionMaps.heat_map`.
         against: words to ask the second run instead, as where a prompt's word was swapped.
         refine: gather both through their self-attention, as in `AttentionMaps.heat_map`.
-        view: settings of `vxa.view.View`.
+        view: settings of `View`.
 
     Raises:
         SettingError: the images are of two sizes, or a setting is out of range.

@@ -1,0 +1,1 @@
+"""Pictures of heat maps: overlays, grids, differences, animations."""

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vxa.errors import ModelError
-from vxa.inversion import ddim_levels, ddim_trajectory
+from vxa.tracing.ddim_inversion import ddim_levels, ddim_trajectory
 
 ALPHAS = torch.linspace(0.99, 0.01, 11)
 

@@ -30,7 +30,7 @@ def test_names_that_are_not_public_are_no_attributes() -> None:
 
 
 def test_a_function_named_as_its_module_stays_a_function() -> None:
-    importlib.import_module("vxa.visualize")
+    importlib.import_module("vxa.tracing.visualize")
     assert callable(vxa.visualize)
     assert inspect.isfunction(vxa.visualize)
 

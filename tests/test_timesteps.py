@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from vxa import SettingError
-from vxa.timesteps import DEFAULT_TIMESTEPS, MAX_TIMESTEPS, parse_timesteps
+from vxa.tracing.timesteps import DEFAULT_TIMESTEPS, MAX_TIMESTEPS, parse_timesteps
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from PIL import Image
 
 from vxa.attention.sites import REFINING_CELLS
 from vxa.errors import ImageError, PromptError, RecordingError, SettingError, SiteError, VxaError, WordError
-from vxa.visualize import visualize
+from vxa.tracing.visualize import visualize
 
 PROMPT = "red hat, neck"
 

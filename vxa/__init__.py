@@ -14,10 +14,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vxa.attention.sites import Site
-
-# A function of its module's name: bound here, at once, because the import system would put the module
-# in its place when the module is first loaded later.
-from vxa.attribute import attribute
 from vxa.errors import (
     HeadError,
     ImageError,
@@ -35,9 +31,10 @@ from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.maps.heat_map import HeatMap
 from vxa.models import load
 from vxa.tokens import Token, Word
-from vxa.trace import Trace, trace
+from vxa.tracing import Trace, trace
+from vxa.tracing.attribute import attribute
+from vxa.tracing.visualize import visualize
 from vxa.version import __version__
-from vxa.visualize import visualize
 
 if TYPE_CHECKING:
     from vxa import papercut

@@ -13,7 +13,7 @@ from measure import Row, on_both_clocks, ratio
 from panel_parts.desk import PROMPT, Desk, Options, desk, photo
 from panel_parts.window import bare_window, stopwatch, window
 from vxa.io.images import read_image
-from vxa.visualize import prepare
+from vxa.tracing.visualize import prepare
 
 __all__ = ["press"]
 

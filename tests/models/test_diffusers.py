@@ -10,7 +10,7 @@ from PIL import Image
 from vxa.attention.recording import record
 from vxa.errors import ModelError, RecordingError
 from vxa.models.diffusers import DiffusersModel
-from vxa.visualize import visualize
+from vxa.tracing.visualize import visualize
 
 PROMPT = "red hat, neck"
 

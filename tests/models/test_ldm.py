@@ -282,7 +282,7 @@ def test_the_schedule_is_the_one_the_host_has_now(tiny: LdmModel) -> None:
 
 def test_matched_noise_is_ldms_own_and_a_v_model_gets_the_same(ldm: Modules) -> None:
     """ε- and v-prediction differ in what the network is asked for, not in what it is shown."""
-    from vxa.visualize import add_noise
+    from vxa.tracing.visualize import add_noise
 
     latent = torch.randn(1, 4, 6, 4, generator=torch.Generator().manual_seed(1))
     epsilon = torch.randn(latent.shape, generator=torch.Generator().manual_seed(5))

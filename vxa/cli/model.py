@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vxa.cli.console import quiet, status
 from vxa.errors import PromptError, SettingError
-from vxa.timesteps import parse_timesteps
+from vxa.tracing.timesteps import parse_timesteps
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -58,7 +58,7 @@ def watch_passes(
 
     The timesteps are one number, or several as `parse_timesteps` reads them.
     """
-    from vxa import visualize
+    from vxa.tracing.visualize import visualize
 
     if prompt is None:
         raise PromptError('no prompt was given; describe the image after its path, as in "hat, neck"')

@@ -20,7 +20,7 @@ from vxa.maps.steps import Bins, check_bins
 from vxa.pictures.animation import check_animation_path, write_animation
 from vxa.pictures.render import check_mode, render
 from vxa.pictures.view import View
-from vxa.timesteps import parse_timesteps
+from vxa.tracing.timesteps import parse_timesteps
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -127,7 +127,7 @@ def trace(
     kept = wanted.bins(bins)
     asked = Generation(prompt, negative, seed, steps, guidance, size)
     loaded = load_quietly(model, device)
-    from vxa.trace import trace as traced
+    from vxa.tracing import trace as traced
 
     with progress("denoising", steps) as advance, quiet(), traced(loaded, bins=kept, refine=refine) as found:
         picture = generate(loaded, asked, advance)
@@ -179,8 +179,8 @@ def attribute(
     picture = read_image(image)
     loaded = load_quietly(model, device)
     levels = None if timesteps is None else parse_timesteps(timesteps, loaded.num_timesteps)
-    from vxa.attribute import DEFAULT_LEVELS
-    from vxa.attribute import attribute as attributed
+    from vxa.tracing.attribute import DEFAULT_LEVELS
+    from vxa.tracing.attribute import attribute as attributed
 
     total = steps if inversion else len(levels or DEFAULT_LEVELS) * len(drawn)
     with progress("denoising", total) as advance, quiet():

@@ -28,7 +28,6 @@ from vxa.pictures.layout import (
     text,
 )
 from vxa.pictures.question import Question, number
-from vxa.timesteps import MAX_TIMESTEPS
 from vxa.tokens import Word
 
 __all__ = [
@@ -38,6 +37,7 @@ __all__ = [
 MAX_CELLS = 1024
 
 _WIDE = 960  # pixels that the cells of one row may take
+_MAX_CELLS = 24  # in one row of timesteps
 _BAR_ENDS = {"max": ("0", "max"), "minmax": ("min", "max"), "absolute": ("0", "1"), "original": ("0", "max")}
 
 
@@ -114,8 +114,8 @@ def heats_table(
 def timesteps_strip(question: Question) -> Image.Image:
     """One row of overlays, labelled with its timestep: one for each pass."""
     passes = question.passes or (question.maps,)
-    if len(passes) > MAX_TIMESTEPS:
-        raise SettingError(f"one row has room for {MAX_TIMESTEPS} timesteps, not {len(passes)}; give fewer")
+    if len(passes) > _MAX_CELLS:
+        raise SettingError(f"one row has room for {_MAX_CELLS} timesteps, not {len(passes)}; give fewer")
     size = fitting(question.maps.image_size, min(360, max(112, _WIDE // len(passes))))
     asked = [question.asked_of(maps) for maps in passes]
     heats = [each.heat() for each in asked]

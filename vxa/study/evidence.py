@@ -24,13 +24,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vxa.attribute import attribute
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.models.diffusers import DiffusersModel
 from vxa.study.pictures import Picture
 from vxa.study.untrained import untrained_model
-from vxa.trace import trace
-from vxa.visualize import visualize
+from vxa.tracing import trace
+from vxa.tracing.attribute import attribute
+from vxa.tracing.visualize import visualize
 
 STEPS, GUIDANCE = 20, 5.0
 

@@ -19,7 +19,7 @@ from vxa.models.protocol import Model
 from vxa.papercut import Scene, scene
 from vxa.papercut.scene import Split
 from vxa.study.metrics import Mask, bootstrap, ious, pointing
-from vxa.visualize import visualize
+from vxa.tracing.visualize import visualize
 
 THRESHOLDS = tuple(round(0.1 + 0.05 * i, 2) for i in range(17))
 Mapper = Callable[[AttentionMaps, str], NDArray[np.float32]]

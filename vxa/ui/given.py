@@ -8,12 +8,12 @@ from typing import Any
 
 import gradio as gr
 
+from vxa.tracing.visualize import NOISES
 from vxa.ui import texts
 from vxa.ui.backend import Backend
 from vxa.ui.compat import component
 from vxa.ui.piece import html
 from vxa.ui.upload import UploadedImage
-from vxa.visualize import NOISES
 
 __all__ = ["Given", "given"]
 

@@ -14,7 +14,7 @@ from vxa.errors import PromptError, SettingError, VxaError
 from vxa.io.infotext import Infotext
 from vxa.pictures.image_regions import image_spot
 from vxa.pictures.render import render
-from vxa.timesteps import parse_timesteps
+from vxa.tracing.timesteps import parse_timesteps
 from vxa.ui import texts
 from vxa.ui.asked import Asked
 from vxa.ui.backend import Backend, Progress

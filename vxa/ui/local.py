@@ -17,12 +17,12 @@ from vxa.io.images import save_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.models.protocol import Model
 from vxa.papercut.scene import scene
-from vxa.trace import trace
+from vxa.tracing import trace
+from vxa.tracing.visualize import visualize
 from vxa.ui import texts
 from vxa.ui.assets import asset
 from vxa.ui.backend import Backend, Example, Paint, Painted, Progress, site_labels
 from vxa.ui.turns import Turns
-from vxa.visualize import visualize
 
 __all__ = ["examples", "local_backend"]
 

@@ -11,10 +11,10 @@ from vxa.pictures.colormaps import COLORMAPS
 from vxa.pictures.render import MODES
 from vxa.pictures.view import RESAMPLES, VIEW_NORMALIZATIONS
 from vxa.tokens import parse_indices
+from vxa.tracing.visualize import NOISES
 from vxa.ui import texts
 from vxa.ui.asked import Asked, usual_threshold
 from vxa.version import __version__
-from vxa.visualize import NOISES
 
 __all__ = ["ENTRIES", "Entry", "recorded", "written"]
 

@@ -11,7 +11,7 @@ import gradio as gr
 from vxa.pictures.colormaps import COLORMAPS
 from vxa.pictures.render import MODES
 from vxa.pictures.view import RESAMPLES, VIEW_NORMALIZATIONS
-from vxa.timesteps import DEFAULT_TIMESTEPS
+from vxa.tracing.timesteps import DEFAULT_TIMESTEPS
 from vxa.ui import texts
 from vxa.ui.asked import Asked
 from vxa.ui.backend import Backend

@@ -13,9 +13,9 @@ from vxa.errors import ModelError, SiteError
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.models.ldm.model import LdmModel
 from vxa.tokens import Token
+from vxa.tracing.visualize import visualize
 from vxa.ui import texts
 from vxa.ui.backend import Backend, Progress, site_labels
-from vxa.visualize import visualize
 from vxa.webui import host
 from vxa.webui.host_files import checkpoint_source, image_made, save_picture
 from vxa.webui.prompts import WebuiPrompts

@@ -10,9 +10,9 @@ import gradio as gr
 
 from vxa.pictures.colormaps import COLORMAPS
 from vxa.pictures.render import MODES
+from vxa.tracing.visualize import NOISES
 from vxa.ui import texts
 from vxa.ui.asked import Asked
-from vxa.visualize import NOISES
 from vxa.webui import host
 from vxa.webui.host_files import folder_is_shown, outputs_folder
 

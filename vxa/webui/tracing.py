@@ -29,7 +29,7 @@ from vxa.maps.selection import token_groups, union
 from vxa.maps.steps import CountedSteps
 from vxa.models.ldm.model import LdmModel
 from vxa.tokens import Token
-from vxa.trace import Facts, Reading, Settings, TracedCall
+from vxa.tracing import Facts, Reading, Settings, TracedCall
 from vxa.ui import texts
 from vxa.ui.handlers import sentence
 from vxa.version import versions

@@ -19,16 +19,16 @@ from torch import Tensor
 from vxa.attention.hooks import watch
 from vxa.attention.sites import RefineSpec, SiteSpec, watched_sites
 from vxa.errors import SettingError
-from vxa.inversion import ddim_levels, ddim_trajectory
 from vxa.io.images import read_image
 from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.maps.selection import TokenSpec, WordSpec, token_groups, union
 from vxa.maps.steps import Bins, Schedule
 from vxa.models.protocol import Conditioning, Model
 from vxa.tokens import Token
-from vxa.trace.call import Facts, Reading, Settings, TracedCall
+from vxa.tracing.ddim_inversion import ddim_levels, ddim_trajectory
+from vxa.tracing.generation import Facts, Reading, Settings, TracedCall
+from vxa.tracing.visualize import ImageSource, add_noise, check_prompt, prepare, whole_number
 from vxa.version import versions
-from vxa.visualize import ImageSource, add_noise, check_prompt, prepare, whole_number
 
 __all__ = ["DEFAULT_LEVELS", "INVERSIONS", "attribute"]
 

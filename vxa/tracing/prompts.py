@@ -13,7 +13,7 @@ from vxa.errors import PromptError, WordError
 from vxa.maps.selection import TokenSpec, WordSpec, token_groups, union
 from vxa.models.prompt_events import Encoded
 from vxa.tokens import Token, words
-from vxa.trace.call import Reading
+from vxa.tracing.generation import Reading
 
 __all__ = ["PromptSpec", "Reader"]
 

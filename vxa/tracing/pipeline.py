@@ -18,9 +18,9 @@ from vxa.maps.selection import TokenSpec, WordSpec
 from vxa.maps.steps import Bins, Schedule
 from vxa.models import load
 from vxa.models.prompt_events import Encoded, prompts_heard
-from vxa.trace.call import Facts, Settings, TracedCall
-from vxa.trace.readings import PromptSpec, Reader
-from vxa.trace.rows import inputs_of, rows_of
+from vxa.tracing.generation import Facts, Settings, TracedCall
+from vxa.tracing.prompts import PromptSpec, Reader
+from vxa.tracing.rows import inputs_of, rows_of
 from vxa.version import versions
 
 __all__ = ["Trace", "trace"]

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from vxa import load
 from vxa.papercut import judge, scene
 from vxa.papercut.nouns import NOUNS
-from vxa.papercut.train.judge import labels_of
+from vxa.training.judge import labels_of
 
 from .autoencoder import reconstructed
 

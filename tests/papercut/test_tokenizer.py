@@ -6,7 +6,7 @@ from vxa.papercut import scene
 
 pytest.importorskip("transformers")
 pytest.importorskip("tqdm")
-from vxa.papercut.train.tokenizer import learn_merges, vocabulary, write_tokenizer
+from vxa.training.tokenizer import learn_merges, vocabulary, write_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ pytest.importorskip("tqdm")
 pytest.importorskip("diffusers")
 from vxa.papercut import scene
 from vxa.papercut.judge import CLASSES, Judge, to_tensor
-from vxa.papercut.train.judge import class_weights, judge_loss, labels_of, spoil
-from vxa.papercut.train.latents import crop_caption, make_latents, partial_caption, read_latents
-from vxa.papercut.train.loop import Average, Plan, train
-from vxa.papercut.train.networks import autoencoder, text_encoder, unet
-from vxa.papercut.train.unet import schedule, timestep_chances, train_unet, window_at
-from vxa.papercut.train.vae import crops
+from vxa.training.judge import class_weights, judge_loss, labels_of, spoil
+from vxa.training.latents import crop_caption, make_latents, partial_caption, read_latents
+from vxa.training.loop import Average, Plan, train
+from vxa.training.networks import autoencoder, text_encoder, unet
+from vxa.training.unet import schedule, timestep_chances, train_unet, window_at
+from vxa.training.vae import crops
 
 
 def test_the_rate_rises_and_falls():

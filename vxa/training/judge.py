@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from ..judge import CLASSES, Judge
-from ..scene import Scene, scene
+from vxa.papercut.judge import CLASSES, Judge
+from vxa.papercut.scene import Scene, scene
+
 from .loop import Plan, mixed_precision, rank, train
 
 

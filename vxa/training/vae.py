@@ -10,7 +10,8 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from tqdm import tqdm
 
-from ..scene import scene
+from vxa.papercut.scene import scene
+
 from .loop import Plan, train
 from .networks import autoencoder
 

@@ -1,11 +1,11 @@
-"""`python -m vxa.papercut.train vae|decoder|latents|unet|judge|ship`: papercut's weights, step by step.
+"""`python -m vxa.training vae|decoder|latents|unet|judge|ship`: papercut's weights, step by step.
 
-    python -m vxa.papercut.train vae
-    python -m vxa.papercut.train latents --part 0 --scenes 6000
-    torchrun --nproc-per-node 2 -m vxa.papercut.train unet
-    python -m vxa.papercut.train judge
-    python -m vxa.papercut.train decoder
-    python -m vxa.papercut.train ship
+    python -m vxa.training vae
+    python -m vxa.training latents --part 0 --scenes 6000
+    torchrun --nproc-per-node 2 -m vxa.training unet
+    python -m vxa.training judge
+    python -m vxa.training decoder
+    python -m vxa.training ship
 
 Everything is kept in --folder: an interrupted step goes on from its checkpoint when it is called again.
 `--from-shipped` begins with the weights in the package and a new warm-up, on whatever machine.
@@ -22,8 +22,8 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from torch import distributed
 
 from vxa.models.papercut import FOLDER as SHIPPED
+from vxa.papercut.judge import Judge, load_judge
 
-from ..judge import Judge, load_judge
 from .judge import reconstructed, train_judge
 from .latents import make_latents, read_latents
 from .loop import rank
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m vxa.papercut.train", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m vxa.training", description=__doc__.split("\n")[0])
     parser.add_argument("what", choices=STEPS)
     parser.add_argument("--folder", type=Path, default=Path("runs/papercut"))
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

@@ -7,8 +7,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from ..nouns import COLOURS, GROUNDS, NOUNS, PATTERNS
-from ..phrases import CASES, NUMBERS
+from vxa.papercut.nouns import COLOURS, GROUNDS, NOUNS, PATTERNS
+from vxa.papercut.phrases import CASES, NUMBERS
 
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 OTHERS = [

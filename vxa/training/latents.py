@@ -13,11 +13,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from ..judge import to_tensor
-from ..nouns import FLOORS
-from ..parse import Node, read_off
-from ..phrases import MASS, adjectives_of, article, coordinate, enumeration
-from ..scene import Scene, scene
+from vxa.papercut.judge import to_tensor
+from vxa.papercut.nouns import FLOORS
+from vxa.papercut.parse import Node, read_off
+from vxa.papercut.phrases import MASS, adjectives_of, article, coordinate, enumeration
+from vxa.papercut.scene import Scene, scene
+
 from .loop import mixed_precision
 
 GRID = 32

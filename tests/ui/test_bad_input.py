@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from vxa import VxaError
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.asked import Asked
 from vxa.ui.downloads import Downloads
 from vxa.ui.handlers import Handlers, sentence
@@ -46,7 +46,7 @@ def goes_on(handlers: Handlers, photo: str) -> Callable[[Callable[[], object], s
             attempt()
         told = sentence(refused.value)
         assert said in told
-        assert told != texts.DEFECT
+        assert told != strings.DEFECT
         assert "\n" not in told
         assert handlers.picture("mine", Asked()).tobytes() == before
         assert handlers.run("mine", photo, PROMPT, 2, "none").summary
@@ -97,8 +97,8 @@ def test_a_broken_image_is_refused_when_it_is_given_and_when_it_is_looked_at(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"image": None}, texts.NO_IMAGE),
-        ({"image": ""}, texts.NO_IMAGE),
+        ({"image": None}, strings.NO_IMAGE),
+        ({"image": ""}, strings.NO_IMAGE),
         ({"image": "gone.png"}, "no such file"),
         ({"image": "."}, "it is a folder"),
         ({"prompt": ""}, "has no words"),

@@ -15,7 +15,7 @@ from replayed import PROMPT, SITES, SIZE, same_pixels, saved_maps  # type: ignor
 from vxa import ImageError, SettingError, read_maps
 from vxa.maps.heat_map import REFINED_THRESHOLD
 from vxa.pictures.render import MODES, render
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.asked import Asked
 from vxa.ui.backend import site_labels, site_spec
 from vxa.ui.downloads import file_stem
@@ -211,7 +211,11 @@ def test_what_was_stopped_before_does_not_stop_the_next(handlers: Handlers, imag
 
 @pytest.mark.parametrize(
     ("image", "timestep", "message"),
-    [(None, 1, texts.NO_IMAGE), ("there", 1.5, "not a whole number"), ("there", None, "not a whole number")],
+    [
+        (None, 1, strings.NO_IMAGE),
+        ("there", 1.5, "not a whole number"),
+        ("there", None, "not a whole number"),
+    ],
 )
 def test_bad_input_is_refused_in_a_sentence(
     handlers: Handlers, image_file: Path, image: str | None, timestep: float | None, message: str
@@ -232,8 +236,8 @@ def test_what_the_picture_is_no_longer_of_is_told(handlers: Handlers, page_id: s
 
     assert told() == told(same_image) == told(timestep=1.0) == ""
     assert handlers.earlier("other", None, "anything", 7, "matched") == ""
-    assert texts.EARLIER_IMAGE in told(other_image)
-    assert texts.EARLIER_IMAGE in told(None)
+    assert strings.EARLIER_IMAGE in told(other_image)
+    assert strings.EARLIER_IMAGE in told(None)
     assert PROMPT in told(prompt="something else")
     assert "timestep 1" in told(timestep=300)
     assert "noise none" in told(noise="matched")
@@ -262,7 +266,7 @@ def test_the_chips_of_the_second_selection_fill_its_own_box(handlers: Handlers):
 
 def test_a_defect_is_one_sentence_on_the_page_and_a_traceback_in_the_log(caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.ERROR, "vxa.ui"):
-        assert sentence(KeyError("secret")) == texts.DEFECT
+        assert sentence(KeyError("secret")) == strings.DEFECT
     assert "secret" in caplog.text
     caplog.clear()
     assert sentence(SettingError("two\nlines")) == "two lines"

@@ -12,7 +12,7 @@ from PIL import Image
 from torch.nn.modules import module as torch_module
 
 import vxa
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.downloads import Downloads
 from vxa.ui.handlers import Handlers
 from vxa.ui.local import local_backend
@@ -51,7 +51,7 @@ def test_sixteen_pages_at_once_get_their_own_in_the_order_of_asking(
             asked.set()
             if number == 0:  # the first holds the model until all have asked for it
                 assert everybody_asked.wait(120)
-            if what == texts.DONE:
+            if what == strings.DONE:
                 done.append(number)
 
         handlers.run(pages[number], photo(tmp_path, number), pages[number], 1, "none", progress=progress)

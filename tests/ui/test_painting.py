@@ -18,7 +18,7 @@ from vxa.errors import SettingError
 from vxa.generation.generate import Generation, generate
 from vxa.maps.heat_map import REFINED_THRESHOLD
 from vxa.pictures.render import MODES, render
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.asked import Asked
 from vxa.ui.downloads import Downloads
 from vxa.ui.handlers import Handlers
@@ -97,7 +97,7 @@ def test_while_an_image_is_made_the_page_has_what_there_is_of_it(handlers: Handl
 
     def progress(fraction: float, what: str) -> None:
         kept = handlers.pages.find("mine")
-        if kept is None or what == texts.DONE:
+        if kept is None or what == strings.DONE:
             return
         steps.append((what, kept.maps.provenance.notes[-1]))
         assert (kept.image.height, kept.image.width) == kept.maps.image_size

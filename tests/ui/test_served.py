@@ -13,7 +13,7 @@ import pytest
 from browser import MARKS, served  # type: ignore[import-not-found]
 from replayed import make_backend  # type: ignore[import-not-found]
 
-from vxa.ui import texts
+from vxa.ui import strings
 
 pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
 pytestmark = MARKS
@@ -132,7 +132,7 @@ def test_no_file_that_was_not_uploaded_can_be_looked_at(
 
 def test_a_file_that_is_gone_is_told_and_nothing_of_others(address: str, folder: Path, tmp_path: Path):
     status, said = dropped(address, str(folder / "gone.png"))
-    assert (status, json.loads(said)["error"]) == (500, texts.IMAGE_GONE)
+    assert (status, json.loads(said)["error"]) == (500, strings.IMAGE_GONE)
     for path in (tmp_path / "gone.png", PROJECT):  # there or not: the answer is the same
         status, said = dropped(address, str(path))
         assert (status, json.loads(said)["error"]) == (500, None)
@@ -142,7 +142,7 @@ def test_a_file_that_is_gone_is_told_and_nothing_of_others(address: str, folder:
 def test_nobody_makes_the_server_fetch_from_an_address(address: str, scheme: str):
     status, said = dropped(address, f"{scheme}://127.0.0.1:9/image.png")
     assert status == 500
-    assert json.loads(said)["error"] == texts.NO_ADDRESS
+    assert json.loads(said)["error"] == strings.NO_ADDRESS
 
 
 def multipart(data: bytes) -> tuple[bytes, str]:

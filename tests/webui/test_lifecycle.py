@@ -23,8 +23,9 @@ from PIL import Image
 import vxa
 from vxa.errors import ModelError, PromptError
 from vxa.pictures.render import MODES
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.stopping import Stopped
+from vxa.webui import strings as webui_strings
 from vxa.webui.wanted import SHOWN
 
 ROOT = Path(__file__).parents[2]
@@ -226,7 +227,7 @@ def test_the_pages_own_stop_ends_a_running_forward(
 
     def told(fraction: float, what: str) -> None:
         if stopping.is_set():
-            raise Stopped(texts.STOPPED)
+            raise Stopped(strings.STOPPED)
 
     with pytest.raises(Stopped):
         run(backend, picture, told=told)
@@ -244,7 +245,7 @@ def test_what_was_stopped_while_it_waited_loads_no_checkpoint(
 
 def stop_when(now: bool) -> None:
     if now:
-        raise Stopped(texts.STOPPED)
+        raise Stopped(strings.STOPPED)
 
 
 def test_the_webuis_progress_shows_the_job(
@@ -259,7 +260,7 @@ def test_the_webuis_progress_shows_the_job(
 
     in_the_middle(look)
     run(backend, picture)
-    assert seen == [("vxa", 1, 3, 3, texts.LOOKING)]
+    assert seen == [("vxa", 1, 3, 3, strings.LOOKING)]
     assert (host.state.job, host.state.job_count) == ("", 0)
     assert len(host.tasks.finished_tasks) == 1
 
@@ -289,7 +290,7 @@ def test_while_it_waits_it_is_one_of_the_webuis_tasks(
 def test_the_sites_offered_are_those_of_the_model_of_the_moment(
     host: FakeHost, backend: Any, checkpoint: Any, another: Any
 ) -> None:
-    assert backend.sites == (texts.DEFAULT_SITES, "all sites together · all")
+    assert backend.sites == (strings.DEFAULT_SITES, "all sites together · all")
     assert backend.current_sites() == ()
     host.model = checkpoint
     first = backend.current_sites()
@@ -421,17 +422,22 @@ def translations() -> dict[str, str]:
 
 
 def test_no_text_takes_the_name_of_another() -> None:
-    body = ast.parse(Path(texts.__file__).read_text("utf-8")).body
+    body = [
+        node
+        for module in (strings, webui_strings)
+        for node in ast.parse(Path(module.__file__).read_text("utf-8")).body
+    ]
     named = [node.targets[0].id for node in body if isinstance(node, ast.Assign)]  # type: ignore[attr-defined]
     assert len(named) == len(set(named))
 
 
 def test_every_text_that_the_webui_shows_is_in_japanese() -> None:
     translated = translations()
-    constants = {name: text for name, text in vars(texts).items() if isinstance(text, str) and name.isupper()}
+    both = {**vars(strings), **vars(webui_strings)}
+    constants = {name: text for name, text in both.items() if isinstance(text, str) and name.isupper()}
     assert set(constants) >= ELSEWHERE
     shown = {text for name, text in constants.items() if name not in ELSEWHERE}
-    assert shown | {*MODES, *SHOWN, *texts.SPECIALS.values()} == set(translated)
+    assert shown | {*MODES, *SHOWN, *strings.SPECIALS.values()} == set(translated)
     assert all(any(ord(letter) > 0x3000 for letter in text) for text in translated.values())
 
 

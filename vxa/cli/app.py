@@ -10,7 +10,7 @@ import typer
 
 from vxa.cli.console import quiet, status
 from vxa.cli.model import load_quietly, native_latent
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.app import start
 from vxa.ui.backend import Backend
 from vxa.ui.local import examples, local_backend
@@ -32,8 +32,8 @@ def serve(model: str, device: str, host: str, port: int, browser: bool) -> None:
     with status("starting the page"), quiet():
         page = start(backend, host, port, browser)
     if host not in _LOCAL:
-        typer.echo(texts.open_to_all(host, port), err=True)
-    typer.echo(texts.address(page.local_url))
+        typer.echo(strings.open_to_all(host, port), err=True)
+    typer.echo(strings.address(page.local_url))
     try:
         while True:
             time.sleep(3600)

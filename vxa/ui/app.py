@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vxa.errors import SettingError
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.backend import Backend
 
 __all__ = ["MAX_UPLOAD", "app_folder", "start"]
@@ -44,7 +44,7 @@ def start(
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise
-        raise SettingError(texts.NO_GRADIO) from error
+        raise SettingError(strings.NO_GRADIO) from error
     blocks, launch = page_and_launch(**_page(), footer_links=[], run_history=False, ssr_mode=False)
     app = panel(make_backend(folder), folder, **blocks)
     app.queue(default_concurrency_limit=8)
@@ -54,9 +54,9 @@ def start(
             share=False, allowed_paths=[], max_file_size=MAX_UPLOAD, **launch,
         )  # fmt: skip
     except OSError as error:
-        raise SettingError(texts.port_taken(host, port)) from error
+        raise SettingError(strings.port_taken(host, port)) from error
     except ValueError as error:  # gradio asks its own page whether it is there
-        raise SettingError(texts.UNREACHABLE) from error
+        raise SettingError(strings.UNREACHABLE) from error
     return app
 
 

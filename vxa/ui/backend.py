@@ -18,7 +18,7 @@ from vxa.attention.sites import Site
 from vxa.io.infotext import Infotext, read_infotext
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.tokens import Token
-from vxa.ui import texts
+from vxa.ui import strings
 
 __all__ = [
     "Backend",
@@ -133,10 +133,10 @@ def site_labels(
     cross = [site for site in sites if site.kind == "cross"]
     default = f" ({default_sites.replace(',', ', ')})" if default_sites else ""
     parts = dict.fromkeys(site.part for site in cross)
-    groups = [f"{texts.PARTS[part]}{_SEPARATOR}{part}" for part in parts if len(parts) > 1]
+    groups = [f"{strings.PARTS[part]}{_SEPARATOR}{part}" for part in parts if len(parts) > 1]
     return (
-        f"{texts.DEFAULT_SITES}{default}",
-        f"{texts.ALL_SITES}{_SEPARATOR}all",
+        f"{strings.DEFAULT_SITES}{default}",
+        f"{strings.ALL_SITES}{_SEPARATOR}all",
         *groups,
         *(_site_label(site, latent_size) for site in cross),
     )
@@ -149,7 +149,7 @@ def _site_label(site: Site, latent_size: tuple[int, int] | None) -> str:
 
 def is_offered(label: str) -> bool:
     """Whether the label is of a list, and not what somebody wrote themselves."""
-    return _SEPARATOR in label or label.startswith(texts.DEFAULT_SITES)
+    return _SEPARATOR in label or label.startswith(strings.DEFAULT_SITES)
 
 
 def site_spec(label: str | None) -> str | None:
@@ -158,6 +158,6 @@ def site_spec(label: str | None) -> str | None:
     What somebody wrote themselves ("mid, OUT04") is taken as it is.
     """
     chosen = (label or "").strip()
-    if not chosen or chosen.startswith(texts.DEFAULT_SITES):
+    if not chosen or chosen.startswith(strings.DEFAULT_SITES):
         return None
     return chosen.rpartition(_SEPARATOR)[2].strip()

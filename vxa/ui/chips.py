@@ -14,7 +14,7 @@ from typing import Literal
 
 from vxa.errors import TokenIndexError
 from vxa.tokens import Token, parse_indices
-from vxa.ui import texts
+from vxa.ui import strings
 
 __all__ = ["CHUNK", "Chip", "chips", "chips_html", "chosen_indices", "indices_text"]
 
@@ -82,7 +82,7 @@ def indices_text(indices: Sequence[int]) -> str:
 
 
 def chips_html(
-    listed: Sequence[Chip], selection: str = "", box: str = "vxa_indices", label: str = texts.CHIPS
+    listed: Sequence[Chip], selection: str = "", box: str = "vxa_indices", label: str = strings.CHIPS
 ) -> str:
     """The chips as buttons, a row for each chunk, those of the selection pressed.
 
@@ -99,13 +99,13 @@ def chips_html(
 
 
 def _row(chunk: Sequence[Chip], number: int | None, chosen: frozenset[int]) -> str:
-    heading = "" if number is None else f'<span class="vxa-chunk">{escape(texts.chunk(number))}</span>'
+    heading = "" if number is None else f'<span class="vxa-chunk">{escape(strings.chunk(number))}</span>'
     return f'<div class="vxa-row">{heading}{"".join(_button(chip, chosen) for chip in chunk)}</div>'
 
 
 def _button(chip: Chip, chosen: frozenset[int]) -> str:
     pressed = "true" if chosen.issuperset(chip.indices) else "false"
-    said = escape(texts.chip(chip.kind, "".join(chip.pieces), chip.indices, chip.weight))
+    said = escape(strings.chip(chip.kind, "".join(chip.pieces), chip.indices, chip.weight))
     indices = indices_text(chip.indices)
     return (
         f'<button type="button" class="vxa-chip vxa-chip-{chip.kind}" aria-pressed="{pressed}" '
@@ -116,7 +116,7 @@ def _button(chip: Chip, chosen: frozenset[int]) -> str:
 def _face(chip: Chip) -> str:
     """What the chip shows: its pieces, each with its index, and a weight other than 1."""
     if chip.kind != "word":
-        name = escape(texts.SPECIALS[chip.kind])
+        name = escape(strings.SPECIALS[chip.kind])
         number = f"{chip.indices[0]}" if len(chip.indices) == 1 else f"{chip.indices[0]}–{chip.indices[-1]}"
         return f'<span class="vxa-piece">{name}<small>{number}</small></span>'
     pieces = (

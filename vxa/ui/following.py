@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.answering import tried
 from vxa.ui.compat import component, listen
 from vxa.ui.given import Given
@@ -20,7 +20,7 @@ from vxa.ui.shown import Shown
 
 __all__ = ["wire_following"]
 
-_WAITS = f'<p role="alert" data-waits>{escape(texts.NO_CHECKPOINT)}</p>'
+_WAITS = f'<p role="alert" data-waits>{escape(strings.NO_CHECKPOINT)}</p>'
 
 
 def wire_following(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:

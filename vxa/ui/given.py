@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from vxa.tracing.visualize import NOISES
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.backend import Backend
 from vxa.ui.compat import component
 from vxa.ui.piece import html
@@ -45,19 +45,19 @@ def given(backend: Backend, chips: str) -> Given:
     prompt = first.prompt if first else ""
     return Given(
         image=component(
-            UploadedImage, value=str(first.path) if first else None, label=texts.IMAGE, type="filepath",
+            UploadedImage, value=str(first.path) if first else None, label=strings.IMAGE, type="filepath",
             sources=["upload", "clipboard"], image_mode=None, format="png", height=300,
-            alt_text=texts.IMAGE, elem_id="vxa_image",
+            alt_text=strings.IMAGE, elem_id="vxa_image",
         ),
         **_offering(),
-        examples=_gallery(backend, texts.EXAMPLES_HINT),
+        examples=_gallery(backend, strings.EXAMPLES_HINT),
         prompt=component(
-            gr.Textbox, value=prompt, label=texts.PROMPT, placeholder=texts.PROMPT_HINT, lines=2,
+            gr.Textbox, value=prompt, label=strings.PROMPT, placeholder=strings.PROMPT_HINT, lines=2,
             elem_id="vxa_prompt",
         ),
         chips=html(chips, "tokens"),
         indices=component(
-            gr.Textbox, label=texts.INDICES, placeholder=texts.INDICES_HINT, max_lines=1,
+            gr.Textbox, label=strings.INDICES, placeholder=strings.INDICES_HINT, max_lines=1,
             elem_id="vxa_indices",
         ),
         **_buttons(),
@@ -74,7 +74,7 @@ def _offering() -> dict[str, Any]:
             "offered": row,
             "offer": html("", "offer"),
             "use": component(
-                gr.Button, value=texts.USE_OFFERED, scale=0, min_width=140, size="sm", elem_id="vxa_use"
+                gr.Button, value=strings.USE_OFFERED, scale=0, min_width=140, size="sm", elem_id="vxa_use"
             ),
         }
 
@@ -84,7 +84,7 @@ def _gallery(backend: Backend, hint: str) -> Any:
         html(f'<p class="vxa-hint">{escape(hint)}</p>', "hint")
     return component(
         gr.Gallery, value=[(str(example.path), example.prompt) for example in backend.examples],
-        label=texts.EXAMPLES, columns=max(1, len(backend.examples)), rows=1, height="auto",
+        label=strings.EXAMPLES, columns=max(1, len(backend.examples)), rows=1, height="auto",
         object_fit="cover", allow_preview=False, show_label=False, interactive=False, format="png",
         buttons=[], show_download_button=False, show_share_button=False, visible=bool(backend.examples),
         elem_id="vxa_examples",
@@ -94,24 +94,26 @@ def _gallery(backend: Backend, hint: str) -> Any:
 def _buttons() -> dict[str, Any]:
     with component(gr.Row, elem_classes=["vxa-buttons"]):
         return {
-            "press": component(gr.Button, value=texts.PRESS, variant="primary", scale=3, elem_id="vxa_press"),
-            "stop": component(gr.Button, value=texts.STOP, scale=1, min_width=80, elem_id="vxa_stop"),
+            "press": component(
+                gr.Button, value=strings.PRESS, variant="primary", scale=3, elem_id="vxa_press"
+            ),
+            "stop": component(gr.Button, value=strings.STOP, scale=1, min_width=80, elem_id="vxa_stop"),
         }
 
 
 def _pass_settings(backend: Backend) -> dict[str, Any]:
-    with component(gr.Accordion, label=texts.SETTINGS, open=False, elem_id="vxa_settings"):
+    with component(gr.Accordion, label=strings.SETTINGS, open=False, elem_id="vxa_settings"):
         return {
             "timestep": component(
-                gr.Slider, label=texts.TIMESTEP, info=texts.TIMESTEP_INFO, minimum=0, step=1,
+                gr.Slider, label=strings.TIMESTEP, info=strings.TIMESTEP_INFO, minimum=0, step=1,
                 maximum=backend.timesteps - 1, value=backend.timestep, elem_id="vxa_timestep",
             ),
             "noise": component(
-                gr.Radio, label=texts.NOISE, info=texts.NOISE_INFO, choices=list(NOISES), value=backend.noise,
-                elem_id="vxa_noise",
+                gr.Radio, label=strings.NOISE, info=strings.NOISE_INFO, choices=list(NOISES),
+                value=backend.noise, elem_id="vxa_noise",
             ),
             "noise_seed": component(
-                gr.Number, label=texts.NOISE_SEED, info=texts.NOISE_SEED_INFO, value=0, precision=0,
+                gr.Number, label=strings.NOISE_SEED, info=strings.NOISE_SEED_INFO, value=0, precision=0,
                 elem_id="vxa_noise_seed",
             ),
         }  # fmt: skip
@@ -119,9 +121,9 @@ def _pass_settings(backend: Backend) -> dict[str, Any]:
 
 def _making(backend: Backend) -> dict[str, Any]:
     able = backend.paint is not None
-    with component(gr.Accordion, label=texts.GENERATE, open=False, visible=able, elem_id="vxa_making"):
-        html(f'<p class="vxa-hint">{escape(texts.MAKE_HINT)}</p>', "make_hint")
+    with component(gr.Accordion, label=strings.GENERATE, open=False, visible=able, elem_id="vxa_making"):
+        html(f'<p class="vxa-hint">{escape(strings.MAKE_HINT)}</p>', "make_hint")
         return {
-            "seed": component(gr.Number, label=texts.SEED, value=0, precision=0, elem_id="vxa_seed"),
-            "make": component(gr.Button, value=texts.MAKE, elem_id="vxa_make"),
+            "seed": component(gr.Number, label=strings.SEED, value=0, precision=0, elem_id="vxa_seed"),
+            "make": component(gr.Button, value=strings.MAKE, elem_id="vxa_make"),
         }

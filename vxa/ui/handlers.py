@@ -15,7 +15,7 @@ from vxa.io.infotext import Infotext
 from vxa.pictures.image_regions import image_spot
 from vxa.pictures.render import render
 from vxa.tracing.timesteps import parse_timesteps
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.asked import Asked
 from vxa.ui.backend import Backend, Progress
 from vxa.ui.chips import chips, chips_html
@@ -52,7 +52,7 @@ def sentence(error: Exception) -> str:
     if isinstance(error, VxaError):
         return " ".join(str(error).split())
     _log.error("a handler of the page failed", exc_info=error)
-    return texts.DEFECT
+    return strings.DEFECT
 
 
 def _silent(fraction: float, what: str) -> None:
@@ -88,7 +88,7 @@ class Handlers:
         blank = not (prompt or "").strip()
         listed = () if blank else chips(self.backend.tokenize(prompt))
         if against:
-            return chips_html(listed, selection or "", "vxa_against", texts.AGAINST_CHIPS)
+            return chips_html(listed, selection or "", "vxa_against", strings.AGAINST_CHIPS)
         return chips_html(listed, selection or "")
 
     def current_sites(self, page: str | None, site: str | None) -> Offered | None:
@@ -105,7 +105,7 @@ class Handlers:
             of = earlier(self.pages.get(page), image, prompt, timestep, noise, seed)
         except PageGone:
             return ""
-        return texts.earlier(of) if of else ""
+        return strings.earlier(of) if of else ""
 
     def run(
         self,
@@ -153,7 +153,7 @@ class Handlers:
                 self.pages.put(page, kept)
             for more in several_passes(self.backend, kept, wanted, self.pages.most_bytes, told):
                 if not self.pages.exchange(page, kept, more):
-                    raise Stopped(texts.REPLACED)
+                    raise Stopped(strings.REPLACED)
                 kept = more
         return looked(kept, site, time.perf_counter() - started)
 
@@ -183,7 +183,7 @@ class Handlers:
         Each time its progress is told, the page has what there is of it.
         """
         if self.backend.paint is None:
-            raise PromptError(texts.NO_GENERATE)
+            raise PromptError(strings.NO_GENERATE)
         started, number, folder = time.perf_counter(), whole("seed", seed), self.downloads.folder
         with Stoppable(self._stops, page, progress) as told:
             kept, path = painted(
@@ -197,9 +197,9 @@ class Handlers:
         """What the page has, where that answers what is asked."""
         kept = self.pages.get(page)
         if asked.refine and not kept.maps.self_sites:
-            raise SettingError(texts.NOT_TRACED_REFINED if kept.wanted.traced else texts.NOT_REFINED)
+            raise SettingError(strings.NOT_TRACED_REFINED if kept.wanted.traced else strings.NOT_REFINED)
         if kept.wanted.traced and "heads" in asked.place():
-            raise SettingError(texts.ONE_HEAD)
+            raise SettingError(strings.ONE_HEAD)
         return kept
 
     def picture(self, page: str | None, asked: Asked) -> Image.Image:
@@ -231,7 +231,7 @@ class Handlers:
         kept = self._answering(page, asked)
         found = image_spot(self.pictures.windows(page), kept.maps.image_size, (y, x))
         if found is None:
-            raise SettingError(texts.NO_SPOT)
+            raise SettingError(strings.NO_SPOT)
         row, column, window = found
         place = {**asked.place(), **({"sites": window.site} if window.site else {})}
         shown = kept.shown(asked.mode)
@@ -253,7 +253,7 @@ class Handlers:
     def keep(self, page: str | None, asked: Asked) -> str:
         """The name of the picture, saved among the host's own with how it was made."""
         if self.backend.keep is None:
-            raise SettingError(texts.NO_KEEPING)
+            raise SettingError(strings.NO_KEEPING)
         made = written(self._answering(page, asked).shown(asked.mode), asked)
         return self.backend.keep(self.picture(page, asked), made)
 

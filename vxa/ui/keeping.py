@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.answering import controls, tried
 from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
@@ -35,4 +35,4 @@ def wire_keep(handlers: Handlers, state: Any, left: Given, right: Shown) -> None
 
 def _kept(handlers: Handlers, page: str, asked: Asked) -> str:
     name = escape(handlers.keep(page, asked))
-    return f'<p class="vxa-hint" role="status"><span>{escape(texts.KEPT)}</span> <code>{name}</code></p>'
+    return f'<p class="vxa-hint" role="status"><span>{escape(strings.KEPT)}</span> <code>{name}</code></p>'

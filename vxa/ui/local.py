@@ -19,7 +19,7 @@ from vxa.models.protocol import Model
 from vxa.papercut.scene import scene
 from vxa.tracing import trace
 from vxa.tracing.visualize import visualize
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.assets import asset
 from vxa.ui.backend import Backend, Example, Paint, Painted, Progress, site_labels
 from vxa.ui.turns import Turns
@@ -61,13 +61,13 @@ def _run(model: Model, turns: Turns) -> Callable[..., AttentionMaps]:
         sites: str | None = None,
         refine: bool = False,
     ) -> AttentionMaps:
-        with turns.turn(lambda ahead: progress(0.0, texts.ahead(ahead))):
-            with interruptible(lambda: progress(0.1, texts.LOOKING)):
+        with turns.turn(lambda ahead: progress(0.0, strings.ahead(ahead))):
+            with interruptible(lambda: progress(0.1, strings.LOOKING)):
                 maps = visualize(
                     model, image, prompt, timestep, noise, seed, sites,  # type: ignore[arg-type]
                     refine=refine,
                 )  # fmt: skip
-            progress(1.0, texts.DONE)
+            progress(1.0, strings.DONE)
             return maps
 
     return run
@@ -95,19 +95,19 @@ def _paint(model: Model, turns: Turns) -> Paint:
             image = preview.image(found.image_size)
 
         def tell() -> None:
-            progress(done / wanted.steps, texts.denoising(done, wanted.steps))
+            progress(done / wanted.steps, strings.denoising(done, wanted.steps))
 
         def maps() -> AttentionMaps:
             (found,) = traced.images
             return replace(found, provenance=replace(found.provenance, seed=seed))
 
-        with turns.turn(lambda ahead: progress(0.0, texts.ahead(ahead))), interruptible(tell):
+        with turns.turn(lambda ahead: progress(0.0, strings.ahead(ahead))), interruptible(tell):
             with (
                 previewing(model, wanted.guidance) as preview,
                 trace(model, bins=STEP_BINS, refine=refine) as traced,
             ):
                 picture = generate(model, wanted, advance)
-            progress(1.0, texts.DONE)
+            progress(1.0, strings.DONE)
             return Painted(picture, maps())
 
     return paint

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.answering import answer, controls, drawn, stamp, tried
 from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
@@ -70,7 +70,7 @@ def _finished(handlers: Handlers, page: str, live: Live[Made], asked: Asked) -> 
         made = live.result()
         said = f'<p class="vxa-hint">{escape(made.summary)}</p>'
         offered = gr.update(choices=list(made.sites), value=made.site)
-        nowhere = f'<p class="vxa-hint">{escape(texts.SPOT_HINT)}</p>'
+        nowhere = f'<p class="vxa-hint">{escape(strings.SPOT_HINT)}</p>'
         shown = replace(now, sites=made.site) if now.sites == asked.sites else now
         return [made.image, nowhere, None, said, offered, *answer(handlers, page, shown), stamp(shown)]
 

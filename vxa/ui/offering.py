@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from vxa.io.infotext import Infotext, parse_infotext
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.answering import LIVE
 from vxa.ui.compat import listen
 from vxa.ui.given import Given
@@ -25,7 +25,7 @@ __all__ = ["offer_html", "wire_offer"]
 _SHOWN = 300  # characters of a prompt
 
 
-def offer_html(made: Infotext, lead: str = texts.OFFERED) -> str:
+def offer_html(made: Infotext, lead: str = strings.OFFERED) -> str:
     """The sentence that offers the prompt."""
     said = shorten(made.prompt, _SHOWN, placeholder=" …")
     return f'<p role="status"><span>{escape(lead)}</span> <q>{escape(said)}</q></p>'
@@ -43,7 +43,7 @@ def wire_offer(handlers: Handlers, left: Given, right: Shown) -> None:
     def offer(found: Infotext | None, prompt: str | None) -> list[Any]:
         pasted = parse_infotext(prompt)
         if pasted is not None:
-            return [offer_html(pasted, texts.OFFERED_TEXT), gr.update(visible=True)]
+            return [offer_html(pasted, strings.OFFERED_TEXT), gr.update(visible=True)]
         if found is None or not found.prompt or found.prompt == (prompt or "").strip():
             return ["", gr.update(visible=False)]
         return [offer_html(found), gr.update(visible=True)]

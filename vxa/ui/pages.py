@@ -19,7 +19,7 @@ from vxa.attention.recording import PassRecord
 from vxa.attention.sums import SumRecord
 from vxa.errors import VxaError
 from vxa.maps.attention_maps import AttentionMaps
-from vxa.ui import texts
+from vxa.ui import strings
 
 __all__ = ["Kept", "PageGone", "PageId", "Pages", "Wanted", "maps_bytes"]
 
@@ -150,7 +150,7 @@ class Pages:
         with self._lock:
             self._drop()
             if not page or page not in self._pages:
-                raise PageGone(texts.PAGE_GONE)
+                raise PageGone(strings.PAGE_GONE)
             kept = self._pages.pop(page)[1]
             self._pages[page] = (self.clock(), kept)
             return kept

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vxa.io.images import save_image
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.backend import Paint, Painted, Progress
 from vxa.ui.downloads import file_stem
 from vxa.ui.pages import Kept, Pages, Wanted
@@ -69,5 +69,5 @@ class _SoFar:
 
 def bar_html(fraction: float, what: str) -> str:
     """How far it is, as a bar with its text."""
-    value = f'max="1" value="{fraction:.3f}" aria-label="{texts.PAINTING}"'
+    value = f'max="1" value="{fraction:.3f}" aria-label="{strings.PAINTING}"'
     return f'<p class="vxa-hint"><progress {value}></progress> <span>{what}</span></p>'

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.backend import Backend
 from vxa.ui.compat import component, served_folder
 from vxa.ui.downloads import Downloads
@@ -33,13 +33,18 @@ def panel(backend: Backend, folder: Path, **page: Any) -> gr.Blocks:
     handlers = Handlers(backend, Downloads(served_folder(folder) / "vxa"))
     first = backend.examples[0].prompt if backend.examples else ""
     blocks = component(
-        gr.Blocks, title=texts.TITLE, analytics_enabled=False, delete_cache=(600, 3600), elem_id="vxa", **page
+        gr.Blocks,
+        title=strings.TITLE,
+        analytics_enabled=False,
+        delete_cache=(600, 3600),
+        elem_id="vxa",
+        **page,
     )
     with blocks:
         state = gr.State(PageId())
         # The script gives the picture its name under gradios that let nobody say it.
-        picture = f'<span hidden data-names="vxa_picture">{escape(texts.PICTURE_ALT)}</span>'
-        html(f"<h1>{escape(texts.TITLE)}</h1><p>{escape(texts.LEAD)}</p>{picture}", "header")
+        picture = f'<span hidden data-names="vxa_picture">{escape(strings.PICTURE_ALT)}</span>'
+        html(f"<h1>{escape(strings.TITLE)}</h1><p>{escape(strings.LEAD)}</p>{picture}", "header")
         with component(gr.Row, equal_height=False, elem_classes=["vxa-columns"]):
             with component(gr.Column, scale=2, min_width=340, elem_classes=["vxa-given"]):
                 left = given(backend, handlers.chips(first))

@@ -13,7 +13,7 @@ from PIL import Image
 from vxa.errors import ImageError, SettingError
 from vxa.io.images import read_image
 from vxa.maps.attention_maps import AttentionMaps
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.backend import Backend, Progress, is_offered, site_labels, site_spec
 from vxa.ui.pages import Kept, Wanted, maps_bytes
 
@@ -58,7 +58,7 @@ def one_pass(
 ) -> Kept:
     """What a page keeps of one pass over the image file."""
     if not image:
-        raise ImageError(texts.NO_IMAGE)
+        raise ImageError(strings.NO_IMAGE)
     picture = uploaded(image)
     numbers = whole("timestep", timestep), noise, whole("seed", seed)
     wanted = Wanted(digest(image), prompt or "", *numbers, bool(refine))
@@ -83,7 +83,7 @@ def several_passes(
     """
     needed = len(timesteps) * maps_bytes(kept.maps)
     if needed > room:
-        raise SettingError(texts.too_much(len(timesteps), needed, room))
+        raise SettingError(strings.too_much(len(timesteps), needed, room))
     known = {maps.provenance.timestep: maps for maps in (kept.maps, *kept.passes)}
     missing = [timestep for timestep in timesteps if timestep not in known]
     yield _with_passes(kept, known, timesteps)
@@ -102,7 +102,7 @@ def _with_passes(kept: Kept, known: dict[int, Any], timesteps: Sequence[int]) ->
 
 def _part(told: Progress, done: int, count: int) -> Progress:
     """The progress of one pass as that of all."""
-    return lambda fraction, what: told((done + fraction) / count, texts.one_of(what, done + 1, count))
+    return lambda fraction, what: told((done + fraction) / count, strings.one_of(what, done + 1, count))
 
 
 def earlier(
@@ -111,13 +111,13 @@ def earlier(
     """What the page's maps are of that is set otherwise now, in words."""
     was = kept.wanted
     changed = {
-        texts.EARLIER_IMAGE: was.digest != digest(image),
-        texts.earlier_prompt(was.prompt): was.prompt != (prompt or ""),
+        strings.EARLIER_IMAGE: was.digest != digest(image),
+        strings.earlier_prompt(was.prompt): was.prompt != (prompt or ""),
     }
     settings = {
-        texts.earlier_setting("timestep", was.timestep): was.timestep != timestep,
-        texts.earlier_setting("noise", was.noise): was.noise != noise,
-        texts.earlier_setting("seed", was.seed): was.seed != seed and "none" not in (was.noise, noise),
+        strings.earlier_setting("timestep", was.timestep): was.timestep != timestep,
+        strings.earlier_setting("noise", was.noise): was.noise != noise,
+        strings.earlier_setting("seed", was.seed): was.seed != seed and "none" not in (was.noise, noise),
     }
     return [what for what, other in {**changed, **({} if was.traced else settings)}.items() if other]
 
@@ -126,7 +126,7 @@ def looked(kept: Kept, site: str | None, seconds: float) -> Looked:
     """What the page is told of its maps; `site` is the label it had chosen."""
     maps, made = kept.maps, kept.maps.provenance
     labels = site_labels(maps.sites, maps.default_sites, maps.latent_size)
-    said = texts.summary(made.prompt, made.model, _origin(kept), len(maps.sites), seconds)
+    said = strings.summary(made.prompt, made.model, _origin(kept), len(maps.sites), seconds)
     return Looked(labels, _same_site(site, labels), said)
 
 
@@ -134,9 +134,9 @@ def _origin(kept: Kept) -> str:
     """Where the page's maps come from."""
     steps = kept.maps.steps
     if steps:
-        return texts.traced(sum(each.last - each.first + 1 for each in steps))
+        return strings.traced(sum(each.last - each.first + 1 for each in steps))
     timesteps = [maps.provenance.timestep for maps in kept.passes or (kept.maps,)]
-    return texts.passes(timesteps, kept.maps.provenance.noise)
+    return strings.passes(timesteps, kept.maps.provenance.noise)
 
 
 def offered(labels: tuple[str, ...], site: str | None, maps: AttentionMaps | None) -> Offered:
@@ -158,7 +158,7 @@ def whole(name: str, value: Any) -> int:
     except (TypeError, ValueError, OverflowError):
         number = None
     if number is None or number != value:
-        raise SettingError(texts.strange_number(name, value))
+        raise SettingError(strings.strange_number(name, value))
     return number
 
 

@@ -12,7 +12,7 @@ from vxa.pictures.render import MODES
 from vxa.pictures.view import RESAMPLES, VIEW_NORMALIZATIONS
 from vxa.tokens import parse_indices
 from vxa.tracing.visualize import NOISES
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.asked import Asked, usual_threshold
 from vxa.version import __version__
 
@@ -80,7 +80,7 @@ ENTRIES = (
     Entry("vxa_noise", "VXA noise", _one_of(NOISES)),
     Entry("vxa_indices", "VXA tokens", _short, Asked.selection),
     Entry("vxa_against", "VXA against", _short, Asked.against),
-    Entry("vxa_sites", "VXA sites", _short, texts.DEFAULT_SITES),
+    Entry("vxa_sites", "VXA sites", _short, strings.DEFAULT_SITES),
     Entry("vxa_heads", "VXA heads", _short, Asked.heads),
     Entry("vxa_refine", "VXA refine", _truth, Asked.refine),
     Entry("vxa_mode", "VXA mode", _one_of(tuple(MODES))),

@@ -12,7 +12,7 @@ from vxa.pictures.colormaps import COLORMAPS
 from vxa.pictures.render import MODES
 from vxa.pictures.view import RESAMPLES, VIEW_NORMALIZATIONS
 from vxa.tracing.timesteps import DEFAULT_TIMESTEPS
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.asked import Asked
 from vxa.ui.backend import Backend
 from vxa.ui.compat import component
@@ -63,29 +63,33 @@ def shown(backend: Backend, chips: str) -> Shown:
     return Shown(
         message=html("", "message"),
         mode=component(
-            gr.Radio, label=texts.MODE, choices=list(MODES), value=asked.mode, elem_id="vxa_mode"
+            gr.Radio, label=strings.MODE, choices=list(MODES), value=asked.mode, elem_id="vxa_mode"
         ),
         **_comparing(chips),
         **_several(backend),
         earlier=html("", "earlier"),
         live=html("", "live"),
         picture=component(
-            gr.Image, label=texts.PICTURE, show_label=False, type="pil", format="png", interactive=False,
-            alt_text=texts.PICTURE_ALT, show_share_button=False, buttons=["download", "fullscreen"],
+            gr.Image, label=strings.PICTURE, show_label=False, type="pil", format="png", interactive=False,
+            alt_text=strings.PICTURE_ALT, show_share_button=False, buttons=["download", "fullscreen"],
             elem_id="vxa_picture",
         ),
-        summary=html(f'<p class="vxa-hint">{escape(texts.EMPTY)}</p>', "summary"),
+        summary=html(f'<p class="vxa-hint">{escape(strings.EMPTY)}</p>', "summary"),
         **_places(backend, asked),
         refine=component(
-            gr.Checkbox, label=texts.REFINE, info=texts.REFINE_INFO, value=asked.refine, elem_id="vxa_refine"
+            gr.Checkbox,
+            label=strings.REFINE,
+            info=strings.REFINE_INFO,
+            value=asked.refine,
+            elem_id="vxa_refine",
         ),
         **_look(asked),
         **_scales(asked),
-        spot=html(f'<p class="vxa-hint">{escape(texts.SPOT_HINT)}</p>', "spot"),
+        spot=html(f'<p class="vxa-hint">{escape(strings.SPOT_HINT)}</p>', "spot"),
         **_taking(backend),
         # Hidden by the style: what gradio hides itself is not in the page, and neither changes nor is found.
-        stamp=component(gr.Textbox, label=texts.STAMP, max_lines=1, elem_id="vxa_stamp"),
-        pointed=component(gr.Textbox, label=texts.POINTED, max_lines=1, elem_id="vxa_pointed"),
+        stamp=component(gr.Textbox, label=strings.STAMP, max_lines=1, elem_id="vxa_stamp"),
+        pointed=component(gr.Textbox, label=strings.POINTED, max_lines=1, elem_id="vxa_pointed"),
         peeked=html("", "peeked"),
     )  # fmt: skip
 
@@ -94,12 +98,12 @@ def _comparing(chips: str) -> dict[str, Any]:
     """The second selection, which mode "difference" shows."""
     group = component(gr.Column, visible=False, elem_id="vxa_compared", elem_classes=["vxa-group"])
     with group:
-        html(f'<p class="vxa-hint">{escape(texts.AGAINST_LEAD)}</p>', "lead")
+        html(f'<p class="vxa-hint">{escape(strings.AGAINST_LEAD)}</p>', "lead")
         return {
             "compared": group,
             "against_chips": html(chips, "tokens_against"),
             "against": component(
-                gr.Textbox, label=texts.AGAINST, placeholder=texts.INDICES_HINT, max_lines=1,
+                gr.Textbox, label=strings.AGAINST, placeholder=strings.INDICES_HINT, max_lines=1,
                 elem_id="vxa_against",
             ),
         }  # fmt: skip
@@ -113,11 +117,11 @@ def _several(backend: Backend) -> dict[str, Any]:
         return {
             "strip": group,
             "timesteps": component(
-                gr.Textbox, label=texts.TIMESTEPS, info=texts.TIMESTEPS_INFO, value=first, max_lines=1,
+                gr.Textbox, label=strings.TIMESTEPS, info=strings.TIMESTEPS_INFO, value=first, max_lines=1,
                 elem_id="vxa_timesteps",
             ),
             "look_at_timesteps": component(
-                gr.Button, value=texts.LOOK_AT_TIMESTEPS, elem_id="vxa_look_at_timesteps"
+                gr.Button, value=strings.LOOK_AT_TIMESTEPS, elem_id="vxa_look_at_timesteps"
             ),
         }  # fmt: skip
 
@@ -126,11 +130,11 @@ def _places(backend: Backend, asked: Asked) -> dict[str, Any]:
     with component(gr.Row, equal_height=True):
         return {
             "sites": component(
-                gr.Dropdown, label=texts.SITES, info=texts.SITES_INFO, choices=list(backend.sites),
+                gr.Dropdown, label=strings.SITES, info=strings.SITES_INFO, choices=list(backend.sites),
                 value=backend.sites[0], allow_custom_value=True, scale=3, min_width=220, elem_id="vxa_sites",
             ),
             "heads": component(
-                gr.Textbox, label=texts.HEADS, info=texts.HEADS_INFO, value=asked.heads, max_lines=1,
+                gr.Textbox, label=strings.HEADS, info=strings.HEADS_INFO, value=asked.heads, max_lines=1,
                 scale=2, elem_id="vxa_heads",
             ),
         }  # fmt: skip
@@ -151,10 +155,10 @@ def _look(asked: Asked) -> dict[str, Any]:
 
     with component(gr.Row, equal_height=True):
         return {
-            "opacity": fraction(texts.OPACITY, asked.opacity, "vxa_opacity"),
-            "threshold": fraction(texts.THRESHOLD, asked.threshold, "vxa_threshold"),
+            "opacity": fraction(strings.OPACITY, asked.opacity, "vxa_opacity"),
+            "threshold": fraction(strings.THRESHOLD, asked.threshold, "vxa_threshold"),
             "colormap": component(
-                gr.Dropdown, label=texts.COLORMAP, choices=list(COLORMAPS), value=asked.colormap,
+                gr.Dropdown, label=strings.COLORMAP, choices=list(COLORMAPS), value=asked.colormap,
                 min_width=140, elem_id="vxa_colormap",
             ),
         }  # fmt: skip
@@ -164,26 +168,26 @@ def _scales(asked: Asked) -> dict[str, Any]:
     with component(gr.Row, equal_height=True):
         return {
             "normalize": component(
-                gr.Dropdown, label=texts.NORMALIZE, info=texts.NORMALIZE_INFO, value=asked.normalize,
+                gr.Dropdown, label=strings.NORMALIZE, info=strings.NORMALIZE_INFO, value=asked.normalize,
                 choices=list(VIEW_NORMALIZATIONS), min_width=140, elem_id="vxa_normalize",
             ),
             "resample": component(
-                gr.Dropdown, label=texts.RESAMPLE, info=texts.RESAMPLE_INFO, value=asked.resample,
+                gr.Dropdown, label=strings.RESAMPLE, info=strings.RESAMPLE_INFO, value=asked.resample,
                 choices=list(RESAMPLES), min_width=140, elem_id="vxa_resample",
             ),
         }  # fmt: skip
 
 
 def _taking(backend: Backend) -> dict[str, Any]:
-    with component(gr.Accordion, label=texts.TAKE, open=False, elem_id="vxa_take"):
+    with component(gr.Accordion, label=strings.TAKE, open=False, elem_id="vxa_take"):
         copied = {"show_copy_button": True, "buttons": ["copy"], "interactive": False}
         return {
             **_keeping(backend),
-            "command": component(gr.Textbox, label=texts.COMMAND, lines=2, elem_id="vxa_command", **copied),
-            "python": component(gr.Textbox, label=texts.PYTHON, lines=7, elem_id="vxa_python", **copied),
-            "save": component(gr.Button, value=texts.SAVE, elem_id="vxa_save"),
+            "command": component(gr.Textbox, label=strings.COMMAND, lines=2, elem_id="vxa_command", **copied),
+            "python": component(gr.Textbox, label=strings.PYTHON, lines=7, elem_id="vxa_python", **copied),
+            "save": component(gr.Button, value=strings.SAVE, elem_id="vxa_save"),
             "files": component(
-                gr.File, label=texts.FILES, file_count="multiple", interactive=False, elem_id="vxa_files"
+                gr.File, label=strings.FILES, file_count="multiple", interactive=False, elem_id="vxa_files"
             ),
         }
 
@@ -192,6 +196,6 @@ def _keeping(backend: Backend) -> dict[str, Any]:
     """What saves the picture among the host's own."""
     able = backend.keep is not None
     return {
-        "keep": component(gr.Button, value=texts.KEEP, visible=able, elem_id="vxa_keep"),
+        "keep": component(gr.Button, value=strings.KEEP, visible=able, elem_id="vxa_keep"),
         "kept": html("", "kept"),
     }

@@ -11,7 +11,7 @@ from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.heat_map import HeatMap
 from vxa.pictures.question import number
 from vxa.tokens import Word
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.chips import chosen_indices, indices_text
 
 __all__ = ["Spot", "spot", "spot_html"]
@@ -44,7 +44,7 @@ def spot(maps: AttentionMaps, x: int, y: int, **place: Any) -> Spot:
     """
     height, width = maps.image_size
     if not (0 <= y < height and 0 <= x < width):
-        raise SettingError(texts.NO_SPOT)
+        raise SettingError(strings.NO_SPOT)
     scale = min(1.0, _SIDE / max(height, width))
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     row, column = y * size[0] // height, x * size[1] // width
@@ -67,12 +67,12 @@ def spot_html(at: Spot, selection: str = "") -> str:
     chosen = chosen_indices(selection, last + 1)
     rows = "".join(_row(word, value, value / highest, chosen) for word, value in at.words)
     ranking = f'<ol class="vxa-ranking" data-box="vxa_indices">{rows}</ol>'
-    return f'<p class="vxa-hint">{escape(texts.spot(at.y, at.x, at.where, at.refined))}</p>{ranking}'
+    return f'<p class="vxa-hint">{escape(strings.spot(at.y, at.x, at.where, at.refined))}</p>{ranking}'
 
 
 def _row(word: Word, value: float, share: float, chosen: frozenset[int]) -> str:
     pressed = "true" if chosen.issuperset(word.tokens) else "false"
-    said = escape(texts.chip("word", word.text, word.tokens, 1.0))
+    said = escape(strings.chip("word", word.text, word.tokens, 1.0))
     return (
         f'<li><button type="button" class="vxa-chip" aria-pressed="{pressed}" aria-label="{said}" '
         f'data-indices="{indices_text(word.tokens)}">{escape(word.text)}</button>'

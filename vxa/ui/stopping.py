@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 
 from vxa.errors import VxaError
-from vxa.ui import texts
+from vxa.ui import strings
 from vxa.ui.backend import Progress
 
 __all__ = ["Stoppable", "Stopped"]
@@ -43,7 +43,7 @@ class Stoppable:
 
     def _tell(self, fraction: float, what: str) -> None:
         if self._stopping.is_set():
-            raise Stopped(texts.STOPPED)
+            raise Stopped(strings.STOPPED)
         if (fraction, what) != self._last:
             self._last = (fraction, what)
             self.progress(fraction, what)

@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.ui import texts
+from vxa.ui import strings
 
 __all__ = ["UploadedImage"]
 
@@ -42,7 +42,7 @@ class UploadedImage(gr.Image, metaclass=_Unlisted):  # type: ignore[misc]
         Raises gr.Error for an address, since nobody makes this server fetch, and for a file that is gone.
         """
         if str(url_or_file_path).lower().startswith(("http:", "https:")):
-            raise gr.Error(texts.NO_ADDRESS)
+            raise gr.Error(strings.NO_ADDRESS)
         if url_or_file_path and not Path(url_or_file_path).exists():
-            raise gr.Error(texts.IMAGE_GONE)
+            raise gr.Error(strings.IMAGE_GONE)
         return await super().async_move_resource_to_block_cache(url_or_file_path)

@@ -8,7 +8,8 @@ from typing import Any
 import gradio as gr
 
 from vxa.pictures.colormaps import COLORMAPS
-from vxa.ui import texts
+from vxa.ui import strings as page_strings
+from vxa.webui import strings
 from vxa.webui.wanted import SHOWN, Wanted, pasted
 
 __all__ = ["controls", "notice", "paste_fields"]
@@ -22,31 +23,31 @@ def controls(accordion: Callable[..., Any], name_of: Callable[[str], str]) -> li
         name_of: the elem_id of a control.
     """
     usual = Wanted()
-    with accordion(False, label=texts.TAB, elem_id=name_of("enabled")) as enabled:
-        gr.HTML(texts.TRACED_LEAD)
+    with accordion(False, label=strings.TAB, elem_id=name_of("enabled")) as enabled:
+        gr.HTML(strings.TRACED_LEAD)
         words = gr.Textbox(
-            usual.words, label=texts.TRACED_WORDS, placeholder=texts.TRACED_WORDS_HINT,
+            usual.words, label=strings.TRACED_WORDS, placeholder=strings.TRACED_WORDS_HINT,
             elem_id=name_of("words"),
         )  # fmt: skip
         show = gr.CheckboxGroup(
-            list(SHOWN), value=list(usual.show), label=texts.TRACED_SHOW, elem_id=name_of("show")
+            list(SHOWN), value=list(usual.show), label=strings.TRACED_SHOW, elem_id=name_of("show")
         )
         with gr.Row():
             maps = list(COLORMAPS)
             colormap = gr.Dropdown(
-                maps, value=usual.colormap, label=texts.COLORMAP, elem_id=name_of("colormap")
+                maps, value=usual.colormap, label=page_strings.COLORMAP, elem_id=name_of("colormap")
             )
             opacity = gr.Slider(
-                0, 1, usual.opacity, step=0.05, label=texts.OPACITY, elem_id=name_of("opacity")
+                0, 1, usual.opacity, step=0.05, label=page_strings.OPACITY, elem_id=name_of("opacity")
             )
         sites = gr.Textbox(
-            usual.sites, label=texts.TRACED_SITES, placeholder=texts.TRACED_SITES_HINT,
+            usual.sites, label=strings.TRACED_SITES, placeholder=strings.TRACED_SITES_HINT,
             elem_id=name_of("sites"),
         )  # fmt: skip
         with gr.Row():
-            save = gr.Checkbox(usual.save, label=texts.TRACED_SAVE, elem_id=name_of("save"))
-            live = gr.Checkbox(usual.live, label=texts.TRACED_LIVE, elem_id=name_of("live"))
-            refine = gr.Checkbox(usual.refine, label=texts.REFINE, elem_id=name_of("refine"))
+            save = gr.Checkbox(usual.save, label=strings.TRACED_SAVE, elem_id=name_of("save"))
+            live = gr.Checkbox(usual.live, label=strings.TRACED_LIVE, elem_id=name_of("live"))
+            refine = gr.Checkbox(usual.refine, label=page_strings.REFINE, elem_id=name_of("refine"))
     return [enabled, words, show, colormap, opacity, sites, save, live, refine]
 
 
@@ -61,5 +62,5 @@ def _reader(name: str) -> Callable[[dict[str, Any]], Any]:
 
 def notice(said: str) -> None:
     """The accordion of an extension that cannot be used."""
-    with gr.Accordion(texts.TAB, open=False):
+    with gr.Accordion(strings.TAB, open=False):
         gr.HTML(said)

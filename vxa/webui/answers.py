@@ -19,11 +19,11 @@ from vxa.io.maps_file import sidecar_path, write_maps
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.pictures.render import check_mode, render
 from vxa.tokens import find_words
-from vxa.ui import texts
 from vxa.ui.asked import Asked, usual_threshold
 from vxa.ui.backend import Backend
 from vxa.ui.passes import uploaded
 from vxa.ui.recorded import written
+from vxa.webui import strings
 
 __all__ = ["Look", "OfPrompt", "filled", "look", "schema", "tokens"]
 
@@ -82,12 +82,12 @@ def filled(kind: type[Request], given: dict[str, Any]) -> Request:
     known = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]
     for name, value in given.items():
         if name not in known:
-            raise SettingError(texts.unknown_name(name, tuple(known)))
+            raise SettingError(strings.unknown_name(name, tuple(known)))
         if not _is(_kind(known[name]), value):
-            raise SettingError(texts.wrong_type(name, value, _JSON_TYPES[_kind(known[name])]))
+            raise SettingError(strings.wrong_type(name, value, _JSON_TYPES[_kind(known[name])]))
     missing = [name for name, one in known.items() if one.default is MISSING and name not in given]
     if missing:
-        raise SettingError(texts.missing_names(missing))
+        raise SettingError(strings.missing_names(missing))
     return kind(**given)
 
 
@@ -167,7 +167,7 @@ def _image(text: str) -> Image.Image:
     try:
         data = base64.b64decode(rest if comma and head.startswith("data:") else text, validate=True)
     except (binascii.Error, ValueError):
-        raise ImageError(texts.NOT_BASE64) from None
+        raise ImageError(strings.NOT_BASE64) from None
     with tempfile.TemporaryDirectory(prefix="vxa-") as folder:
         path = Path(folder) / "image"
         path.write_bytes(data)

@@ -18,8 +18,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from vxa.errors import VxaError
-from vxa.ui import texts
-from vxa.webui import host
+from vxa.webui import host, strings
 from vxa.webui.answers import Look, OfPrompt, filled, look, schema, tokens
 from vxa.webui.backend import model_sites, webui_backend
 
@@ -40,7 +39,7 @@ def _authorised(credentials: HTTPBasicCredentials | None = _CREDENTIALS) -> None
     password = allowed.get(credentials.username) if credentials else None
     given = credentials.password if credentials else ""
     if password is None or not secrets.compare_digest(given.encode(), password.encode()):
-        raise HTTPException(401, texts.WRONG_PASSWORD, {"WWW-Authenticate": "Basic"})
+        raise HTTPException(401, strings.WRONG_PASSWORD, {"WWW-Authenticate": "Basic"})
 
 
 _ALLOWED = Depends(_authorised)
@@ -91,11 +90,11 @@ async def _body(request: Request) -> dict[str, Any]:
     async for part in request.stream():
         body += part
         if len(body) > MOST_BYTES:
-            raise HTTPException(413, texts.too_long(MOST_BYTES))
+            raise HTTPException(413, strings.too_long(MOST_BYTES))
     try:
         asked = json.loads(bytes(body) or b"{}")
     except (ValueError, RecursionError):
         asked = None
     if not isinstance(asked, dict):
-        raise HTTPException(400, texts.NO_JSON)
+        raise HTTPException(400, strings.NO_JSON)
     return asked

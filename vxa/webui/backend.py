@@ -14,9 +14,9 @@ from vxa.maps.attention_maps import AttentionMaps
 from vxa.models.ldm.model import LdmModel
 from vxa.tokens import Token
 from vxa.tracing.visualize import visualize
-from vxa.ui import texts
+from vxa.ui import strings as page_strings
 from vxa.ui.backend import Backend, Progress, site_labels
-from vxa.webui import host
+from vxa.webui import host, strings
 from vxa.webui.host_files import checkpoint_source, image_made, save_picture
 from vxa.webui.prompts import WebuiPrompts
 from vxa.webui.settings import keeps_all, kept_folder
@@ -29,7 +29,7 @@ _JOB = "vxa"
 def webui_backend() -> Backend:
     """The backend; it needs no model to be there yet."""
     return Backend(
-        model=texts.WEBUI_MODEL,
+        model=strings.WEBUI_MODEL,
         source=checkpoint_source,
         tokenize=_tokenize,
         run=_run,
@@ -63,7 +63,7 @@ def _tokenize(prompt: str) -> tuple[Token, ...]:
 def _loaded() -> Any:
     model = host.loaded_model()
     if model is None:
-        raise ModelError(texts.NO_CHECKPOINT)
+        raise ModelError(page_strings.NO_CHECKPOINT)
     return model
 
 
@@ -79,9 +79,9 @@ def _run(
 ) -> AttentionMaps:
     def wanted() -> None:
         host.check_interrupt()
-        progress(0.1, texts.LOOKING)
+        progress(0.1, page_strings.LOOKING)
 
-    progress(0.0, texts.QUEUED)
+    progress(0.0, page_strings.QUEUED)
     with host.job(_JOB):
         wanted()  # it may have been stopped while it waited
         model = host.chosen_model()
@@ -90,7 +90,7 @@ def _run(
                 webui_model(model, notes), image, prompt, timestep, noise, seed, sites,  # type: ignore[arg-type]
                 refine=refine,
             )  # fmt: skip
-    progress(1.0, texts.DONE)
+    progress(1.0, page_strings.DONE)
     return maps
 
 

@@ -35,8 +35,9 @@ from modules import (
 
 from vxa.errors import ModelError, PromptError
 from vxa.models.ldm.config import SITES_KEY
-from vxa.ui import texts
+from vxa.ui import strings as page_strings
 from vxa.ui.stopping import Stopped
+from vxa.webui import strings
 
 __all__ = [
     "add_option",
@@ -78,7 +79,7 @@ def job(name: str) -> Iterator[None]:
             shared.state.begin(job=name)
             shared.state.job_count = 1
             shared.state.sampling_steps = _CALLS
-            shared.state.textinfo = texts.LOOKING
+            shared.state.textinfo = page_strings.LOOKING
             try:
                 yield
             finally:
@@ -94,7 +95,7 @@ def job(name: str) -> Iterator[None]:
 def check_interrupt() -> None:
     """Raise Stopped where a person pressed the webui's Interrupt, or its Skip."""
     if shared.state.interrupted or shared.state.skipped:
-        raise Stopped(texts.STOPPED)
+        raise Stopped(page_strings.STOPPED)
 
 
 def has_api() -> bool:
@@ -112,7 +113,7 @@ def add_option(
     name: str, default: Any, label: str, kind: type[Any], arguments: dict[str, Any], by_hand: bool = False
 ) -> None:
     """Add an option to VXA's page of the settings; `by_hand` is one that the webui's API cannot set."""
-    section = ("vxa", texts.TAB)
+    section = ("vxa", strings.TAB)
     shared.opts.add_option(
         name, shared.OptionInfo(default, label, kind, arguments, section=section, restrict_api=by_hand)
     )
@@ -137,9 +138,9 @@ def chosen_model() -> Any:
         model = sd_models.reload_model_weights() or model
     except Exception as error:
         reason = shorten(" ".join(str(error).split()), 200, placeholder=" …")
-        raise ModelError(texts.not_loaded(reason)) from error
+        raise ModelError(strings.not_loaded(reason)) from error
     if model is None:
-        raise ModelError(texts.NO_CHECKPOINT)
+        raise ModelError(page_strings.NO_CHECKPOINT)
     sd_hijack.model_hijack.apply_circular(shared.opts.tiling)  # the last generation's is still on
     return model
 
@@ -199,10 +200,10 @@ def prompt_text(prompt: str) -> str:
     text, _ = extra_networks.parse_prompt(prompt)
     parts, texts_of_parts, _ = prompt_parser.get_multicond_prompt_list([text])
     if len(parts[0]) > 1:
-        raise PromptError(texts.SEVERAL_PROMPTS)
+        raise PromptError(strings.SEVERAL_PROMPTS)
     schedule = prompt_parser.get_learned_conditioning_prompt_schedules(texts_of_parts, _MOST_STEPS)[0]
     if len(schedule) > 1:
-        raise PromptError(texts.changing_prompt(schedule[0][1], schedule[-1][1]))
+        raise PromptError(strings.changing_prompt(schedule[0][1], schedule[-1][1]))
     found: str = schedule[0][1]
     return found
 
@@ -214,7 +215,7 @@ def text_chunks(model: Any, text: str) -> tuple[Sequence[Any], tuple[int, int, i
         ModelError: the model is being exchanged at this moment, or reads prompts in another way.
     """
     if getattr(shared.opts, "use_old_emphasis_implementation", False):
-        raise ModelError(texts.OLD_EMPHASIS)
+        raise ModelError(strings.OLD_EMPHASIS)
     reader = _text_model(model)
     chunks, _ = reader.process_texts([text])
     return chunks[0], (reader.id_start, reader.id_end, reader.id_pad)
@@ -226,7 +227,7 @@ def _text_model(model: Any) -> Any:
     for part in (whole, *(getattr(whole, "embedders", None) or ())):
         if hasattr(part, "process_texts") and hasattr(part, "id_start"):
             return part
-    raise ModelError(texts.BEING_LOADED)
+    raise ModelError(strings.BEING_LOADED)
 
 
 def piece_reader(model: Any) -> Callable[[int], str]:

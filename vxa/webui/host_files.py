@@ -18,7 +18,7 @@ from vxa.errors import SettingError
 from vxa.io.images import opened_image
 from vxa.io.infotext import Infotext, parse_infotext
 from vxa.models.ldm.config import MODEL_KEY
-from vxa.ui import texts
+from vxa.webui import strings
 
 __all__ = ["checkpoint_source", "folder_is_shown", "image_made", "outputs_folder", "save_picture"]
 
@@ -63,7 +63,7 @@ def save_picture(picture: Image.Image, made: Infotext, folder: str) -> str:
                 p=generation,
             )  # fmt: skip
     except OSError as error:
-        raise SettingError(texts.not_kept(error.strerror or str(error))) from error
+        raise SettingError(strings.not_kept(error.strerror or str(error))) from error
     return Path(os.path.relpath(path, folder)).as_posix()
 
 
@@ -74,7 +74,7 @@ def checkpoint_source(name: str) -> str:
             return "papercut"
         if info.is_safetensors and os.path.isfile(info.filename):
             return os.path.abspath(str(info.filename))
-    return texts.fill_in(name)
+    return strings.fill_in(name)
 
 
 def _named(name: str) -> list[Any]:

@@ -22,9 +22,9 @@ from modules import images, infotext_utils, shared
 from modules.ui_components import ToolButton
 
 from vxa.io.infotext import parse_infotext
-from vxa.ui import texts
 from vxa.ui.compat import listen
 from vxa.ui.recorded import ENTRIES, recorded
+from vxa.webui import strings
 from vxa.webui.installed import problem
 
 __all__ = ["Sending", "keep_prompt", "sending_of"]
@@ -90,9 +90,9 @@ class Sending:
 
     def _make(self, source: Source) -> None:
         """The button, and the hidden box and button that stand behind it."""
-        settings = {"elem_id": f"{source.name}_send_to_vxa", "tooltip": texts.SEND}
+        settings = {"elem_id": f"{source.name}_send_to_vxa", "tooltip": strings.SEND}
         if source.beside.endswith("_tab"):  # the PNG Info page has words on its buttons
-            button = gr.Button(texts.SEND_TO, **settings)
+            button = gr.Button(strings.SEND_TO, **settings)
         else:
             button = ToolButton("🔎", **settings)
         self._met[f"{source.name} button"] = button
@@ -130,7 +130,7 @@ class Sending:
 
     def _is_shown(self) -> bool:
         """Whether the page has the tab: a person may hide it in the settings."""
-        return self.wanted and texts.TAB not in shared.opts.hidden_tabs
+        return self.wanted and strings.TAB not in shared.opts.hidden_tabs
 
 
 def sending_of(script: str) -> Sending:

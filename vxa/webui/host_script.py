@@ -18,8 +18,7 @@ from typing import Any
 from modules import scripts
 
 from vxa.errors import SettingError
-from vxa.ui import texts
-from vxa.webui import host_trace
+from vxa.webui import host_trace, strings
 from vxa.webui.accordion import controls, notice, paste_fields
 from vxa.webui.host_xyz import axes_of
 from vxa.webui.installed import problem
@@ -43,8 +42,8 @@ def job_of(p: Any) -> Job | None:
 def _pass_of(p: Any) -> str:
     """Which of hires fix's two passes is made; blank where there is one alone."""
     if getattr(p, "is_hr_pass", False):
-        return texts.SECOND_PASS
-    return texts.FIRST_PASS if getattr(p, "enable_hr", False) else ""
+        return strings.SECOND_PASS
+    return strings.FIRST_PASS if getattr(p, "enable_hr", False) else ""
 
 
 def forget_all() -> None:
@@ -91,7 +90,7 @@ class VxaTrace(scripts.Script):  # type: ignore[misc]
 
     def title(self) -> str:
         """Its name, in `alwayson_scripts` of the API too."""
-        return texts.TAB
+        return strings.TAB
 
     def show(self, is_img2img: bool) -> Any:
         """Always there."""
@@ -122,7 +121,7 @@ class VxaTrace(scripts.Script):  # type: ignore[misc]
             wanted = Wanted.of(args, axes)
         except SettingError as error:
             job = Job(weakref.ref(p), Wanted(), bool(axes))
-            job.say(texts.not_traced(str(error)))
+            job.say(strings.not_traced(str(error)))
             setattr(p, _JOB, job)
             return
         if wanted.enabled:

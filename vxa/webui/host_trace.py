@@ -15,7 +15,7 @@ import gradio as gr
 from modules import images, prompt_parser, sd_samplers, shared
 
 from vxa.errors import RecordingError, VxaError
-from vxa.ui import texts
+from vxa.webui import strings
 from vxa.webui.backend import webui_model
 from vxa.webui.job import Job, Traced
 from vxa.webui.prompts import WebuiPrompts
@@ -92,7 +92,7 @@ def _check(prompts: Prompts, given: dict[str, Any]) -> None:
     against = [[one.end_at_step for one in schedule] for schedule in given["uncond"]]
     wanted = [[[end for end, _ in part] for part in image] for image in prompts.parts]
     if found != wanted or against != [[end for end, _ in texts_] for texts_ in prompts.negatives]:
-        raise RecordingError(texts.OTHER_CONDITIONING)
+        raise RecordingError(strings.OTHER_CONDITIONING)
 
 
 def interrupted() -> bool:
@@ -154,7 +154,7 @@ def add_to_gallery(job: Job, p: Any, processed: Any) -> None:
                 try:
                     _save(p, traced, shown, text)
                 except OSError as error:
-                    job.say(texts.maps_not_kept(error.strerror or str(error)))
+                    job.say(strings.maps_not_kept(error.strerror or str(error)))
     if job.in_plot:
         _show_first(job, processed)
     for sentence in job.said:

@@ -7,7 +7,7 @@ from typing import Any
 
 from modules import scripts
 
-from vxa.ui import texts
+from vxa.webui import strings
 from vxa.webui.wanted import SHOWN
 
 __all__ = ["add_axes", "axes_of"]
@@ -26,9 +26,9 @@ def add_axes() -> None:
 def _add(plot: Any) -> None:
     known = {option.label for option in plot.axis_options}
     for option in (
-        plot.AxisOption(texts.AXIS_WORDS, str, _setting("words")),
-        plot.AxisOption(texts.AXIS_SHOW, str, _setting("show"), choices=lambda: list(SHOWN)),
-        plot.AxisOption(texts.AXIS_SITES, str, _setting("sites")),
+        plot.AxisOption(strings.AXIS_WORDS, str, _setting("words")),
+        plot.AxisOption(strings.AXIS_SHOW, str, _setting("show"), choices=lambda: list(SHOWN)),
+        plot.AxisOption(strings.AXIS_SITES, str, _setting("sites")),
     ):
         if option.label not in known:
             plot.axis_options.append(option)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vxa.ui import texts
+from vxa.webui import strings
 
 __all__ = ["problem"]
 
@@ -18,8 +18,8 @@ def problem(script: str | Path) -> str:
     """What a person must do before the script's extension can be used, in one sentence; blank if nothing."""
     extension = Path(script).resolve().parents[1]
     if extension != _PACKAGE.parent:
-        return texts.second_copy(str(_PACKAGE.parent), str(extension))
-    return "" if _state(_PACKAGE) == _LOADED else texts.RESTART
+        return strings.second_copy(str(_PACKAGE.parent), str(extension))
+    return "" if _state(_PACKAGE) == _LOADED else strings.RESTART
 
 
 def _state(package: Path) -> dict[str, tuple[int, int]]:

@@ -10,7 +10,8 @@ from weakref import ReferenceType
 from PIL import Image
 
 from vxa.errors import VxaError
-from vxa.ui import texts
+from vxa.ui import strings as page_strings
+from vxa.webui import strings
 from vxa.webui.traced import Place, Shown, pictures, preview, problems
 from vxa.webui.tracing import Sampling
 from vxa.webui.wanted import Wanted
@@ -92,22 +93,22 @@ class Job:
             return
         label, sampling = self._last()
         if sampling is None:
-            self.say(texts.NO_STEP)
+            self.say(strings.NO_STEP)
             return
         sampling.finish()
         try:
             shown = pictures(sampling, self.wanted, Place(place, image, sampling.steps[0], region, label))
         except VxaError as error:
             shown = []
-            self.say(texts.not_traced(str(error)))
+            self.say(strings.not_traced(str(error)))
         except Exception:  # the webui writes it into its log
-            self.say(texts.not_traced(texts.DEFECT))
+            self.say(strings.not_traced(page_strings.DEFECT))
             raise
         self.traced.append(Traced(number, image, shown))
         for sentence in problems(sampling, self.wanted, place):
             self.say(sentence)
         if shown and interrupted and sampling.steps[0] < sampling.steps[1]:
-            self.say(texts.interrupted(*sampling.steps))
+            self.say(strings.interrupted(*sampling.steps))
 
     def preview(self, image: Image.Image) -> Image.Image | None:
         """The maps so far over what the first image of the batch is at this moment, where that is wanted."""
@@ -127,11 +128,11 @@ class Job:
         """The generation is finished, with whatever images."""
         self.release()
         if not self.traced and not self.said:
-            self.say(texts.NONE_FINISHED)
+            self.say(strings.NONE_FINISHED)
 
     def say(self, sentence: str) -> None:
         """Have a sentence shown in the page."""
         self.said[" ".join(sentence.split())] = None
 
     def _failed(self) -> None:
-        self.warn(texts.GENERATION_FAILED)
+        self.warn(strings.GENERATION_FAILED)

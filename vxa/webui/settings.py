@@ -11,9 +11,8 @@ import gradio as gr
 from vxa.pictures.colormaps import COLORMAPS
 from vxa.pictures.render import MODES
 from vxa.tracing.visualize import NOISES
-from vxa.ui import texts
 from vxa.ui.asked import Asked
-from vxa.webui import host
+from vxa.webui import host, strings
 from vxa.webui.host_files import folder_is_shown, outputs_folder
 
 __all__ = ["add_settings", "first_values", "keeps_all", "kept_folder"]
@@ -49,22 +48,22 @@ def _choice(name: str, default: str, label: str, choices: tuple[str, ...]) -> Se
 
 def _of_controls() -> tuple[Setting, ...]:
     return (
-        Setting("vxa_sites", "", texts.SITES_FIRST, gr.Textbox),
-        _choice("vxa_mode", Asked.mode, texts.MODE_FIRST, tuple(MODES)),
-        _choice("vxa_colormap", Asked.colormap, texts.COLORMAP_FIRST, tuple(COLORMAPS)),
+        Setting("vxa_sites", "", strings.SITES_FIRST, gr.Textbox),
+        _choice("vxa_mode", Asked.mode, strings.MODE_FIRST, tuple(MODES)),
+        _choice("vxa_colormap", Asked.colormap, strings.COLORMAP_FIRST, tuple(COLORMAPS)),
         Setting(
-            "vxa_threshold", Asked.threshold, texts.THRESHOLD_FIRST, gr.Slider,
+            "vxa_threshold", Asked.threshold, strings.THRESHOLD_FIRST, gr.Slider,
             {"minimum": 0, "maximum": 1, "step": 0.05}, lambda value: 0 <= value <= 1,
         ),
-        _choice("vxa_noise", "none", texts.NOISE_FIRST, NOISES),
+        _choice("vxa_noise", "none", strings.NOISE_FIRST, NOISES),
     )  # fmt: skip
 
 
 def _of_saving() -> tuple[Setting, ...]:
     return (
-        Setting(_KEEP_ALL, False, texts.KEEP_ALL, gr.Checkbox),
+        Setting(_KEEP_ALL, False, strings.KEEP_ALL, gr.Checkbox),
         Setting(
-            _FOLDER, outputs_folder(), texts.KEEP_FOLDER, gr.Textbox, {"visible": folder_is_shown()},
+            _FOLDER, outputs_folder(), strings.KEEP_FOLDER, gr.Textbox, {"visible": folder_is_shown()},
             by_hand=True,
         ),
     )  # fmt: skip

@@ -13,8 +13,8 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.ui import texts
 from vxa.ui.panel import panel
+from vxa.webui import strings
 from vxa.webui.backend import webui_backend
 from vxa.webui.host_page import Sending
 from vxa.webui.installed import problem
@@ -31,10 +31,10 @@ def tabs(script: str, sending: Sending) -> Callable[[], Tabs]:
     def build() -> Tabs:
         said = problem(script)
         if said:
-            return [(_notice(said), texts.TAB, f"vxa_{abs(hash(script)):x}")]
+            return [(_notice(said), strings.TAB, f"vxa_{abs(hash(script)):x}")]
         tab = _begun(panel(webui_backend(), _folder()))
         sending.connect(tab)
-        return [(tab, texts.TAB, "vxa")]
+        return [(tab, strings.TAB, "vxa")]
 
     return build
 

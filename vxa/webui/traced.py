@@ -13,7 +13,7 @@ from vxa.pictures.grids import MAX_CELLS, heats_grid, heats_table
 from vxa.pictures.layout import GAP, SMALL, above, fitting, framed, text
 from vxa.pictures.question import Question
 from vxa.pictures.render import overlay_figure
-from vxa.ui import texts
+from vxa.webui import strings
 from vxa.webui.heats import Piece, at_each_bin, heat_of, pieces_of, subjects
 from vxa.webui.tracing import Sampling
 from vxa.webui.wanted import EACH, GRID, NEGATIVE, STEPS, Wanted
@@ -64,20 +64,20 @@ def problems(sampling: Sampling, wanted: Wanted, number: int) -> list[str]:
     if sampling.problem:
         return [sampling.problem]
     if not wanted.show:
-        return [texts.NOTHING_SHOWN]
+        return [strings.NOTHING_SHOWN]
     said = sampling.unknown(number)
     if not sampling.steps[0]:
-        return [texts.NO_STEP]
+        return [strings.NO_STEP]
     words, against = (
         subjects(pieces_of(sampling.calls, number, negative, (1, 1)), () if negative else wanted.phrases)
         for negative in (False, True)
     )
     if not words and not said and wanted.show != (NEGATIVE,):
-        said.append(texts.NO_WORDS)
+        said.append(strings.NO_WORDS)
     if not against and NEGATIVE in wanted.show:
-        said.append(texts.NO_NEGATIVE)
+        said.append(strings.NO_NEGATIVE)
     if len(words) > _EACH and EACH in wanted.show:
-        said.append(texts.more_words(_EACH, len(words)))
+        said.append(strings.more_words(_EACH, len(words)))
     return said
 
 
@@ -95,7 +95,7 @@ def pictures(sampling: Sampling, wanted: Wanted, place: Place) -> list[Shown]:
         if GRID in wanted.show:
             drawn.append(Shown(GRID, _grid(own, words, wanted, place)))
     if NEGATIVE in wanted.show and (against := subjects(negative)):
-        drawn.append(Shown(NEGATIVE, _grid(negative, against, wanted, place, texts.NEGATIVE_TITLE)))
+        drawn.append(Shown(NEGATIVE, _grid(negative, against, wanted, place, strings.NEGATIVE_TITLE)))
     if words and STEPS in wanted.show:
         drawn.append(Shown(STEPS, _strip(own, words, wanted, place)))
     return drawn
@@ -145,7 +145,7 @@ def _strip(pieces: Sequence[Piece], words: Sequence[str], wanted: Wanted, place:
     words = words[: MAX_CELLS // len(bins)]
     rows = [[heat_of(at, word, wanted.refine) for _, at in bins] for word in words]
     right = _where(question, _heats(pieces, words[:1], wanted)[0][1], pieces, place)
-    return heats_table(question, words, [label for label, _ in bins], rows, texts.STEPS_TITLE, right)
+    return heats_table(question, words, [label for label, _ in bins], rows, strings.STEPS_TITLE, right)
 
 
 def _heats(pieces: Sequence[Piece], words: Sequence[str], wanted: Wanted) -> list[tuple[str, HeatMap]]:
@@ -157,5 +157,5 @@ def _where(question: Question, heat: HeatMap, pieces: Sequence[Piece], place: Pl
     """The sites, the steps and the pass, for a label: "OUT04 · steps 0-19 · second pass"."""
     kept = [step_bin for piece in pieces for step_bin in piece.maps.steps]
     last = min(max(each.last for each in kept), place.reached - 1)
-    steps = texts.steps(min(each.first for each in kept), last)
+    steps = strings.steps(min(each.first for each in kept), last)
     return " · ".join(part for part in (question.where(heat), steps, place.label) if part)

@@ -30,9 +30,9 @@ from vxa.maps.steps import CountedSteps
 from vxa.models.ldm.model import LdmModel
 from vxa.tokens import Token
 from vxa.tracing import Facts, Reading, Settings, TracedCall
-from vxa.ui import texts
 from vxa.ui.handlers import sentence
 from vxa.version import versions
+from vxa.webui import strings
 from vxa.webui.rows import Rows, Spoken, unmarked
 from vxa.webui.wanted import NEGATIVE, STEPS, Wanted
 
@@ -128,14 +128,14 @@ class Sampling:
     def unknown(self, image: int) -> list[str]:
         """A sentence for each wanted word that no text of the image has."""
         return [
-            texts.missing_word(str(error))
+            strings.missing_word(str(error))
             for (of, phrase), error in self._unknown.items()
             if of == image and (of, phrase) not in self._known
         ]
 
     def give_up(self, error: Exception) -> None:
         """Have no maps, and say why; what is no VxaError keeps its traceback in the log."""
-        self.problem = self.problem or texts.not_traced(sentence(error))
+        self.problem = self.problem or strings.not_traced(sentence(error))
         self.release()
 
     def _call_of(self, call: DenoiserCall) -> int:

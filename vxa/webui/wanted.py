@@ -8,7 +8,7 @@ from typing import Any
 
 from vxa.errors import SettingError
 from vxa.pictures.view import View
-from vxa.ui import texts
+from vxa.webui import strings
 
 __all__ = ["EACH", "ENTRY", "GRID", "NEGATIVE", "SHOWN", "STEPS", "Wanted", "pasted"]
 
@@ -58,7 +58,7 @@ class Wanted:
         named = dict(given[0]) if by_name else dict(zip(names, given, strict=False))
         for name in named:
             if name not in names:
-                raise SettingError(texts.unknown_name(str(name), names))
+                raise SettingError(strings.unknown_name(str(name), names))
         if by_name:
             named.setdefault("enabled", True)
         if instead:
@@ -89,14 +89,14 @@ class Wanted:
 
     def _checked(self) -> Wanted:
         if not isinstance(self.show, (str, list, tuple)):
-            raise SettingError(texts.wrong_type("show", self.show, "array"))
+            raise SettingError(strings.wrong_type("show", self.show, "array"))
         shown = (self.show,) if isinstance(self.show, str) else tuple(self.show)
         for one in shown:
             if one not in SHOWN:
-                raise SettingError(texts.not_shown(str(one), SHOWN))
+                raise SettingError(strings.not_shown(str(one), SHOWN))
         for name in ("words", "sites"):
             if not isinstance(getattr(self, name), str):
-                raise SettingError(texts.wrong_type(name, getattr(self, name), "string"))
+                raise SettingError(strings.wrong_type(name, getattr(self, name), "string"))
         checked = replace(
             self, words=self.words.strip(), show=shown, sites=self.sites.strip(), save=bool(self.save),
             live=bool(self.live), refine=bool(self.refine),

@@ -29,7 +29,7 @@ class InputAccordion(gr.Checkbox):
 
 sys.modules["modules.ui_components"].InputAccordion = InputAccordion
 from vxa.webui.host_script import VxaTrace
-from vxa.webui.wanted import Wanted
+from vxa.webui.generation.options import Wanted
 tab = VxaTrace()
 tab.filename = {script!r}
 with gr.Blocks() as page:

@@ -25,7 +25,7 @@ testclient = pytest.importorskip("fastapi.testclient", reason="its client is mis
 
 def started(host: FakeHost) -> Any:
     app = fastapi.FastAPI()
-    importlib.import_module("vxa.webui.api").add_routes(None, app)
+    importlib.import_module("vxa.webui.api.routes").add_routes(None, app)
     return app
 
 
@@ -188,7 +188,7 @@ def test_a_body_that_is_no_object(client: Any, body: bytes) -> None:
 
 
 def test_a_body_that_is_too_long_is_not_read_to_its_end(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.import_module("vxa.webui.api"), "MOST_BYTES", 1000)
+    monkeypatch.setattr(importlib.import_module("vxa.webui.api.routes"), "MOST_BYTES", 1000)
     sent: list[int] = []
 
     def body() -> Iterator[bytes]:

@@ -26,7 +26,7 @@ from vxa.pictures.render import MODES
 from vxa.ui import strings
 from vxa.ui.stopping import Stopped
 from vxa.webui import strings as webui_strings
-from vxa.webui.wanted import SHOWN
+from vxa.webui.generation.options import SHOWN
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "vxa_tab.py"

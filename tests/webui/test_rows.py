@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vxa.errors import RecordingError
-from vxa.webui.rows import Prompts, Rows, Spoken
+from vxa.webui.generation.rows import Prompts, Rows, Spoken
 
 SIZE = (3, 5)
 CONDITIONAL = [Spoken(0, "hat"), Spoken(0, "neck"), Spoken(1, "hat"), Spoken(1, "neck")]

@@ -20,7 +20,7 @@ from vxa.attention.recording import PassRecord
 from vxa.attention.sites import Site, finest_self
 from vxa.maps.heat_map import resized
 from vxa.pictures.image_regions import windows
-from vxa.webui.wanted import ENTRY
+from vxa.webui.generation.options import ENTRY
 
 SITE = "OUT01"
 ON = {"show": ["each word"], "sites": SITE}
@@ -102,7 +102,7 @@ def direct(webui: Webui) -> Iterator[Direct]:
 def heats(webui: Webui, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, np.ndarray]]:
     """The map of each word of each image that was drawn, in order."""
     kept: list[dict[str, np.ndarray]] = []
-    traced = importlib.import_module("vxa.webui.traced")
+    traced = importlib.import_module("vxa.webui.generation.gallery")
     pictures = traced.pictures
 
     def keeping(sampling: Any, wanted: Any, place: Any) -> Any:
@@ -111,7 +111,7 @@ def heats(webui: Webui, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, np.nd
         kept.append({word: traced.heat_of(pieces, word, wanted.refine).values for word in words})
         return pictures(sampling, wanted, place)
 
-    monkeypatch.setattr(importlib.import_module("vxa.webui.job"), "pictures", keeping)
+    monkeypatch.setattr(importlib.import_module("vxa.webui.generation.job"), "pictures", keeping)
     return kept
 
 
@@ -483,7 +483,7 @@ def test_maps_are_saved_beside_their_image(webui: Webui, tmp_path: Path) -> None
 
 
 def test_the_infotext_records_what_was_asked_and_gives_it_back(webui: Webui) -> None:
-    from vxa.webui.wanted import Wanted, pasted
+    from vxa.webui.generation.options import Wanted, pasted
 
     p = Generation("a red hat")
     asked = {

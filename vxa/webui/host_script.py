@@ -19,12 +19,12 @@ from modules import scripts
 
 from vxa.errors import SettingError
 from vxa.webui import host_trace, strings
-from vxa.webui.accordion import controls, notice, paste_fields
+from vxa.webui.generation.accordion import controls, notice, paste_fields
 from vxa.webui.host_xyz import axes_of
 from vxa.webui.installed import problem
-from vxa.webui.job import Job
-from vxa.webui.tracing import Sampling
-from vxa.webui.wanted import Wanted
+from vxa.webui.generation.job import Job
+from vxa.webui.generation.sampling import Sampling
+from vxa.webui.generation.options import Wanted
 
 __all__ = ["VxaTrace", "after_network", "after_step", "before_network", "forget_all"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from modules import scripts
 
 from vxa.webui import strings
-from vxa.webui.wanted import SHOWN
+from vxa.webui.generation.options import SHOWN
 
 __all__ = ["add_axes", "axes_of"]
 

@@ -10,7 +10,7 @@ import gradio as gr
 from vxa.pictures.colormaps import COLORMAPS
 from vxa.ui import strings as page_strings
 from vxa.webui import strings
-from vxa.webui.wanted import SHOWN, Wanted, pasted
+from vxa.webui.generation.options import SHOWN, Wanted, pasted
 
 __all__ = ["controls", "notice", "paste_fields"]
 

@@ -19,7 +19,7 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from vxa.errors import VxaError
 from vxa.webui import host, strings
-from vxa.webui.answers import Look, OfPrompt, filled, look, schema, tokens
+from vxa.webui.api.requests import Look, OfPrompt, filled, look, schema, tokens
 from vxa.webui.backend import model_sites, webui_backend
 
 __all__ = ["MOST_BYTES", "add_routes"]

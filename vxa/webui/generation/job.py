@@ -12,9 +12,9 @@ from PIL import Image
 from vxa.errors import VxaError
 from vxa.ui import strings as page_strings
 from vxa.webui import strings
-from vxa.webui.traced import Place, Shown, pictures, preview, problems
-from vxa.webui.tracing import Sampling
-from vxa.webui.wanted import Wanted
+from vxa.webui.generation.gallery import Place, Shown, pictures, preview, problems
+from vxa.webui.generation.sampling import Sampling
+from vxa.webui.generation.options import Wanted
 
 __all__ = ["Job", "Traced"]
 

@@ -1,0 +1,1 @@
+"""The HTTP API beside the webui's own: `/vxa/v1/…`."""

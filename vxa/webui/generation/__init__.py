@@ -1,0 +1,1 @@
+"""Tracing the webui's own generations: what each word painted, in the gallery."""

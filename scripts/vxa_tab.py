@@ -3,7 +3,7 @@
 from modules import script_callbacks
 
 from vxa.webui.api.routes import add_routes
-from vxa.webui.host_page import keep_prompt, sending_of
+from vxa.webui.host.send_to import keep_prompt, sending_of
 from vxa.webui.settings import add_settings
 from vxa.webui.tab import tabs
 

@@ -2,8 +2,8 @@
 
 from modules import script_callbacks
 
-from vxa.webui.host_script import VxaTrace, after_network, after_step, before_network, forget_all
-from vxa.webui.host_xyz import add_axes
+from vxa.webui.host.script import VxaTrace, after_network, after_step, before_network, forget_all
+from vxa.webui.host.xyz_plot import add_axes
 
 __all__ = ["VxaTrace"]
 

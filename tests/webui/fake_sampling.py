@@ -140,7 +140,7 @@ class Webui:
     """A fake webui that generates, and the script of VXA in it."""
 
     host: FakeHost
-    script: Any  # the module vxa.webui.host_script
+    script: Any  # the module vxa.webui.host.script
     failed: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

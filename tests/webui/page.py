@@ -50,8 +50,8 @@ def serve(folder: Path) -> Any:
     import gradio as gr
 
     from vxa.ui.panel import panel
-    from vxa.webui.host_files import image_made, save_picture
-    from vxa.webui.host_page import keep_prompt, sending_of
+    from vxa.webui.host.files import image_made, save_picture
+    from vxa.webui.host.send_to import keep_prompt, sending_of
     from vxa.webui.settings import kept_folder
 
     script = f"{_WEBUI_SCRIPT}\n{asset('javascript/vxa.js').read_text('utf-8')}"

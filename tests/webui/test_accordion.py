@@ -28,7 +28,7 @@ class InputAccordion(gr.Checkbox):
         pass
 
 sys.modules["modules.ui_components"].InputAccordion = InputAccordion
-from vxa.webui.host_script import VxaTrace
+from vxa.webui.host.script import VxaTrace
 from vxa.webui.generation.options import Wanted
 tab = VxaTrace()
 tab.filename = {script!r}

@@ -365,7 +365,7 @@ from fake_host import FakeHost
 host = FakeHost()
 host.opts.vxa_mode, host.opts.vxa_colormap, host.opts.vxa_threshold = "grey", "of long ago", 0.3
 sys.modules.update(host.modules())
-from vxa.webui.host_page import sending_of
+from vxa.webui.host.send_to import sending_of
 from vxa.webui.tab import tabs
 build = tabs({script!r}, sending_of({script!r}))
 for _ in range(2):  # and after Reload UI

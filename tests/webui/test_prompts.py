@@ -27,7 +27,7 @@ def embedding(offset: int, name: str, vectors: int) -> Any:
 
 @pytest.fixture
 def chunk_tokens(host: FakeHost) -> Any:
-    from vxa.webui.prompts import chunk_tokens
+    from vxa.webui.host.prompts import chunk_tokens
 
     return lambda *chunks, pad=END: chunk_tokens(chunks, (BEGIN, END, pad), PIECES.__getitem__)
 

@@ -27,12 +27,12 @@ NO_WORDS = {"vxa_indices": "", "vxa_against": ""}
 
 @pytest.fixture
 def page(host: FakeHost) -> Any:
-    return importlib.import_module("vxa.webui.host_page")
+    return importlib.import_module("vxa.webui.host.send_to")
 
 
 @pytest.fixture
 def files(host: FakeHost) -> Any:
-    return importlib.import_module("vxa.webui.host_files")
+    return importlib.import_module("vxa.webui.host.files")
 
 
 @pytest.fixture

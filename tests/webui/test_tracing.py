@@ -81,11 +81,13 @@ class Direct:
 def webui(host: FakeHost, checkpoint: Any) -> Webui:
     pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
     host.model = checkpoint
-    return Webui(host, importlib.import_module("vxa.webui.host_script"))
+    return Webui(host, importlib.import_module("vxa.webui.host.script"))
 
 
 def sites_of(webui: Webui) -> tuple[Site, ...]:
-    found: tuple[Site, ...] = importlib.import_module("vxa.webui.backend").webui_model(webui.model).sites
+    found: tuple[Site, ...] = (
+        importlib.import_module("vxa.webui.host.checkpoint").webui_model(webui.model).sites
+    )
     return found
 
 
@@ -541,7 +543,7 @@ def test_a_cell_of_a_plot_is_its_first_picture(webui: Webui) -> None:
     plot = SimpleNamespace(AxisOption=Axis, axis_options=[])
     script_class = type("Script", (), {"__module__": "xyz_grid.py"})
     webui.host.scripts.append(SimpleNamespace(script_class=script_class, module=plot))
-    xyz = importlib.import_module("vxa.webui.host_xyz")
+    xyz = importlib.import_module("vxa.webui.host.xyz_plot")
     xyz.add_axes()
     xyz.add_axes()
     words, show, sites = plot.axis_options

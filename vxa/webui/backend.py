@@ -8,20 +8,22 @@ from typing import Any
 from PIL import Image
 
 from vxa.attention.interrupt import interruptible
-from vxa.attention.sites import select_sites
-from vxa.errors import ModelError, SiteError
+from vxa.errors import ModelError
 from vxa.maps.attention_maps import AttentionMaps
-from vxa.models.ldm.model import LdmModel
 from vxa.tokens import Token
 from vxa.tracing.visualize import visualize
 from vxa.ui import strings as page_strings
 from vxa.ui.backend import Backend, Progress, site_labels
-from vxa.webui import host, strings
-from vxa.webui.host_files import checkpoint_source, image_made, save_picture
-from vxa.webui.prompts import WebuiPrompts
+from vxa.webui import strings
+from vxa.webui.host.checkpoint import webui_model
+from vxa.webui.host.files import checkpoint_source, image_made, save_picture
+from vxa.webui.host.model import chosen_model, loaded_model
+from vxa.webui.host.prompts import WebuiPrompts
+from vxa.webui.host.queue import check_interrupt, job
+from vxa.webui.host.text import networks
 from vxa.webui.settings import keeps_all, kept_folder
 
-__all__ = ["model_sites", "webui_backend", "webui_model"]
+__all__ = ["model_sites", "webui_backend"]
 
 _JOB = "vxa"
 
@@ -49,7 +51,7 @@ def model_sites() -> dict[str, Any]:
 
 
 def _current_sites() -> tuple[str, ...]:
-    model = host.loaded_model()
+    model = loaded_model()
     if model is None:
         return ()
     found = webui_model(model)
@@ -61,7 +63,7 @@ def _tokenize(prompt: str) -> tuple[Token, ...]:
 
 
 def _loaded() -> Any:
-    model = host.loaded_model()
+    model = loaded_model()
     if model is None:
         raise ModelError(page_strings.NO_CHECKPOINT)
     return model
@@ -78,39 +80,17 @@ def _run(
     refine: bool = False,
 ) -> AttentionMaps:
     def wanted() -> None:
-        host.check_interrupt()
+        check_interrupt()
         progress(0.1, page_strings.LOOKING)
 
     progress(0.0, page_strings.QUEUED)
-    with host.job(_JOB):
+    with job(_JOB):
         wanted()  # it may have been stopped while it waited
-        model = host.chosen_model()
-        with host.networks(prompt) as notes, interruptible(wanted):
+        model = chosen_model()
+        with networks(prompt) as notes, interruptible(wanted):
             maps = visualize(
                 webui_model(model, notes), image, prompt, timestep, noise, seed, sites,  # type: ignore[arg-type]
                 refine=refine,
             )  # fmt: skip
     progress(1.0, page_strings.DONE)
     return maps
-
-
-def webui_model(model: Any, notes: tuple[str, ...] = ()) -> LdmModel:
-    """The webui's model object as a Model. Raises ModelError for one that VXA cannot read."""
-    found = LdmModel(
-        model,
-        WebuiPrompts(model),
-        name=host.checkpoint_name(model),
-        notes=notes,
-        device=host.device(),
-        within=host.computing,
-    )
-    found.default_sites = _sites_of_the_checkpoint(found, host.checkpoint_sites(model))
-    return found
-
-
-def _sites_of_the_checkpoint(model: LdmModel, said: str | None) -> str:
-    """What the checkpoint's file says is read when no sites are named; the usual where it names none."""
-    try:
-        return said if said and select_sites(model.sites, said) else model.default_sites
-    except SiteError:  # metadata is carried along by those who merge checkpoints
-        return model.default_sites

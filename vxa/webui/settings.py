@@ -12,8 +12,9 @@ from vxa.pictures.colormaps import COLORMAPS
 from vxa.pictures.render import MODES
 from vxa.tracing.visualize import NOISES
 from vxa.ui.asked import Asked
-from vxa.webui import host, strings
-from vxa.webui.host_files import folder_is_shown, outputs_folder
+from vxa.webui import strings
+from vxa.webui.host import options
+from vxa.webui.host.files import folder_is_shown, outputs_folder
 
 __all__ = ["add_settings", "first_values", "keeps_all", "kept_folder"]
 
@@ -72,20 +73,20 @@ def _of_saving() -> tuple[Setting, ...]:
 def add_settings() -> None:
     """Add the page to the webui's settings, each time it builds them."""
     for one in (*_of_controls(), *_of_saving()):
-        host.add_option(one.name, one.default, one.label, one.kind, one.arguments, one.by_hand)
+        options.add_option(one.name, one.default, one.label, one.kind, one.arguments, one.by_hand)
 
 
 def first_values() -> dict[str, Any]:
     """What the tab's controls say at first, by their elem_id, where a setting says it."""
-    chosen = {one.name: host.option(one.name, one.default) for one in _of_controls()}
+    chosen = {one.name: options.option(one.name, one.default) for one in _of_controls()}
     return {one.name: chosen[one.name] for one in _of_controls() if one.fits(chosen[one.name])}
 
 
 def keeps_all() -> bool:
     """Whether the picture of every pass is saved."""
-    return bool(host.option(_KEEP_ALL, False))
+    return bool(options.option(_KEEP_ALL, False))
 
 
 def kept_folder() -> str:
     """Where pictures are saved."""
-    return str(host.option(_FOLDER, "")).strip() or outputs_folder()
+    return str(options.option(_FOLDER, "")).strip() or outputs_folder()

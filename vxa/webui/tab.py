@@ -16,7 +16,7 @@ import gradio as gr
 from vxa.ui.panel import panel
 from vxa.webui import strings
 from vxa.webui.backend import webui_backend
-from vxa.webui.host_page import Sending
+from vxa.webui.host.send_to import Sending
 from vxa.webui.installed import problem
 from vxa.webui.settings import first_values
 

@@ -18,9 +18,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from vxa.errors import VxaError
-from vxa.webui import host, strings
+from vxa.webui import strings
 from vxa.webui.api.requests import Look, OfPrompt, filled, look, schema, tokens
 from vxa.webui.backend import model_sites, webui_backend
+from vxa.webui.host.options import api_users, has_api
 
 __all__ = ["MOST_BYTES", "add_routes"]
 
@@ -33,7 +34,7 @@ _CREDENTIALS = Depends(HTTPBasic(auto_error=False))
 
 def _authorised(credentials: HTTPBasicCredentials | None = _CREDENTIALS) -> None:
     """Raise 401 unless the request has a name and password of --api-auth, where that is given."""
-    allowed = host.api_users()
+    allowed = api_users()
     if allowed is None:
         return
     password = allowed.get(credentials.username) if credentials else None
@@ -47,7 +48,7 @@ _ALLOWED = Depends(_authorised)
 
 def add_routes(demo: Any, app: FastAPI) -> None:
     """Add the routes to the webui's app, each time it has started one."""
-    if not host.has_api():
+    if not has_api():
         return
     backend = webui_backend()
     _add(app, "tokens", OfPrompt, lambda asked: tokens(backend, asked), tokens.__doc__)

@@ -14,9 +14,9 @@ from vxa.pictures.layout import GAP, SMALL, above, fitting, framed, text
 from vxa.pictures.question import Question
 from vxa.pictures.render import overlay_figure
 from vxa.webui import strings
-from vxa.webui.generation.word_maps import Piece, at_each_bin, heat_of, pieces_of, subjects
-from vxa.webui.generation.sampling import Sampling
 from vxa.webui.generation.options import EACH, GRID, NEGATIVE, STEPS, Wanted
+from vxa.webui.generation.sampling import Sampling
+from vxa.webui.generation.word_maps import Piece, at_each_bin, heat_of, pieces_of, subjects
 
 __all__ = ["Place", "Shown", "pictures", "preview", "problems", "told"]
 

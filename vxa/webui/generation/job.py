@@ -13,8 +13,8 @@ from vxa.errors import VxaError
 from vxa.ui import strings as page_strings
 from vxa.webui import strings
 from vxa.webui.generation.gallery import Place, Shown, pictures, preview, problems
-from vxa.webui.generation.sampling import Sampling
 from vxa.webui.generation.options import Wanted
+from vxa.webui.generation.sampling import Sampling
 
 __all__ = ["Job", "Traced"]
 

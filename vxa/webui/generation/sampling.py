@@ -33,8 +33,8 @@ from vxa.tracing import Facts, Reading, Settings, TracedCall
 from vxa.ui.handlers import sentence
 from vxa.version import versions
 from vxa.webui import strings
-from vxa.webui.generation.rows import Rows, Spoken, unmarked
 from vxa.webui.generation.options import NEGATIVE, STEPS, Wanted
+from vxa.webui.generation.rows import Rows, Spoken, unmarked
 
 __all__ = ["DenoiserCall", "Sampling"]
 

@@ -120,7 +120,7 @@ def further(asked):
 
 
 def tab(asked):
-    from vxa.webui.host_page import sending_of
+    from vxa.webui.host.send_to import sending_of
     from vxa.webui.tab import tabs
 
     script = sys.modules["vxa"].__path__[0] + "/../scripts/vxa_tab.py"

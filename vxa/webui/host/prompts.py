@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vxa.models.chunks import CHUNK, name_tokens
 from vxa.tokens import Token
-from vxa.webui import host
+from vxa.webui.host.text import condition, piece_reader, prompt_text, text_chunks
 
 __all__ = ["WebuiPrompts", "chunk_tokens"]
 
@@ -23,16 +23,16 @@ class WebuiPrompts:
 
     def tokens(self, prompt: str) -> tuple[Token, ...]:
         """One Token for each position of the prompt's context."""
-        return self.text_tokens(host.prompt_text(prompt))
+        return self.text_tokens(prompt_text(prompt))
 
     def text_tokens(self, text: str) -> tuple[Token, ...]:
         """Likewise of a text that the webui has already taken out of a prompt."""
-        chunks, specials = host.text_chunks(self._model, text)
-        return chunk_tokens(chunks, specials, host.piece_reader(self._model))
+        chunks, specials = text_chunks(self._model, text)
+        return chunk_tokens(chunks, specials, piece_reader(self._model))
 
     def condition(self, prompt: str, image_size: tuple[int, int]) -> Tensor | Mapping[str, Any]:
         """What the webui tells the network of the prompt, for one image of (height, width)."""
-        given: Tensor | Mapping[str, Any] = host.condition(self._model, host.prompt_text(prompt), image_size)
+        given: Tensor | Mapping[str, Any] = condition(self._model, prompt_text(prompt), image_size)
         return given
 
 

@@ -1,6 +1,6 @@
 """The always-on script "VXA" of txt2img and img2img: heat maps of the words of what is being generated.
 
-    from vxa.webui.host_script import VxaTrace, after_network, after_step, before_network, forget_all
+    from vxa.webui.host.script import VxaTrace, after_network, after_step, before_network, forget_all
     script_callbacks.on_cfg_denoiser(before_network)
     script_callbacks.on_cfg_denoised(after_network)
     script_callbacks.on_cfg_after_cfg(after_step)
@@ -18,13 +18,14 @@ from typing import Any
 from modules import scripts
 
 from vxa.errors import SettingError
-from vxa.webui import host_trace, strings
+from vxa.webui import strings
 from vxa.webui.generation.accordion import controls, notice, paste_fields
-from vxa.webui.host_xyz import axes_of
-from vxa.webui.installed import problem
 from vxa.webui.generation.job import Job
-from vxa.webui.generation.sampling import Sampling
 from vxa.webui.generation.options import Wanted
+from vxa.webui.generation.sampling import Sampling
+from vxa.webui.host import denoiser
+from vxa.webui.host.xyz_plot import axes_of
+from vxa.webui.installed import problem
 
 __all__ = ["VxaTrace", "after_network", "after_step", "before_network", "forget_all"]
 
@@ -61,7 +62,7 @@ def before_network(params: Any) -> None:
         return
     forget_all()
     try:
-        sampling.enter(host_trace.denoiser_call(params))
+        sampling.enter(denoiser.denoiser_call(params))
     except Exception as error:  # the generation is not ours to end
         sampling.give_up(error)
         return
@@ -82,7 +83,7 @@ def after_step(params: Any) -> None:
     """The denoiser has made its step, and the webui has what its live preview shows."""
     while _live:
         if job := _live.pop()():
-            host_trace.show_so_far(job)
+            denoiser.show_so_far(job)
 
 
 class VxaTrace(scripts.Script):  # type: ignore[misc]
@@ -112,7 +113,7 @@ class VxaTrace(scripts.Script):  # type: ignore[misc]
         forget_all()
         if hasattr(p, _JOB):
             delattr(p, _JOB)
-        host_trace.forget_said(p)
+        denoiser.forget_said(p)
 
     def process(self, p: Any, *args: Any) -> None:
         """Note what is wanted, and record it in the infotext."""
@@ -125,7 +126,7 @@ class VxaTrace(scripts.Script):  # type: ignore[misc]
             setattr(p, _JOB, job)
             return
         if wanted.enabled:
-            setattr(p, _JOB, Job(weakref.ref(p), wanted, bool(axes), host_trace.show_in_page))
+            setattr(p, _JOB, Job(weakref.ref(p), wanted, bool(axes), denoiser.show_in_page))
             p.extra_generation_params.update(wanted.entries())
 
     def process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
@@ -137,7 +138,7 @@ class VxaTrace(scripts.Script):  # type: ignore[misc]
         """An image is finished."""
         if job := job_of(p):
             number = p.iteration * p.batch_size + p.batch_index
-            region, interrupted = host_trace.region_of(p), host_trace.interrupted()
+            region, interrupted = denoiser.region_of(p), denoiser.interrupted()
             job.draw(number, p.batch_index, pp.image, region, interrupted)
 
     def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
@@ -145,5 +146,5 @@ class VxaTrace(scripts.Script):  # type: ignore[misc]
         forget_all()
         if job := job_of(p):
             job.finish()
-            host_trace.add_to_gallery(job, p, processed)
+            denoiser.add_to_gallery(job, p, processed)
             delattr(p, _JOB)

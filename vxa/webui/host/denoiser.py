@@ -16,13 +16,13 @@ from modules import images, prompt_parser, sd_samplers, shared
 
 from vxa.errors import RecordingError, VxaError
 from vxa.webui import strings
-from vxa.webui.backend import webui_model
-from vxa.webui.generation.job import Job, Traced
-from vxa.webui.prompts import WebuiPrompts
-from vxa.webui.generation.rows import Prompts, Rows, unmarked
 from vxa.webui.generation.gallery import Shown, told
-from vxa.webui.generation.sampling import DenoiserCall
+from vxa.webui.generation.job import Job, Traced
 from vxa.webui.generation.options import ENTRY
+from vxa.webui.generation.rows import Prompts, Rows, unmarked
+from vxa.webui.generation.sampling import DenoiserCall
+from vxa.webui.host.checkpoint import webui_model
+from vxa.webui.host.prompts import WebuiPrompts
 
 __all__ = [
     "add_to_gallery", "denoiser_call", "forget_said", "interrupted", "region_of", "show_in_page",

@@ -1,0 +1,1 @@
+"""What VXA knows of the webui: the only modules that import its `modules`, asked anew at each call."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from vxa.attention.sites import Site
 from vxa.errors import HeadError, SettingError, SiteError, TokenIndexError, WordError
 from vxa.maps.attention_maps import AttentionMaps, Provenance
-from vxa.maps.refine import POWER, refined
+from vxa.maps.refine import POWER, refine_maps
 from vxa.tokens import Token
 
 
@@ -209,7 +209,7 @@ def test_a_refined_map_begins_at_its_lowest_place_within_the_image() -> None:
     attention[:, 5, 1] = 1.0
     values = np.array([[4.0, 2.0, 3.0], [0.0, 0.0, 1.0]], np.float32)
     whole, above = (
-        refined([values[None]], [Known(attention)], extent)[0]  # type: ignore[list-item]
+        refine_maps([values[None]], [Known(attention)], extent)[0]  # type: ignore[list-item]
         for extent in ((1.0, 1.0), (0.5, 1.0))
     )
     assert np.allclose(whole, [[3, 1, 2], [0, 0, 0]])
@@ -219,10 +219,10 @@ def test_a_refined_map_begins_at_its_lowest_place_within_the_image() -> None:
 def test_the_sites_of_a_refined_map_are_joined_by_their_power_mean() -> None:
     itself = Known(torch.eye(4).reshape(1, 4, 2, 2))  # every place attends to itself alone
     first, second = np.array([[1, 2], [3, 4]], np.float32), np.array([[7, 2], [0, 0]], np.float32)
-    (found,) = refined([first[None], second[None]], [itself])  # type: ignore[list-item]
+    (found,) = refine_maps([first[None], second[None]], [itself])  # type: ignore[list-item]
     expected = ((first**POWER + second**POWER) / 2) ** (1 / POWER)
     assert np.allclose(found, expected - expected.min())
-    twice = refined([np.stack([first, second])], [itself, itself])  # type: ignore[list-item]
+    twice = refine_maps([np.stack([first, second])], [itself, itself])  # type: ignore[list-item]
     assert np.allclose(twice[0], first - 1)
     assert np.allclose(twice[1], second)
 

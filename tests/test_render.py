@@ -15,7 +15,7 @@ from vxa.errors import HeadError, ImageError, SettingError, SiteError, TokenInde
 from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.pictures.colormaps import coloured
 from vxa.pictures.grids import MAX_CELLS
-from vxa.pictures.question import Question, number
+from vxa.pictures.picture_spec import PictureSpec, number
 from vxa.pictures.render import MODES, render
 from vxa.pictures.view import View
 from vxa.tokens import Token
@@ -167,10 +167,10 @@ def test_passes_that_do_not_belong_together_are_refused(maps: AttentionMaps, ima
 def test_maps_of_a_part_lie_on_that_part_and_the_rest_stays(maps: AttentionMaps, image: Image.Image) -> None:
     whole = Image.new("RGB", (WIDTH * 3, HEIGHT * 2), (0, 90, 0))
     whole.paste(image, (WIDTH, HEIGHT))
-    question = Question(maps, whole, region=(WIDTH, HEIGHT, WIDTH, HEIGHT))
+    question = PictureSpec(maps, whole, region=(WIDTH, HEIGHT, WIDTH, HEIGHT))
     heat = question.heat(tokens=[1])
     shown, low, high = question.overlaid(heat, (HEIGHT * 2, WIDTH * 3))
-    alone, *ends = Question(maps, image).overlaid(heat, (HEIGHT, WIDTH))
+    alone, *ends = PictureSpec(maps, image).overlaid(heat, (HEIGHT, WIDTH))
     part = (WIDTH, HEIGHT, WIDTH * 2, HEIGHT * 2)
     assert ends == [low, high]
     assert shown.crop(part).tobytes() == alone.tobytes() != image.tobytes()
@@ -178,7 +178,7 @@ def test_maps_of_a_part_lie_on_that_part_and_the_rest_stays(maps: AttentionMaps,
     assert shown.tobytes() == whole.tobytes()
     assert question.overlaid(heat, (HEIGHT * 4, WIDTH * 6))[0].size == (WIDTH * 6, HEIGHT * 4)
     with pytest.raises(ImageError, match="the image is 40×40"):
-        Question(maps, whole, region=(0, 0, 40, 40))
+        PictureSpec(maps, whole, region=(0, 0, 40, 40))
 
 
 def test_an_unknown_mode_lists_the_modes(maps: AttentionMaps, image: Image.Image) -> None:
@@ -253,14 +253,14 @@ def test_any_word_can_be_a_label(image: Image.Image, word: str, mode: str) -> No
 
 
 def test_labels_of_a_selection(maps: AttentionMaps, image: Image.Image) -> None:
-    question = Question(maps, image, words="hat, neck", heads="0")
+    question = PictureSpec(maps, image, words="hat, neck", heads="0")
     assert question.subject(question.heat()) == "hat, neck"
     assert question.place(question.heat()) == "IN01 · heads 0 · t = 1"
-    question = Question(maps, image, tokens="0-5", sites="all")
+    question = PictureSpec(maps, image, tokens="0-5", sites="all")
     assert question.subject(question.heat()) == "6 tokens"
     assert question.place(question.heat()) == "IN01, M00 · t = 1"
-    assert Question(maps, image).subject(maps.heat_map()) == "every word"
-    question = Question(maps, image, tokens="0, 1, 6")
+    assert PictureSpec(maps, image).subject(maps.heat_map()) == "every word"
+    question = PictureSpec(maps, image, tokens="0, 1, 6")
     assert question.subject(question.heat()) == "<bos>, hat, <eos>"
     assert number(0.03125) == "0.0312"
     assert View().cut(maps.heat_map("hat")) == pytest.approx(0.4, abs=0.3)

@@ -21,7 +21,7 @@ from vxa import load
 from vxa.attention.sums import SumRecord
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.heat_map import resized
-from vxa.maps.refine import refined
+from vxa.maps.refine import refine_maps
 from vxa.models.diffusers import DiffusersModel
 from vxa.models.papercut import DEFAULT_SITES
 from vxa.papercut import scene
@@ -147,7 +147,7 @@ def _further(name: str, maps: AttentionMaps) -> Ways:
         return np.sum([once(word) for word in dict.fromkeys(found.text for found in maps.words)], axis=0)
 
     def twice(word: str) -> Values:
-        return resized(refined([once(word)[None]], own)[0], size, (1.0, 1.0), "bicubic")
+        return resized(refine_maps([once(word)[None]], own)[0], size, (1.0, 1.0), "bicubic")
 
     def share(word: str) -> Values:
         return resized(once(word) ** 2 / every(), size, (1.0, 1.0), "bicubic")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vxa.errors import RecordingError
-from vxa.models.prompt_events import Encoded, prompts_heard
+from vxa.models.prompt_events import EncodedPrompts, listen_to_prompts
 
 
 class Pipeline:
@@ -23,8 +23,8 @@ class Pipeline:
 
 
 def test_each_image_has_its_prompts() -> None:
-    pipeline, heard = Pipeline(), list[Encoded]()
-    with prompts_heard(pipeline, heard.append):
+    pipeline, heard = Pipeline(), list[EncodedPrompts]()
+    with listen_to_prompts(pipeline, heard.append):
         pipeline.encode_prompt(["a", "b"], num_images_per_prompt=2, negative_prompt=["c", "d"])
         pipeline.encode_prompt("a", "cpu", 2, False)
         pipeline.encode_prompt(None, prompt_embeds=torch.zeros(3, 5, 3), negative_prompt="c")
@@ -35,8 +35,8 @@ def test_each_image_has_its_prompts() -> None:
 
 
 def test_listeners_come_and_go_in_any_order() -> None:
-    pipeline, first, second = Pipeline(), list[Encoded](), list[Encoded]()
-    one, other = prompts_heard(pipeline, first.append), prompts_heard(pipeline, second.append)
+    pipeline, first, second = Pipeline(), list[EncodedPrompts](), list[EncodedPrompts]()
+    one, other = listen_to_prompts(pipeline, first.append), listen_to_prompts(pipeline, second.append)
     one.__enter__()
     other.__enter__()
     pipeline.encode_prompt("a")
@@ -57,15 +57,15 @@ def test_what_somebody_else_put_there_is_put_back() -> None:
         return original(prompt)
 
     pipeline.encode_prompt = own  # type: ignore[method-assign]
-    with prompts_heard(pipeline, lambda encoded: None):
+    with listen_to_prompts(pipeline, lambda encoded: None):
         pipeline.encode_prompt("a")
     assert calls == ["a"]
     assert vars(pipeline)["encode_prompt"] is own
 
 
 def test_another_threads_prompts_are_not_heard() -> None:
-    pipeline, heard = Pipeline(), list[Encoded]()
-    with prompts_heard(pipeline, heard.append):
+    pipeline, heard = Pipeline(), list[EncodedPrompts]()
+    with listen_to_prompts(pipeline, heard.append):
         thread = threading.Thread(target=pipeline.encode_prompt, args=("a",))
         thread.start()
         thread.join()
@@ -73,5 +73,8 @@ def test_another_threads_prompts_are_not_heard() -> None:
 
 
 def test_a_pipeline_without_the_method_is_refused() -> None:
-    with pytest.raises(RecordingError, match="object has no encode_prompt"), prompts_heard(object(), print):
+    with (
+        pytest.raises(RecordingError, match="object has no encode_prompt"),
+        listen_to_prompts(object(), print),
+    ):
         pytest.fail("the block must not be entered")

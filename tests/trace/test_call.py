@@ -13,12 +13,12 @@ from vxa.errors import RecordingError
 from vxa.maps.attention_maps import Provenance
 from vxa.maps.steps import Schedule
 from vxa.tokens import Token
-from vxa.tracing import Facts, Reading, Settings, TracedCall
+from vxa.tracing import GenerationInfo, Settings, TracedCall, TracedPrompt
 
 SITES = (Site("a", "cross", "down", 0, 2, 1, "IN01"), Site("b", "cross", "mid", 1, 2, 2, "M00"))
 SIZE = (4, 3)
 TOKENS = (Token(0, 9, "<bos>", None, "bos"), Token(1, 3, "hat", 0, None), Token(2, 8, "<eos>", None, "eos"))
-READINGS = [Reading(0, "hat", TOKENS), Reading(0, "", TOKENS, negative=True)]
+READINGS = [TracedPrompt(0, "hat", TOKENS), TracedPrompt(0, "", TOKENS, negative=True)]
 
 
 class Layer(nn.Module):
@@ -26,7 +26,7 @@ class Layer(nn.Module):
 
 
 def new_call(bins: int = 1) -> TracedCall:
-    facts = Facts(Provenance("host", "", 0, "generated", None), "all", (32, 24))
+    facts = GenerationInfo(Provenance("host", "", 0, "generated", None), "all", (32, 24))
     return TracedCall(SITES, READINGS, Schedule.of([900, 500, 100]), Settings(bins), facts)
 
 

@@ -79,7 +79,7 @@ def test_every_cell_of_a_figure_knows_its_spot(
     object.__setattr__(kept, "image", Image.fromarray(pixels))
     asked = Asked(mode=mode, opacity=0.0)
     picture = np.asarray(Image.open(handlers.picture_file(page_id, asked)).convert("L"), int)
-    shown = handlers.pictures.windows(page_id)
+    shown = handlers.pictures.image_regions(page_id)
     assert len(shown) == len(wheres)
     for window, where in zip(shown, wheres, strict=True):
         cell = picture[window.top : window.top + window.height, window.left : window.left + window.width]
@@ -91,7 +91,7 @@ def test_every_cell_of_a_figure_knows_its_spot(
 
 def test_in_a_cell_of_a_site_the_words_are_ranked_there(handlers: Handlers, page_id: str):
     handlers.picture_file(page_id, Asked("3", mode="matrix"))
-    window = handlers.pictures.windows(page_id)[0]
+    window = handlers.pictures.image_regions(page_id)[0]
     found = handlers.words_in_picture(page_id, Asked("3", mode="matrix"), window.left + 5, window.top + 5)
     assert found == handlers.words_at(page_id, Asked(sites="IN01"), found.x, found.y)
 

@@ -29,7 +29,7 @@ class InputAccordion(gr.Checkbox):
 
 sys.modules["modules.ui_components"].InputAccordion = InputAccordion
 from vxa.webui.host.script import VxaTrace
-from vxa.webui.generation.options import Wanted
+from vxa.webui.generation.options import TraceOptions
 tab = VxaTrace()
 tab.filename = {script!r}
 with gr.Blocks() as page:
@@ -37,7 +37,8 @@ with gr.Blocks() as page:
 told = {{"VXA trace": "grid + steps", "VXA trace words": "hat"}}
 print(json.dumps({{
     "names": [one.elem_id.rpartition("_vxa_")[2] for one in made],
-    "usual": bool(made) and Wanted.of([True, *(one.value for one in made[1:])]) == Wanted(enabled=True),
+    "usual": bool(made)
+    and TraceOptions.of([True, *(one.value for one in made[1:])]) == TraceOptions(enabled=True),
     "pasted": [read(told) for _, read in tab.infotext_fields or ()],
     "texts": [str(getattr(one, "value", "")) for one in page.blocks.values()],
 }}))

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from vxa.errors import RecordingError
-from vxa.webui.generation.rows import Prompts, Rows, Spoken
+from vxa.webui.generation.rows import Prompts, RowPrompt, Rows
 
 SIZE = (3, 5)
-CONDITIONAL = [Spoken(0, "hat"), Spoken(0, "neck"), Spoken(1, "hat"), Spoken(1, "neck")]
-UNCONDITIONAL = [Spoken(0, "", negative=True), Spoken(1, "", negative=True)]
+CONDITIONAL = [RowPrompt(0, "hat"), RowPrompt(0, "neck"), RowPrompt(1, "hat"), RowPrompt(1, "neck")]
+UNCONDITIONAL = [RowPrompt(0, "", negative=True), RowPrompt(1, "", negative=True)]
 
 
 def contexts(tokens: int = 77, others: int = 77) -> tuple[torch.Tensor, torch.Tensor]:
@@ -68,8 +68,8 @@ def test_what_was_not_announced_is_named() -> None:
 def test_an_edited_prompt_is_the_text_that_ends_at_the_step_or_later() -> None:
     texts = [(3, "red hat"), (8, "blue hat")]
     prompts = Prompts([[texts, [(8, "neck")]]], [[(8, "")]])
-    assert prompts.at(3)[0] == [Spoken(0, "red hat"), Spoken(0, "neck")]
-    assert prompts.at(4)[0] == [Spoken(0, "blue hat"), Spoken(0, "neck")]
+    assert prompts.at(3)[0] == [RowPrompt(0, "red hat"), RowPrompt(0, "neck")]
+    assert prompts.at(4)[0] == [RowPrompt(0, "blue hat"), RowPrompt(0, "neck")]
     # As the webui does behind the last step: a sampler may make more than it said.
-    assert prompts.at(9)[0] == [Spoken(0, "red hat"), Spoken(0, "neck")]
-    assert prompts.at(9)[1] == [Spoken(0, "", negative=True)]
+    assert prompts.at(9)[0] == [RowPrompt(0, "red hat"), RowPrompt(0, "neck")]
+    assert prompts.at(9)[1] == [RowPrompt(0, "", negative=True)]

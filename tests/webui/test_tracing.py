@@ -19,7 +19,7 @@ from PIL import Image, ImageChops
 from vxa.attention.recording import PassRecord
 from vxa.attention.sites import Site, finest_self
 from vxa.maps.heat_map import resized
-from vxa.pictures.image_regions import windows
+from vxa.pictures.image_regions import image_regions
 from vxa.webui.generation.options import ENTRY
 
 SITE = "OUT01"
@@ -459,7 +459,7 @@ def test_the_map_lies_where_the_sampled_part_was_pasted(webui: Webui) -> None:
     overlay = Image.new("RGB", (100, 60), (0, 128, 0))
     p = Generation("a hat", overlay_images=[overlay], paste_to=(10, 20, 48, 32))
     picture = webui.generate(p, {**ON, "words": "hat", "opacity": 1.0}).images[1]
-    (window,) = windows(picture)
+    (window,) = image_regions(picture)
     shown = picture.crop((window.left, window.top, window.left + window.width, window.top + window.height))
     unlike = ImageChops.difference(shown, Image.new("RGB", shown.size, (0, 128, 0))).convert("L")
     edges = unlike.point(lambda level: 255 * (level > 20)).getbbox()  # enlarging blurs them
@@ -485,7 +485,7 @@ def test_maps_are_saved_beside_their_image(webui: Webui, tmp_path: Path) -> None
 
 
 def test_the_infotext_records_what_was_asked_and_gives_it_back(webui: Webui) -> None:
-    from vxa.webui.generation.options import Wanted, pasted
+    from vxa.webui.generation.options import TraceOptions, pasted
 
     p = Generation("a red hat")
     asked = {
@@ -499,9 +499,9 @@ def test_the_infotext_records_what_was_asked_and_gives_it_back(webui: Webui) -> 
     webui.generate(p, asked)
     told = p.extra_generation_params
     assert told["VXA trace"] == "grid + steps"
-    names = Wanted.names()
-    again = Wanted.of([pasted(name, told) for name in names])
-    assert again == Wanted.of([asked])
+    names = TraceOptions.names()
+    again = TraceOptions.of([pasted(name, told) for name in names])
+    assert again == TraceOptions.of([asked])
     assert [pasted(name, {"Steps": "20"}) for name in names] == [None] * 9
 
 

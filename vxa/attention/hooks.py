@@ -21,7 +21,7 @@ from vxa.attention.sites import Site
 from vxa.errors import RecordingError
 
 Receiver = Callable[[Site, nn.Module, Tensor, Tensor], None]
-Trouble = Callable[[Exception], None]
+OnError = Callable[[Exception], None]
 
 
 class Watch:
@@ -98,14 +98,14 @@ def _missing(missing: list[Site], half: list[Site], count: int) -> str:
 
 @contextmanager
 def watch(
-    network: nn.Module, sites: Sequence[Site], receive: Receiver, trouble: Trouble | None = None
+    network: nn.Module, sites: Sequence[Site], receive: Receiver, on_error: OnError | None = None
 ) -> Iterator[Watch]:
     """Hooks on the sites' `to_q` and `to_k` for as long as the block lasts, removed in all cases.
 
     `receive(site, layer, query, key)` gets the projections' own outputs, [batch, queries, channels] and
     [batch, tokens, channels]: it must copy what it keeps. It may raise to leave the forward.
 
-    Where the forward is somebody else's, who did not ask to be watched, it must not end: then `trouble` is
+    Where the forward is somebody else's, who did not ask to be watched, it must not end: then `on_error` is
     given, and gets what a hook would have raised.
 
     Raises:
@@ -116,32 +116,32 @@ def watch(
     layers = [(site, watchable_layer(network, site)) for site in watcher.sites]
     with ExitStack() as handles:
         for site, layer in layers:
-            for projection, hook in _hooks(watcher, site, layer, trouble):
+            for projection, hook in _hooks(watcher, site, layer, on_error):
                 handle = projection.register_forward_hook(hook)
                 handles.callback(handle.remove)
         yield watcher
 
 
 def _hooks(
-    watcher: Watch, site: Site, layer: Any, trouble: Trouble | None
+    watcher: Watch, site: Site, layer: Any, on_error: OnError | None
 ) -> list[tuple[nn.Module, Callable[..., None]]]:
     def on_query(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        _heard(trouble, watcher.on_query, site, output)
+        _guarded(on_error, watcher.on_query, site, output)
 
     def on_key(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        _heard(trouble, watcher.on_key, site, layer, output)
+        _guarded(on_error, watcher.on_key, site, layer, output)
 
     return [(layer.to_q, on_query), (layer.to_k, on_key)]
 
 
-def _heard(trouble: Trouble | None, hear: Callable[..., None], *given: Any) -> None:
-    if trouble is None:
-        hear(*given)
+def _guarded(on_error: OnError | None, receive_output: Callable[..., None], *given: Any) -> None:
+    if on_error is None:
+        receive_output(*given)
         return
     try:
-        hear(*given)
+        receive_output(*given)
     except Exception as error:  # a device's memory may run out here, too
-        trouble(error)
+        on_error(error)
 
 
 def _refuse_compiled(network: nn.Module) -> None:

@@ -103,7 +103,7 @@ def generate(
 def _prompts(model: Any, wanted: Generation) -> dict[str, Any]:
     """The texts as the pipeline takes them: as they are, or, where it would cut one off, all their chunks."""
     from vxa.models.chunks import CHUNK
-    from vxa.models.prompt_events import Encoded, tell
+    from vxa.models.prompt_events import EncodedPrompts, notify
 
     texts = (wanted.prompt, wanted.negative)
     if max(len(model.tokenize(text)) for text in texts) == CHUNK:
@@ -112,7 +112,7 @@ def _prompts(model: Any, wanted: Generation) -> dict[str, Any]:
     empty = model.encode_prompt("", (0, 0)).context
     length = max(prompt.context.shape[1], negative.context.shape[1])
     context, against = (_lengthened(one.context, empty, length) for one in (prompt, negative))
-    tell(model.pipeline, Encoded((wanted.prompt,), (wanted.negative,), context, against))
+    notify(model.pipeline, EncodedPrompts((wanted.prompt,), (wanted.negative,), context, against))
     embeddings = {"prompt_embeds": context, "negative_prompt_embeds": against}
     if "text_embeds" in prompt.extra:
         embeddings["pooled_prompt_embeds"] = prompt.extra["text_embeds"]

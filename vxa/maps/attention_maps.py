@@ -24,7 +24,7 @@ from vxa.attention.sites import Site, SiteSpec, select_sites
 from vxa.attention.sums import SumRecord
 from vxa.errors import SettingError, SiteError
 from vxa.maps.heat_map import HeatMap, Scale, mean_on_largest
-from vxa.maps.refine import refined
+from vxa.maps.refine import refine_maps
 from vxa.maps.selection import HeadSpec, TokenSpec, WordSpec, head_indices, token_groups, union
 from vxa.maps.steps import StepBin, bins_of
 from vxa.tokens import Token, Word, find_words, words
@@ -198,7 +198,7 @@ class AttentionMaps:
         else:
             raise SettingError(f"normalize {normalize!r} is unknown; use None or 'original'")
         if refine:
-            values = refined(by_site, [self.records[site.name] for site in self.self_sites], self.extent)
+            values = refine_maps(by_site, [self.records[site.name] for site in self.self_sites], self.extent)
         else:
             values = [mean_on_largest(list(maps)) for maps in zip(*by_site, strict=True)]
         labels = tuple(site.label for site in chosen)

@@ -27,7 +27,7 @@ mean reads 0.709 and 0.627; with the down part's self-attention, too, 0.723 and 
 Values = NDArray[np.float32]
 
 
-def refined(
+def refine_maps(
     by_site: Sequence[Values], own: Sequence[SiteRecord], extent: tuple[float, float] = (1.0, 1.0)
 ) -> list[Values]:
     """One refined map [h, w] for each of the maps, of which every site has its own: [maps, its h, its w].

@@ -25,7 +25,7 @@ _MOST = 4  # latents of an encoder: 64 kB each at 512², 256 kB at 1024²
 
 
 @dataclass(eq=False)
-class _Kept:
+class _CachedLatents:
     """Some latents, by what they are of, and the weights that made them."""
 
     weights: list[tuple[ReferenceType[Tensor], int, torch.dtype]]
@@ -39,7 +39,7 @@ class _Kept:
         )
 
 
-_encoders: WeakKeyDictionary[nn.Module, _Kept] = WeakKeyDictionary()
+_encoders: WeakKeyDictionary[nn.Module, _CachedLatents] = WeakKeyDictionary()
 _lock = Lock()
 
 
@@ -70,7 +70,7 @@ def _keep(encoder: nn.Module, weights: list[Tensor], key: bytes, latent: Tensor)
         kept = _encoders.get(encoder)
         if kept is None or not kept.made_by(weights):
             made_by = [(ref(weight), weight._version, weight.dtype) for weight in weights]
-            kept = _encoders[encoder] = _Kept(made_by)
+            kept = _encoders[encoder] = _CachedLatents(made_by)
         kept.latents[key] = latent
         while len(kept.latents) > _MOST:
             kept.latents.popitem(last=False)

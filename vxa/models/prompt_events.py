@@ -1,7 +1,7 @@
 """What a diffusers pipeline was asked: the prompts of each call, heard where the pipeline encodes them.
 
-    with prompts_heard(pipeline, hear):
-        pipeline(["a hat", "a cat"], num_images_per_prompt=2)    # hear(Encoded), once a call
+    with listen_to_prompts(pipeline, on_encode):
+        pipeline(["a hat", "a cat"], num_images_per_prompt=2)    # on_encode(EncodedPrompts), once a call
 
 Every pipeline of the family calls its own `encode_prompt` once, before its first step. It is wrapped on the
 object while somebody listens, and calls the original with what it was given: the images stay the same.
@@ -21,13 +21,13 @@ from torch import Tensor
 
 from vxa.errors import RecordingError
 
-__all__ = ["Encoded", "prompts_heard", "tell"]
+__all__ = ["EncodedPrompts", "listen_to_prompts", "notify"]
 
 _LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
-class Encoded:
+class EncodedPrompts:
     """What one call of `encode_prompt` was given and gave, for each image in the pipeline's order.
 
     Attributes:
@@ -46,8 +46,8 @@ class Encoded:
 
 
 @contextmanager
-def prompts_heard(pipeline: Any, hear: Callable[[Encoded], None]) -> Iterator[None]:
-    """Call `hear` after each `encode_prompt` that this thread makes of the pipeline in this block.
+def listen_to_prompts(pipeline: Any, on_encode: Callable[[EncodedPrompts], None]) -> Iterator[None]:
+    """Call `on_encode` after each `encode_prompt` that this thread makes of the pipeline in this block.
 
     Several may listen to one pipeline, in any order of coming and going.
 
@@ -56,9 +56,9 @@ def prompts_heard(pipeline: Any, hear: Callable[[Encoded], None]) -> Iterator[No
     """
     thread = threading.get_ident()
 
-    def listener(encoded: Encoded) -> None:
+    def listener(encoded: EncodedPrompts) -> None:
         if threading.get_ident() == thread:
-            hear(encoded)
+            on_encode(encoded)
 
     with _LOCK:
         listeners = _listeners(pipeline)
@@ -72,13 +72,13 @@ def prompts_heard(pipeline: Any, hear: Callable[[Encoded], None]) -> Iterator[No
                 pipeline.encode_prompt.vxa_restore()
 
 
-def tell(pipeline: Any, encoded: Encoded) -> None:
+def notify(pipeline: Any, encoded: EncodedPrompts) -> None:
     """Let those who listen to the pipeline know what embeddings are of that it did not make itself."""
     for listener in tuple(getattr(pipeline.encode_prompt, "vxa_listeners", ())):
         listener(encoded)
 
 
-def _listeners(pipeline: Any) -> list[Callable[[Encoded], None]]:
+def _listeners(pipeline: Any) -> list[Callable[[EncodedPrompts], None]]:
     """Those who listen to the pipeline now; the first one's coming wraps its `encode_prompt`."""
     original = getattr(pipeline, "encode_prompt", None)
     if original is None:
@@ -86,10 +86,10 @@ def _listeners(pipeline: Any) -> list[Callable[[Encoded], None]]:
         raise RecordingError(
             f"{kind} has no encode_prompt, so its prompts are not known; use a pipeline of SD"
         )
-    found: list[Callable[[Encoded], None]] | None = getattr(original, "vxa_listeners", None)
+    found: list[Callable[[EncodedPrompts], None]] | None = getattr(original, "vxa_listeners", None)
     if found is not None:
         return found
-    listeners: list[Callable[[Encoded], None]] = []
+    listeners: list[Callable[[EncodedPrompts], None]] = []
     signature = inspect.signature(original)
 
     @functools.wraps(original)
@@ -116,14 +116,14 @@ def _listeners(pipeline: Any) -> list[Callable[[Encoded], None]]:
     return listeners
 
 
-def _encoded(given: Mapping[str, Any], result: Any) -> Encoded:
+def _encoded(given: Mapping[str, Any], result: Any) -> EncodedPrompts:
     context, negative_context = result[0], result[1]
     images = len(context)
     embeds = given.get("prompt_embeds") is not None
     negative_embeds = given.get("negative_prompt_embeds") is not None
     negative = given.get("negative_prompt")
     second = given.get("prompt_2")
-    return Encoded(
+    return EncodedPrompts(
         prompts=_texts(None if embeds else given.get("prompt"), images),
         negatives=_texts(None if negative_embeds else "" if negative is None else negative, images),
         context=context,

@@ -23,7 +23,7 @@ from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.selection import TokenSpec, WordSpec
 from vxa.pictures.layout import cell as labelled
 from vxa.pictures.layout import fitting, framed
-from vxa.pictures.question import Question, number
+from vxa.pictures.picture_spec import PictureSpec, number
 from vxa.pictures.shading import overlaid
 from vxa.pictures.view import View
 
@@ -54,11 +54,11 @@ def animation_frames(
         raise SettingError('there is one step to show; trace with bins="each", or several bins')
     settings = View(**view)
     chosen = (words, tokens, sites, None, settings)
-    asked = [Question(each, read_image(image), *chosen, refine=refine) for each in bins]
+    asked = [PictureSpec(each, read_image(image), *chosen, refine=refine) for each in bins]
     heats = [question.heat() for question in asked]
     size = fitting(maps.image_size, _SIDE)
     values = np.stack([settings.values(heat, size) for heat in heats])
-    shades, _, _ = settings.shaded(values)
+    shades, _, _ = settings.normalize_values(values)
     subject = asked[0].subject(heats[0])
     return [
         framed(

@@ -20,7 +20,7 @@ from vxa.io.images import read_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.selection import HeadSpec, TokenSpec, WordSpec
 from vxa.pictures.difference import compared
-from vxa.pictures.question import Question
+from vxa.pictures.picture_spec import PictureSpec
 from vxa.pictures.view import View
 
 __all__ = ["compare"]
@@ -59,7 +59,9 @@ def compare(
         WordError, TokenIndexError, SiteError, HeadError: as `heat_map`.
     """
     settings = View(**view)
-    asked = Question(first, _image(first, first_image), words, tokens, sites, heads, settings, refine=refine)
+    asked = PictureSpec(
+        first, _image(first, first_image), words, tokens, sites, heads, settings, refine=refine
+    )
     instead = words if against is None else against
     other = replace(asked, maps=second, image=_image(second, second_image), words=instead)
     return compared(asked, other, ("A: ", "B: "))

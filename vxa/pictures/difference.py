@@ -13,9 +13,9 @@ from PIL import Image
 
 from vxa.errors import SettingError
 from vxa.pictures.colormaps import DIVERGING
-from vxa.pictures.image_regions import windowed
+from vxa.pictures.image_regions import show_image_region
 from vxa.pictures.layout import GAP, SMALL, above, beside, cell, colour_bar, figure, fitting
-from vxa.pictures.question import Question, number
+from vxa.pictures.picture_spec import PictureSpec, number
 from vxa.pictures.shading import Array, overlaid
 from vxa.pictures.view import View
 
@@ -24,12 +24,12 @@ __all__ = ["compared", "difference", "signed"]
 _SIDE, _WIDE_SIDE = 260, 640  # pixels of each picture on its longer side, in a row and in a column
 
 
-def difference(question: Question) -> Image.Image:
+def difference(question: PictureSpec) -> Image.Image:
     """The first selection, the second, and the first minus the second, each over the image."""
     return compared(question, question.compared())
 
 
-def compared(question: Question, other: Question, labels: tuple[str, str] = ("", "")) -> Image.Image:
+def compared(question: PictureSpec, other: PictureSpec, labels: tuple[str, str] = ("", "")) -> Image.Image:
     """Two questions and the first minus the second, each over its image, the difference over the first's.
 
     The labels stand before the names of what was asked. Raises SettingError for images of two sizes.
@@ -48,7 +48,7 @@ def compared(question: Question, other: Question, labels: tuple[str, str] = ("",
     in_row = question.image.width <= 1.6 * question.image.height
     size = fitting(question.maps.image_size, _SIDE if in_row else _WIDE_SIDE)
     values = np.stack([view.values(heat, size) for heat in heats])
-    shades, low, high = view.shaded(values)
+    shades, low, high = view.normalize_values(values)
     bar = colour_bar(view.colormap, size[0], (number(low), number(high)), SMALL)
     pictures = [
         _cell(each, name, value, shade)
@@ -71,18 +71,18 @@ def signed(values: Array, normalize: str = View.normalize) -> tuple[Array, float
     return np.asarray(0.5 + 0.5 * apart / (reach or 1.0), np.float32), reach
 
 
-def _cell(question: Question, name: str, values: Array, shade: Array) -> Image.Image:
+def _cell(question: PictureSpec, name: str, values: Array, shade: Array) -> Image.Image:
     view = question.view
     picture = overlaid(question.scaled(_size(values)), shade, view.colormap, view.opacity)
-    return cell(name, number(float(values.max())), windowed(picture))
+    return cell(name, number(float(values.max())), show_image_region(picture))
 
 
-def _signed_cell(question: Question, values: Array, name: str) -> Image.Image:
+def _signed_cell(question: PictureSpec, values: Array, name: str) -> Image.Image:
     shade, reach = signed(values, question.view.normalize)
     strength = np.abs(2 * shade - 1)
     # In grey, for the image's own colours would look like differences.
     grey = question.scaled(_size(shade)).convert("L").convert("RGB")
-    picture = windowed(overlaid(grey, shade, DIVERGING, question.view.opacity, strength))
+    picture = show_image_region(overlaid(grey, shade, DIVERGING, question.view.opacity, strength))
     apart = values[0] - values[1]
     labelled = cell(name, f"{number(float(apart.min()))} … {number(float(apart.max()))}", picture)
     ends = (f"-{number(reach)}", "0", f"+{number(reach)}") if reach else ("0", "0", "0")

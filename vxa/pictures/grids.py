@@ -11,7 +11,7 @@ from PIL import Image
 from vxa.attention.sites import Site
 from vxa.errors import SettingError
 from vxa.maps.heat_map import HeatMap
-from vxa.pictures.image_regions import windowed
+from vxa.pictures.image_regions import show_image_region
 from vxa.pictures.layout import (
     GAP,
     LETTER,
@@ -27,7 +27,7 @@ from vxa.pictures.layout import (
     grid,
     text,
 )
-from vxa.pictures.question import Question, number
+from vxa.pictures.picture_spec import PictureSpec, number
 from vxa.tokens import Word
 
 __all__ = [
@@ -41,7 +41,7 @@ _MAX_CELLS = 24  # in one row of timesteps
 _BAR_ENDS = {"max": ("0", "max"), "minmax": ("min", "max"), "absolute": ("0", "1"), "original": ("0", "max")}
 
 
-def words_grid(question: Question) -> Image.Image:
+def words_grid(question: PictureSpec) -> Image.Image:
     """One labelled overlay for each chosen word or token, each with its largest value."""
     chosen = _subjects(question)
     _check_count("words", len(chosen), "choose fewer words")
@@ -51,7 +51,7 @@ def words_grid(question: Question) -> Image.Image:
 
 
 def heats_grid(
-    question: Question, labels: Sequence[str], heats: Sequence[HeatMap], left: str, right: str
+    question: PictureSpec, labels: Sequence[str], heats: Sequence[HeatMap], left: str, right: str
 ) -> Image.Image:
     """One labelled overlay for each map, each with its largest value, under one line of text."""
     size, columns = _layout(question, len(heats))
@@ -59,7 +59,7 @@ def heats_grid(
     return _figure(question, grid(cells, columns, GAP), left, right)
 
 
-def sites_grid(question: Question) -> Image.Image:
+def sites_grid(question: PictureSpec) -> Image.Image:
     """One labelled overlay for each chosen site (by default every recorded one)."""
     chosen = _sites(question)
     _check_count("sites", len(chosen), "choose fewer sites")
@@ -73,7 +73,7 @@ def sites_grid(question: Question) -> Image.Image:
     return _figure(question, grid(cells, columns, GAP), question.subject(heats[0]), place)
 
 
-def matrix(question: Question) -> Image.Image:
+def matrix(question: PictureSpec) -> Image.Image:
     """Overlays with a row for each chosen word or token and a column for each chosen site."""
     rows, columns = _subjects(question), _sites(question)
     _check_count("matrix", len(rows) * len(columns), "choose fewer words or sites")
@@ -92,7 +92,7 @@ def matrix(question: Question) -> Image.Image:
 
 
 def heats_table(
-    question: Question,
+    question: PictureSpec,
     labels: Sequence[str],
     headings: Sequence[str],
     rows: Sequence[Sequence[HeatMap | None]],
@@ -111,7 +111,7 @@ def heats_table(
     return _figure(question, above(body, GAP // 2), left, right)
 
 
-def timesteps_strip(question: Question) -> Image.Image:
+def timesteps_strip(question: PictureSpec) -> Image.Image:
     """One row of overlays, labelled with its timestep: one for each pass."""
     passes = question.passes or (question.maps,)
     if len(passes) > _MAX_CELLS:
@@ -127,7 +127,7 @@ def timesteps_strip(question: Question) -> Image.Image:
     return _figure(question, beside(cells, GAP), question.subject(heats[0]), place)
 
 
-def _subjects(question: Question) -> list[Word]:
+def _subjects(question: PictureSpec) -> list[Word]:
     """The chosen words, or tokens as words of one; of a text that occurs often, each with its number."""
     maps = question.maps
     if question.tokens not in (None, ""):
@@ -155,22 +155,22 @@ def _numbered(chosen: Sequence[Word], prompt: Sequence[Word]) -> list[Word]:
     ]
 
 
-def _sites(question: Question) -> tuple[Site, ...]:
+def _sites(question: PictureSpec) -> tuple[Site, ...]:
     return question.maps.select_sites("all" if question.sites in (None, "") else question.sites)
 
 
-def _site_label(question: Question, site: Site) -> str:
+def _site_label(question: PictureSpec, site: Site) -> str:
     return "{}  {} x {}".format(site.label, *site.grid(question.maps.latent_size))
 
 
-def _overlay(question: Question, heat: HeatMap, size: tuple[int, int]) -> tuple[Image.Image, float]:
+def _overlay(question: PictureSpec, heat: HeatMap, size: tuple[int, int]) -> tuple[Image.Image, float]:
     """The overlay of (height, width), and the value its lightest colour stands for."""
     picture, _, high = question.overlaid(heat, size)
     return picture, high
 
 
 def _cell(
-    question: Question,
+    question: PictureSpec,
     label: str,
     heat: HeatMap,
     size: tuple[int, int],
@@ -178,20 +178,20 @@ def _cell(
     of_pass: int = 0,
 ) -> Image.Image:
     picture, high = _overlay(question, heat, size)
-    return cell(label, number(high), windowed(picture, site, of_pass))
+    return cell(label, number(high), show_image_region(picture, site, of_pass))
 
 
 def _small_cell(
-    question: Question, heat: HeatMap | None, size: tuple[int, int], site: str | None = None
+    question: PictureSpec, heat: HeatMap | None, size: tuple[int, int], site: str | None = None
 ) -> Image.Image:
     picture, said = question.scaled(size), "–"
     if heat is not None:
         picture, high = _overlay(question, heat, size)
-        picture, said = windowed(picture, site), number(high)
+        picture, said = show_image_region(picture, site), number(high)
     return above([picture, text(said, SMALL - 2, width=size[1], colour=MUTED)], gap=1)
 
 
-def _site_heading(question: Question, site: Site, width: int) -> Image.Image:
+def _site_heading(question: PictureSpec, site: Site, width: int) -> Image.Image:
     grid_text = "{} x {}".format(*site.grid(question.maps.latent_size))
     lines = [text(site.label, SMALL, width), text(grid_text, SMALL - 2, width, MUTED)]
     return above([*lines, blank(width, 1)], gap=0)
@@ -204,14 +204,14 @@ def _row_heading(name: Image.Image, width: int, height: int) -> Image.Image:
     return heading
 
 
-def _figure(question: Question, body: Image.Image, left: str, right: str) -> Image.Image:
+def _figure(question: PictureSpec, body: Image.Image, left: str, right: str) -> Image.Image:
     """The cells and the one colour bar that they share, under one line of text."""
     view = question.view
     bar = colour_bar(view.colormap, min(body.height, 360), _BAR_ENDS[view.normalize], SMALL)
     return figure(beside([body, bar], GAP), left, right)
 
 
-def _layout(question: Question, count: int) -> tuple[tuple[int, int], int]:
+def _layout(question: PictureSpec, count: int) -> tuple[tuple[int, int], int]:
     """The (height, width) of a cell's picture and the number of columns of a figure about 3:2."""
     height, width = question.image_size
     columns = min(count, max(1, round(math.sqrt(1.5 * count * height / width))))

@@ -1,7 +1,7 @@
-"""Where a picture shows the image it is of: windows, carried along as a figure is put together.
+"""Where a picture shows the image it is of: its image regions, carried along as a figure is put together.
 
     picture = render(maps, image, "matrix")
-    image_spot(windows(picture), (512, 512), (300, 410))      # the row, the column, the window
+    image_spot(image_regions(picture), (512, 512), (300, 410))      # the row, the column, the window
 
 A window is known by what is drawn in it, so that a pixel of any figure can be followed back into the image.
 """
@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
-__all__ = ["Window", "carry", "image_spot", "windowed", "windows"]
+__all__ = ["ImageRegion", "carry", "image_regions", "image_spot", "show_image_region"]
 
 _KEY = "vxa_windows"  # in a picture's `info`, of which its files hold nothing
 
 
 @dataclass(frozen=True)
-class Window:
+class ImageRegion:
     """One place where a picture shows the whole image.
 
     Attributes:
@@ -36,27 +36,27 @@ class Window:
     number: int = 0
 
 
-def windowed(picture: Image.Image, site: str | None = None, number: int = 0) -> Image.Image:
+def show_image_region(picture: Image.Image, site: str | None = None, number: int = 0) -> Image.Image:
     """The picture, which from now on is known to show the image."""
-    picture.info[_KEY] = (Window(0, 0, picture.width, picture.height, site, number),)
+    picture.info[_KEY] = (ImageRegion(0, 0, picture.width, picture.height, site, number),)
     return picture
 
 
-def windows(picture: Image.Image) -> tuple[Window, ...]:
+def image_regions(picture: Image.Image) -> tuple[ImageRegion, ...]:
     """Where the picture shows the image; nowhere, when nobody knows."""
-    known: tuple[Window, ...] = picture.info.get(_KEY, ())
+    known: tuple[ImageRegion, ...] = picture.info.get(_KEY, ())
     return known
 
 
 def carry(onto: Image.Image, piece: Image.Image, left: int, top: int) -> None:
-    """The windows of a piece that was put there become those of the picture that it was put onto."""
-    moved = (replace(each, left=each.left + left, top=each.top + top) for each in windows(piece))
-    onto.info[_KEY] = (*windows(onto), *moved)
+    """The image regions of a piece that was put there become those of the picture that it was put onto."""
+    moved = (replace(each, left=each.left + left, top=each.top + top) for each in image_regions(piece))
+    onto.info[_KEY] = (*image_regions(onto), *moved)
 
 
 def image_spot(
-    shown: Iterable[Window], image_size: tuple[int, int], pixel: tuple[int, int]
-) -> tuple[int, int, Window] | None:
+    shown: Iterable[ImageRegion], image_size: tuple[int, int], pixel: tuple[int, int]
+) -> tuple[int, int, ImageRegion] | None:
     """The image's row and column under the picture's (row, column), and the window; None beside them all.
 
     `image_size` is (height, width).

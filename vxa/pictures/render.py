@@ -30,9 +30,9 @@ from vxa.maps.heat_map import HeatMap, Resample
 from vxa.maps.selection import HeadSpec, TokenSpec, WordSpec
 from vxa.pictures.difference import difference
 from vxa.pictures.grids import matrix, sites_grid, timesteps_strip, words_grid
-from vxa.pictures.image_regions import windowed
+from vxa.pictures.image_regions import show_image_region
 from vxa.pictures.layout import above, beside, colour_bar, framed, heading
-from vxa.pictures.question import Question, number
+from vxa.pictures.picture_spec import PictureSpec, number
 from vxa.pictures.shading import grey, masked, outlined
 from vxa.pictures.view import View
 
@@ -78,7 +78,7 @@ def render(
         raise SettingError(f"mode {mode!r} draws one pass, not {len(passes)}; mode timesteps draws several")
     view = View(normalize, threshold, opacity, colormap, resample)
     asked = (words, tokens, sites, heads, view, against, against_tokens)
-    return _DRAW[mode](Question(passes[0], read_image(image), *asked, passes, refine))
+    return _DRAW[mode](PictureSpec(passes[0], read_image(image), *asked, passes, refine))
 
 
 def check_mode(mode: str, against: WordSpec = None, against_tokens: TokenSpec = None) -> None:
@@ -89,33 +89,33 @@ def check_mode(mode: str, against: WordSpec = None, against_tokens: TokenSpec = 
         raise SettingError(f"mode {mode!r} compares nothing; leave against out, or choose mode difference")
 
 
-def _masked(question: Question) -> Image.Image:
+def _masked(question: PictureSpec) -> Image.Image:
     shade = question.view.shade(question.heat(), question.maps.image_size)[0]
-    return windowed(masked(question.image, shade))
+    return show_image_region(masked(question.image, shade))
 
 
-def _grey(question: Question) -> Image.Image:
-    return windowed(grey(question.view.shade(question.heat(), question.maps.image_size)[0]))
+def _grey(question: PictureSpec) -> Image.Image:
+    return show_image_region(grey(question.view.shade(question.heat(), question.maps.image_size)[0]))
 
 
-def _overlay(question: Question) -> Image.Image:
+def _overlay(question: PictureSpec) -> Image.Image:
     heat = question.heat()
     return overlay_figure(question, heat, question.subject(heat), question.place(heat))
 
 
-def overlay_figure(question: Question, heat: HeatMap, left: str, right: str) -> Image.Image:
+def overlay_figure(question: PictureSpec, heat: HeatMap, left: str, right: str) -> Image.Image:
     """The map over the question's image with its colour bar, under one line of text."""
     size = _figure_size(question.image_size)
     picture, low, high = question.overlaid(heat, size)
     letter = _letter(size)
     bar = colour_bar(question.view.colormap, picture.height, (number(low), number(high)), letter)
-    return _captioned(beside([windowed(picture), bar], gap=letter), left, right, letter)
+    return _captioned(beside([show_image_region(picture), bar], gap=letter), left, right, letter)
 
 
-def _contour(question: Question) -> Image.Image:
+def _contour(question: PictureSpec) -> Image.Image:
     heat, view, size = question.heat(), question.view, _figure_size(question.maps.image_size)
     mask = heat.mask(*size, threshold=view.threshold)
-    picture = windowed(outlined(question.scaled(size), mask, max(size) / 200))
+    picture = show_image_region(outlined(question.scaled(size), mask, max(size) / 200))
     peak = number(float(heat.upsampled(*size).max()))
     place = f"threshold {view.cut(heat):g} of max {peak} · {question.place(heat)}"
     return _captioned(picture, question.subject(heat), place, _letter(size))
@@ -139,7 +139,7 @@ def _letter(size: tuple[int, int]) -> int:
     return max(18, max(size) // 36)
 
 
-_DRAW: dict[str, Callable[[Question], Image.Image]] = {
+_DRAW: dict[str, Callable[[PictureSpec], Image.Image]] = {
     "masked": _masked,
     "grey": _grey,
     "overlay": _overlay,

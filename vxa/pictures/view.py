@@ -52,13 +52,13 @@ class View:
 
     def shade(self, heat: HeatMap, size: tuple[int, int]) -> tuple[NDArray[np.float32], float, float]:
         """The map in [0, 1], float32 of (height, width), and the values that 0 and 1 stand for."""
-        return self.shaded(self.values(heat, size))
+        return self.normalize_values(self.values(heat, size))
 
     def values(self, heat: HeatMap, size: tuple[int, int]) -> NDArray[np.float32]:
         """The map's own values, float32 of (height, width)."""
         return heat.upsampled(*size, resample=self.resample)
 
-    def shaded(self, values: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, float]:
+    def normalize_values(self, values: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, float]:
         """The values of one map, or of several on one scale, in [0, 1], and what 0 and 1 stand for."""
         return normalized(values, "max" if self.normalize == "original" else self.normalize)
 

@@ -9,7 +9,7 @@ The mean over steps, sites and heads of the cross-attention probabilities is DAA
 al. 2022, eq. 4) up to a constant, without its clamp; `vxa.daam` has the formula of its release to the letter.
 """
 
-from vxa.tracing.generation import Facts, Reading, Settings, TracedCall
+from vxa.tracing.generation import GenerationInfo, Settings, TracedCall, TracedPrompt
 from vxa.tracing.pipeline import Trace, trace
 
-__all__ = ["Facts", "Reading", "Settings", "Trace", "TracedCall", "trace"]
+__all__ = ["GenerationInfo", "Settings", "Trace", "TracedCall", "TracedPrompt", "trace"]

@@ -26,7 +26,7 @@ from vxa.maps.steps import Bins, Schedule
 from vxa.models.protocol import Conditioning, Model
 from vxa.tokens import Token
 from vxa.tracing.ddim_inversion import ddim_levels, ddim_trajectory
-from vxa.tracing.generation import Facts, Reading, Settings, TracedCall
+from vxa.tracing.generation import GenerationInfo, Settings, TracedCall, TracedPrompt
 from vxa.tracing.visualize import ImageSource, add_noise, check_prompt, prepare, whole_number
 from vxa.version import versions
 
@@ -92,14 +92,14 @@ def attribute(
     levels = wanted if inversion is None else _nearest(wanted, passed)
     with torch.no_grad():
         conditioning = model.encode_prompt(prompt, (pixels.shape[-2], pixels.shape[-1]))
-        reading = Reading(0, prompt, conditioning.tokens, kept=_kept(conditioning.tokens, words, tokens))
+        reading = TracedPrompt(0, prompt, conditioning.tokens, kept=_kept(conditioning.tokens, words, tokens))
         latent = model.encode_image(pixels)
         call = TracedCall(
             watched_sites(model.sites, sites, _size_of(latent), refine),
             [reading],
             Schedule.of(sorted(levels, reverse=True)),
             settings,
-            Facts(
+            GenerationInfo(
                 _provenance(model, drawn, inversion),
                 model.default_sites if sites is None else "all",
                 image_size,

@@ -24,7 +24,7 @@ from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.maps.steps import Bins, CountedSteps, Schedule, check_bins
 from vxa.tokens import Token
 
-__all__ = ["Facts", "Reading", "Settings", "TracedCall"]
+__all__ = ["GenerationInfo", "Settings", "TracedCall", "TracedPrompt"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Settings:
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class TracedPrompt:
     """One prompt of one image: what some row of every pass attends to.
 
     Attributes:
@@ -69,7 +69,7 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False)
-class Facts:
+class GenerationInfo:
     """What all maps of a call share.
 
     Attributes:
@@ -91,10 +91,10 @@ class TracedCall:
     def __init__(
         self,
         sites: Sequence[Site],
-        readings: Sequence[Reading],
+        readings: Sequence[TracedPrompt],
         schedule: Schedule | CountedSteps,
         settings: Settings,
-        facts: Facts,
+        facts: GenerationInfo,
     ) -> None:
         self.sites, self.readings, self.schedule = tuple(sites), list(readings), schedule
         self.passes = 0
@@ -127,7 +127,7 @@ class TracedCall:
         return self._maps(negative=True)
 
     @property
-    def read(self) -> tuple[tuple[Reading, AttentionMaps], ...]:
+    def read(self) -> tuple[tuple[TracedPrompt, AttentionMaps], ...]:
         """Each reading that was read at every site, and its maps so far."""
         return tuple((self.readings[number], self._now(number)) for number in self._numbers())
 
@@ -168,7 +168,7 @@ class TracedCall:
             self._finished = {number: self._made(number, final=True) for number in self._numbers()}
 
     def _running(
-        self, site: Site, grid: tuple[int, int], reading: Reading, query: Tensor, key: Tensor
+        self, site: Site, grid: tuple[int, int], reading: TracedPrompt, query: Tensor, key: Tensor
     ) -> SiteSum:
         own = site.kind == "self"
         if not own and key.shape[1] != len(reading.tokens):

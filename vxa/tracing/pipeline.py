@@ -17,8 +17,8 @@ from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.maps.selection import TokenSpec, WordSpec
 from vxa.maps.steps import Bins, Schedule
 from vxa.models import load
-from vxa.models.prompt_events import Encoded, prompts_heard
-from vxa.tracing.generation import Facts, Settings, TracedCall
+from vxa.models.prompt_events import EncodedPrompts, listen_to_prompts
+from vxa.tracing.generation import GenerationInfo, Settings, TracedCall
 from vxa.tracing.prompts import PromptSpec, Reader
 from vxa.tracing.rows import inputs_of, rows_of
 from vxa.version import versions
@@ -134,7 +134,7 @@ def trace(
     tracer = _Tracer(model, sites, settings, reader, on_step)
     with ExitStack() as stack:
         stack.callback(tracer.end_call)
-        stack.enter_context(prompts_heard(pipeline, tracer.hear))
+        stack.enter_context(listen_to_prompts(pipeline, tracer.on_encode))
         yield tracer.trace
 
 
@@ -166,15 +166,15 @@ class _Tracer:
         self._reader, self._on_step = reader, on_step
         self._thread = threading.get_ident()
         self._hooks = ExitStack()
-        self._encoded: Encoded | None = None
+        self._encoded: EncodedPrompts | None = None
         self._call: TracedCall | None = None
         self._watcher: Watch | None = None
 
-    def hear(self, encoded: Encoded) -> None:
+    def on_encode(self, encoded: EncodedPrompts) -> None:
         """A new call: its prompts are known, its passes are to come."""
         self.end_call()
         self._encoded = encoded
-        self._reader.hear(encoded)
+        self._reader.on_encode(encoded)
         network = self._model.network  # as it is now: adapters may have been loaded since the last call
         for handle in (
             network.register_forward_pre_hook(self._before, with_kwargs=True),
@@ -218,7 +218,7 @@ class _Tracer:
             self._reader.readings(self._encoded),
             Schedule.of(model.pipeline.scheduler.timesteps.tolist()),
             self._settings,
-            Facts(provenance, default, (latent_size[0] * pixels, latent_size[1] * pixels)),
+            GenerationInfo(provenance, default, (latent_size[0] * pixels, latent_size[1] * pixels)),
         )
         self._watcher = self._hooks.enter_context(watch(network, chosen, self._call.receive))
         self.trace._calls.append(self._call)

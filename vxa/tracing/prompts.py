@@ -11,9 +11,9 @@ from torch import Tensor
 
 from vxa.errors import PromptError, WordError
 from vxa.maps.selection import TokenSpec, WordSpec, token_groups, union
-from vxa.models.prompt_events import Encoded
+from vxa.models.prompt_events import EncodedPrompts
 from vxa.tokens import Token, words
-from vxa.tracing.generation import Reading
+from vxa.tracing.generation import TracedPrompt
 
 __all__ = ["PromptSpec", "Reader"]
 
@@ -41,14 +41,14 @@ class Reader:
         self._given = {False: prompt, True: negative_prompt}
         self._encoded: list[tuple[ref[Tensor], tuple[str | None, ...]]] = []
 
-    def hear(self, encoded: Encoded) -> None:
+    def on_encode(self, encoded: EncodedPrompts) -> None:
         """Remember what texts were encoded to, for as long as somebody holds it."""
         self._encoded = [pair for pair in self._encoded if pair[0]() is not None]
         self._encoded.append((ref(encoded.context), encoded.prompts))
         if encoded.negative_context is not None:
             self._encoded.append((ref(encoded.negative_context), encoded.negatives))
 
-    def readings(self, encoded: Encoded) -> tuple[Reading, ...]:
+    def readings(self, encoded: EncodedPrompts) -> tuple[TracedPrompt, ...]:
         """The readings of each image, then of each negative prompt where they are wanted.
 
         Raises:
@@ -60,7 +60,7 @@ class Reader:
             found += self._read(encoded.negative_context, encoded.negatives, negative=True)
         return tuple(self._keeping(found))
 
-    def notes(self, encoded: Encoded) -> tuple[str, ...]:
+    def notes(self, encoded: EncodedPrompts) -> tuple[str, ...]:
         """What a reader of the maps must know of their prompts."""
         notes = []
         for text in dict.fromkeys(text for text in encoded.prompts if text is not None):
@@ -71,7 +71,7 @@ class Reader:
             notes.append(f"the second text encoder read {encoded.second[:80]!r} at the same positions")
         return tuple(notes)
 
-    def _read(self, context: Tensor, texts: tuple[str | None, ...], negative: bool) -> list[Reading]:
+    def _read(self, context: Tensor, texts: tuple[str | None, ...], negative: bool) -> list[TracedPrompt]:
         found = []
         given = self._given_for(len(context), negative) if None in texts else [None] * len(context)
         for image, (row, text) in enumerate(zip(context, texts, strict=True)):
@@ -79,11 +79,11 @@ class Reader:
             if source is None:
                 source = self._remembered(row, negative)
             if isinstance(source, str):
-                found.append(Reading(image, source, self._model.tokens_read(source, len(row)), negative))
+                found.append(TracedPrompt(image, source, self._model.tokens_read(source, len(row)), negative))
             else:
                 tokens = tuple(source)
                 _check_tokens(tokens, len(row))
-                found.append(Reading(image, _text_of(tokens), tokens, negative))
+                found.append(TracedPrompt(image, _text_of(tokens), tokens, negative))
         return found
 
     def _given_for(self, images: int, negative: bool) -> Sequence[str | Sequence[Token] | None]:
@@ -107,7 +107,7 @@ class Reader:
             f'in trace(pipeline, {name}="a red hat")'
         )
 
-    def _keeping(self, readings: list[Reading]) -> list[Reading]:
+    def _keeping(self, readings: list[TracedPrompt]) -> list[TracedPrompt]:
         """The readings with the tokens that are to be kept; a word must be in one of them."""
         if self._words is None and self._tokens is None:
             return readings
@@ -126,7 +126,7 @@ class Reader:
             if not hits and problem is not None:
                 raise problem
         return [
-            Reading(each.image, each.prompt, each.tokens, each.negative, tuple(sorted(chosen)))
+            TracedPrompt(each.image, each.prompt, each.tokens, each.negative, tuple(sorted(chosen)))
             for each, chosen in zip(readings, kept, strict=True)
         ]
 

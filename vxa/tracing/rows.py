@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vxa.errors import RecordingError
-from vxa.models.prompt_events import Encoded
+from vxa.models.prompt_events import EncodedPrompts
 
 __all__ = ["inputs_of", "rows_of"]
 
@@ -27,7 +27,7 @@ def inputs_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Tensor,
     return sample, float(timestep.reshape(-1)[0] if torch.is_tensor(timestep) else timestep), context
 
 
-def rows_of(encoded: Encoded, context: Tensor, negative: bool) -> dict[int, int]:
+def rows_of(encoded: EncodedPrompts, context: Tensor, negative: bool) -> dict[int, int]:
     """Which reading each row of a pass reads: image i's prompt is i, its negative prompt images + i.
 
     diffusers puts the unconditional rows first. That is not taken on trust: the rows' context must be what

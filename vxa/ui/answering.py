@@ -20,7 +20,7 @@ from vxa.ui.given import Given
 from vxa.ui.handlers import Handlers, sentence
 from vxa.ui.shown import Shown
 
-__all__ = ["LIVE", "answer", "answers", "controls", "drawn", "stamp", "told", "tried"]
+__all__ = ["LIVE", "answer", "answers", "catching", "controls", "drawn", "stamp", "told"]
 
 _NUMBERS = itertools.count()
 
@@ -70,7 +70,7 @@ def told(progress: Any) -> Progress:
     return lambda fraction, what: progress(fraction, desc=what)
 
 
-def tried(work: Callable[[], list[Any]], count: int) -> list[Any]:
+def catching(work: Callable[[], list[Any]], count: int) -> list[Any]:
     """What the work gives, and nothing to be said; after an error nothing changes but what is said."""
     try:
         done = work()

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.ui.answering import LIVE, answer, answers, controls, drawn, stamp, tried
+from vxa.ui.answering import LIVE, answer, answers, catching, controls, drawn, stamp
 from vxa.ui.asked import Asked, usual_threshold
 from vxa.ui.compat import listen
 from vxa.ui.given import Given
@@ -23,7 +23,7 @@ def redrawn(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
     nothing = [gr.update()] * 5
     if not handlers.latest.knows(page):  # nobody asked for a pass yet
         return nothing
-    *done, message = tried(lambda: answer(handlers, page, asked), 3)
+    *done, message = catching(lambda: answer(handlers, page, asked), 3)
     if not handlers.latest.waits_for(page, asked):
         return nothing
     return [*done, stamp(asked), message]  # a sentence is an answer, too
@@ -41,7 +41,7 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
         return [gr.update()] * 5 if answers(stamped, asked) else redrawn(handlers, page, asked)
 
     def ranked(words_at: Callable[..., Spot], page: str, asked: Asked, x: int, y: int) -> list[Any]:
-        return tried(lambda: [spot_html(words_at(page, asked, x, y), asked.selection)], 1)
+        return catching(lambda: [spot_html(words_at(page, asked, x, y), asked.selection)], 1)
 
     # The event comes first, so that gradio puts it before whatever number of controls there are.
     def in_image(event: gr.SelectData, page: str, *given: Any) -> list[Any]:
@@ -58,7 +58,7 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
         return usual_threshold(refine) if threshold == usual_threshold(not refine) else gr.update()
 
     def save(page: str, *given: Any) -> list[Any]:
-        return tried(lambda: [handlers.files(page, Asked(*given))], 1)
+        return catching(lambda: [handlers.files(page, Asked(*given))], 1)
 
     def peek(page: str, pointed: str, prompt: str, *given: Any) -> str:
         return handlers.peek(page, prompt, Asked(*given), pointed)

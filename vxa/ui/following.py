@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from vxa.ui import strings
-from vxa.ui.answering import tried
+from vxa.ui.answering import catching
 from vxa.ui.compat import component, listen
 from vxa.ui.given import Given
 from vxa.ui.handlers import Handlers
@@ -39,8 +39,8 @@ def wire_following(handlers: Handlers, state: Any, left: Given, right: Shown) ->
         def chips() -> list[Any]:
             return [handlers.chips(prompt, selection), handlers.chips(prompt, against, True)]
 
-        offered, waits, wrong = tried(sites, 2)
-        *shown, wrong_too = tried(chips, 2)
+        offered, waits, wrong = catching(sites, 2)
+        *shown, wrong_too = catching(chips, 2)
         return [offered, *shown, _WAITS if waits is True else wrong or wrong_too]
 
     done = listen(

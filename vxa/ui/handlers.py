@@ -229,7 +229,7 @@ class Handlers:
         In a cell of one site or of one pass they are those of that site or pass.
         """
         kept = self._answering(page, asked)
-        found = image_spot(self.pictures.windows(page), kept.maps.image_size, (y, x))
+        found = image_spot(self.pictures.image_regions(page), kept.maps.image_size, (y, x))
         if found is None:
             raise SettingError(strings.NO_SPOT)
         row, column, window = found

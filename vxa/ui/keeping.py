@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from vxa.ui import strings
-from vxa.ui.answering import controls, tried
+from vxa.ui.answering import catching, controls
 from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
 from vxa.ui.given import Given
@@ -20,7 +20,7 @@ def kept_of_a_pass(handlers: Handlers, page: str, asked: Asked) -> str:
     """What is said of a pass's picture: blank where it is not saved by itself, and what went wrong."""
     if not handlers.backend.keeps_all():
         return ""
-    done, wrong = tried(lambda: [_kept(handlers, page, asked)], 1)
+    done, wrong = catching(lambda: [_kept(handlers, page, asked)], 1)
     return str(wrong or done)
 
 
@@ -28,7 +28,7 @@ def wire_keep(handlers: Handlers, state: Any, left: Given, right: Shown) -> None
     """The button that saves the picture that is shown."""
 
     def keep(page: str, *given: Any) -> list[Any]:
-        return tried(lambda: [_kept(handlers, page, Asked(*given))], 1)
+        return catching(lambda: [_kept(handlers, page, Asked(*given))], 1)
 
     listen(right.keep.click, keep, [state, *controls(left, right)], [right.kept, right.message])
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.ui.answering import LIVE, answer, controls, drawn, stamp, told, tried
+from vxa.ui.answering import LIVE, answer, catching, controls, drawn, stamp, told
 from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
 from vxa.ui.given import Given
@@ -25,14 +25,14 @@ def wire_given(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
     """The image that is given, and the prompt's chips."""
 
     def typed(prompt: str, selection: str, against: str) -> list[Any]:
-        return tried(lambda: [handlers.chips(prompt, selection), handlers.chips(prompt, against, True)], 2)
+        return catching(lambda: [handlers.chips(prompt, selection), handlers.chips(prompt, against, True)], 2)
 
     def put(image: str | None) -> Any:
         def checked() -> list[Any]:
             handlers.check_image(image)
             return []
 
-        return tried(checked, 0)[0]  # of a single output gradio takes a list as its value
+        return catching(checked, 0)[0]  # of a single output gradio takes a list as its value
 
     for done in (left.image.upload, left.image.clear):
         listen(done, put, [left.image], [right.message], queue=False, show_progress="hidden")
@@ -60,7 +60,7 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
             return [summary, offered, kept, *answer(handlers, wanted[0], asked), stamp(asked)]
 
         handlers.latest.ask(wanted[0], Asked(*given))
-        return tried(done, 7)
+        return catching(done, 7)
 
     # The progress comes first, so that gradio puts it before whatever number of controls there are.
     def press(progress: Any = gr.Progress(), *values: Any) -> list[Any]:  # noqa: B008

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from vxa.ui import strings
-from vxa.ui.answering import answer, controls, drawn, stamp, tried
+from vxa.ui.answering import answer, catching, controls, drawn, stamp
 from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
 from vxa.ui.given import Given
@@ -55,7 +55,7 @@ def _followed(handlers: Handlers, page: str, live: Live[Made], shown: Kept | Non
         so_far, asked = handlers.pages.find(page), handlers.latest.asked(page)
         if so_far is not shown and so_far is not None and asked is not None:
             shown = so_far
-            picture = tried(partial(_picture, handlers, page, asked), 1)[0]
+            picture = catching(partial(_picture, handlers, page, asked), 1)[0]
         yield [bar_html(*told), *[gr.update()] * 5, picture, *[gr.update()] * 3, ""]
 
 
@@ -75,8 +75,8 @@ def _finished(handlers: Handlers, page: str, live: Live[Made], asked: Asked) -> 
         return [made.image, nowhere, None, said, offered, *answer(handlers, page, shown), stamp(shown)]
 
     now = handlers.latest.asked(page) or asked  # controls may have been moved meanwhile
-    *done, message = tried(made, 9)
+    *done, message = catching(made, 9)
     if message:
         kept = handlers.pages.find(page) is not None
-        done[5:8] = tried(lambda: answer(handlers, page, now), 3)[:3] if kept else [None, "", ""]
+        done[5:8] = catching(lambda: answer(handlers, page, now), 3)[:3] if kept else [None, "", ""]
     return ["", *done, message]

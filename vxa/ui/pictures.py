@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from vxa.pictures.image_regions import Window, windows
+from vxa.pictures.image_regions import ImageRegion, image_regions
 from vxa.ui.png import png_bytes
 
 __all__ = ["Pictures", "new_folder"]
@@ -28,7 +28,7 @@ class Pictures:
         self.each = each
         self.pages = pages
         self._made: OrderedDict[str, deque[Path]] = OrderedDict()
-        self._windows: dict[str, tuple[Window, ...]] = {}
+        self._windows: dict[str, tuple[ImageRegion, ...]] = {}
         self._lock = threading.Lock()
 
     def write(self, page: str, name: str, picture: Image.Image) -> Path:
@@ -37,7 +37,7 @@ class Pictures:
         path.write_bytes(png_bytes(picture))
         with self._lock:
             gone = self._keep(page, path.parent)
-            self._windows[page] = windows(picture)
+            self._windows[page] = image_regions(picture)
         for folder in gone:
             shutil.rmtree(folder, ignore_errors=True)
         return path
@@ -54,7 +54,7 @@ class Pictures:
             gone += folders
         return gone
 
-    def windows(self, page: str) -> tuple[Window, ...]:
+    def image_regions(self, page: str) -> tuple[ImageRegion, ...]:
         """Where the page's newest picture shows the image; nowhere, where it has none."""
         return self._windows.get(page, ())
 

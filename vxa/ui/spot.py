@@ -9,7 +9,7 @@ from typing import Any
 from vxa.errors import SettingError
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.heat_map import HeatMap
-from vxa.pictures.question import number
+from vxa.pictures.picture_spec import number
 from vxa.tokens import Word
 from vxa.ui import strings
 from vxa.ui.chips import chosen_indices, indices_text

@@ -25,21 +25,21 @@ from vxa.ui.passes import uploaded
 from vxa.ui.recorded import written
 from vxa.webui import strings
 
-__all__ = ["Look", "OfPrompt", "filled", "look", "schema", "tokens"]
+__all__ = ["TokensRequest", "VisualizeRequest", "filled", "look", "schema", "tokens"]
 
 Request = TypeVar("Request")
 _JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
 
 @dataclass(frozen=True)
-class OfPrompt:
+class TokensRequest:
     """What is asked of a prompt alone."""
 
     prompt: str
 
 
 @dataclass(frozen=True)
-class Look:
+class VisualizeRequest:
     """What is asked of an image and a prompt.
 
     Attributes:
@@ -113,12 +113,12 @@ def schema(kind: type[Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def tokens(backend: Backend, asked: OfPrompt) -> dict[str, Any]:
+def tokens(backend: Backend, asked: TokensRequest) -> dict[str, Any]:
     """The tokens of a prompt, as the loaded checkpoint reads it."""
     return {"tokens": [asdict(token) for token in backend.tokenize(asked.prompt)]}
 
 
-def look(backend: Backend, asked: Look) -> dict[str, Any]:
+def look(backend: Backend, asked: VisualizeRequest) -> dict[str, Any]:
     """One denoising pass over an image: a picture as PNG, how it was made, and the maps where wanted."""
     image = _image(asked.image)
     view = _view(asked)
@@ -137,7 +137,7 @@ def look(backend: Backend, asked: Look) -> dict[str, Any]:
     return {**answer, "png": _text(_png(picture, made)), **(_files(maps) if asked.npz else {})}
 
 
-def _view(asked: Look) -> Asked:
+def _view(asked: VisualizeRequest) -> Asked:
     """What is asked of the maps, words aside."""
     same = {one.name: getattr(asked, one.name) for one in fields(Asked) if hasattr(asked, one.name)}
     threshold = usual_threshold(asked.refine) if asked.threshold is None else asked.threshold
@@ -145,7 +145,7 @@ def _view(asked: Look) -> Asked:
     return Asked(**{**same, **chosen})
 
 
-def _made(maps: AttentionMaps, view: Asked, asked: Look) -> Infotext:
+def _made(maps: AttentionMaps, view: Asked, asked: VisualizeRequest) -> Infotext:
     """How the picture was made: words are told as the indices that they have."""
     selection = _indices(maps, asked.words) or view.selection
     return written(

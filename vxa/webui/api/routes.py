@@ -19,7 +19,7 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from vxa.errors import VxaError
 from vxa.webui import strings
-from vxa.webui.api.requests import Look, OfPrompt, filled, look, schema, tokens
+from vxa.webui.api.requests import TokensRequest, VisualizeRequest, filled, look, schema, tokens
 from vxa.webui.backend import model_sites, webui_backend
 from vxa.webui.host.options import api_users, has_api
 
@@ -51,8 +51,8 @@ def add_routes(demo: Any, app: FastAPI) -> None:
     if not has_api():
         return
     backend = webui_backend()
-    _add(app, "tokens", OfPrompt, lambda asked: tokens(backend, asked), tokens.__doc__)
-    _add(app, "visualize", Look, lambda asked: look(backend, asked), look.__doc__)
+    _add(app, "tokens", TokensRequest, lambda asked: tokens(backend, asked), tokens.__doc__)
+    _add(app, "visualize", VisualizeRequest, lambda asked: look(backend, asked), look.__doc__)
 
     @app.get("/vxa/v1/sites", tags=["VXA"], name="vxa_sites", summary="The sites of the loaded checkpoint.")
     def sites(allowed: None = _ALLOWED) -> Any:

@@ -1,4 +1,4 @@
-"""The accordion "VXA" of txt2img and img2img: one control for each field of Wanted, in their order."""
+"""The accordion "VXA" of txt2img and img2img: one control for each field of TraceOptions, in their order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import gradio as gr
 from vxa.pictures.colormaps import COLORMAPS
 from vxa.ui import strings as page_strings
 from vxa.webui import strings
-from vxa.webui.generation.options import SHOWN, Wanted, pasted
+from vxa.webui.generation.options import SHOWN, TraceOptions, pasted
 
 __all__ = ["controls", "notice", "paste_fields"]
 
@@ -22,7 +22,7 @@ def controls(accordion: Callable[..., Any], name_of: Callable[[str], str]) -> li
         accordion: the webui's InputAccordion, which is on while it is open.
         name_of: the elem_id of a control.
     """
-    usual = Wanted()
+    usual = TraceOptions()
     with accordion(False, label=strings.TAB, elem_id=name_of("enabled")) as enabled:
         gr.HTML(strings.TRACED_LEAD)
         words = gr.Textbox(
@@ -53,7 +53,7 @@ def controls(accordion: Callable[..., Any], name_of: Callable[[str], str]) -> li
 
 def paste_fields(made: list[Any]) -> list[tuple[Any, Callable[[dict[str, Any]], Any]]]:
     """What pasting an infotext gives each control."""
-    return [(control, _reader(name)) for control, name in zip(made, Wanted.names(), strict=True)]
+    return [(control, _reader(name)) for control, name in zip(made, TraceOptions.names(), strict=True)]
 
 
 def _reader(name: str) -> Callable[[dict[str, Any]], Any]:

@@ -11,14 +11,14 @@ from PIL import Image
 from vxa.maps.heat_map import HeatMap
 from vxa.pictures.grids import MAX_CELLS, heats_grid, heats_table
 from vxa.pictures.layout import GAP, SMALL, above, fitting, framed, text
-from vxa.pictures.question import Question
+from vxa.pictures.picture_spec import PictureSpec
 from vxa.pictures.render import overlay_figure
 from vxa.webui import strings
-from vxa.webui.generation.options import EACH, GRID, NEGATIVE, STEPS, Wanted
+from vxa.webui.generation.options import EACH, GRID, NEGATIVE, STEPS, TraceOptions
 from vxa.webui.generation.sampling import Sampling
-from vxa.webui.generation.word_maps import Piece, at_each_bin, heat_of, pieces_of, subjects
+from vxa.webui.generation.word_maps import PromptMaps, at_each_bin, heat_of, pieces_of, subjects
 
-__all__ = ["Place", "Shown", "pictures", "preview", "problems", "told"]
+__all__ = ["GalleryPicture", "ImageSlot", "pictures", "preview", "problems", "told"]
 
 _EACH = 40  # words that have a picture of their own: of a long prompt, the first
 _FIRST = 12  # words in the live preview, which is made anew every few steps
@@ -26,7 +26,7 @@ _TOLD = 512  # pixels of an image that is shown for want of its map
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class ImageSlot:
     """Where the maps of an image go.
 
     Attributes:
@@ -52,14 +52,14 @@ class Place:
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class GalleryPicture:
     """A picture, and what it is of: a word, or one of SHOWN."""
 
     of: str
     picture: Image.Image
 
 
-def problems(sampling: Sampling, wanted: Wanted, number: int) -> list[str]:
+def problems(sampling: Sampling, wanted: TraceOptions, number: int) -> list[str]:
     """Why an image of the batch has not all that is wanted of it; none where it has."""
     if sampling.problem:
         return [sampling.problem]
@@ -81,9 +81,9 @@ def problems(sampling: Sampling, wanted: Wanted, number: int) -> list[str]:
     return said
 
 
-def pictures(sampling: Sampling, wanted: Wanted, place: Place) -> list[Shown]:
+def pictures(sampling: Sampling, wanted: TraceOptions, place: ImageSlot) -> list[GalleryPicture]:
     """All that is wanted of an image, in the order of SHOWN."""
-    drawn: list[Shown] = []
+    drawn: list[GalleryPicture] = []
     if sampling.problem:
         return drawn
     own = pieces_of(sampling.calls, place.number, False, place.size)
@@ -93,15 +93,17 @@ def pictures(sampling: Sampling, wanted: Wanted, place: Place) -> list[Shown]:
         if EACH in wanted.show:
             drawn += _each(own, words[:_EACH], wanted, place)
         if GRID in wanted.show:
-            drawn.append(Shown(GRID, _grid(own, words, wanted, place)))
+            drawn.append(GalleryPicture(GRID, _grid(own, words, wanted, place)))
     if NEGATIVE in wanted.show and (against := subjects(negative)):
-        drawn.append(Shown(NEGATIVE, _grid(negative, against, wanted, place, strings.NEGATIVE_TITLE)))
+        drawn.append(
+            GalleryPicture(NEGATIVE, _grid(negative, against, wanted, place, strings.NEGATIVE_TITLE))
+        )
     if words and STEPS in wanted.show:
-        drawn.append(Shown(STEPS, _strip(own, words, wanted, place)))
+        drawn.append(GalleryPicture(STEPS, _strip(own, words, wanted, place)))
     return drawn
 
 
-def preview(sampling: Sampling, wanted: Wanted, place: Place) -> Image.Image | None:
+def preview(sampling: Sampling, wanted: TraceOptions, place: ImageSlot) -> Image.Image | None:
     """The first words' maps so far over an image of the batch; None where there are none yet."""
     pieces = pieces_of(sampling.calls, place.number, False, place.size)
     words = subjects(pieces, wanted.phrases)[:_FIRST]
@@ -116,19 +118,27 @@ def told(image: Image.Image, sentence: str) -> Image.Image:
     return framed(above([*lines, picture], gap=3), GAP)
 
 
-def _question(pieces: Sequence[Piece], wanted: Wanted, place: Place) -> Question:
+def _question(pieces: Sequence[PromptMaps], wanted: TraceOptions, place: ImageSlot) -> PictureSpec:
     image = place.image.convert("RGB")
-    return Question(pieces[0].maps, image, view=wanted.view, region=place.region)
+    return PictureSpec(pieces[0].maps, image, view=wanted.view, region=place.region)
 
 
-def _each(pieces: Sequence[Piece], words: Sequence[str], wanted: Wanted, place: Place) -> Iterator[Shown]:
+def _each(
+    pieces: Sequence[PromptMaps], words: Sequence[str], wanted: TraceOptions, place: ImageSlot
+) -> Iterator[GalleryPicture]:
     question = _question(pieces, wanted, place)
     for word, heat in _heats(pieces, words, wanted):
-        yield Shown(word, overlay_figure(question, heat, word, _where(question, heat, pieces, place)))
+        yield GalleryPicture(
+            word, overlay_figure(question, heat, word, _where(question, heat, pieces, place))
+        )
 
 
 def _grid(
-    pieces: Sequence[Piece], words: Sequence[str], wanted: Wanted, place: Place, title: str = ""
+    pieces: Sequence[PromptMaps],
+    words: Sequence[str],
+    wanted: TraceOptions,
+    place: ImageSlot,
+    title: str = "",
 ) -> Image.Image:
     question = _question(pieces, wanted, place)
     named = _heats(pieces, words, wanted)
@@ -138,7 +148,9 @@ def _grid(
     return heats_grid(question, [word for word, _ in named], heats, f"{title}{prompt}", right)
 
 
-def _strip(pieces: Sequence[Piece], words: Sequence[str], wanted: Wanted, place: Place) -> Image.Image:
+def _strip(
+    pieces: Sequence[PromptMaps], words: Sequence[str], wanted: TraceOptions, place: ImageSlot
+) -> Image.Image:
     """A row for each word, a column for each bin of steps."""
     question = _question(pieces, wanted, place)
     bins = at_each_bin(pieces)
@@ -148,12 +160,14 @@ def _strip(pieces: Sequence[Piece], words: Sequence[str], wanted: Wanted, place:
     return heats_table(question, words, [label for label, _ in bins], rows, strings.STEPS_TITLE, right)
 
 
-def _heats(pieces: Sequence[Piece], words: Sequence[str], wanted: Wanted) -> list[tuple[str, HeatMap]]:
+def _heats(
+    pieces: Sequence[PromptMaps], words: Sequence[str], wanted: TraceOptions
+) -> list[tuple[str, HeatMap]]:
     made = ((word, heat_of(pieces, word, wanted.refine)) for word in words[:MAX_CELLS])
     return [(word, heat) for word, heat in made if heat is not None]
 
 
-def _where(question: Question, heat: HeatMap, pieces: Sequence[Piece], place: Place) -> str:
+def _where(question: PictureSpec, heat: HeatMap, pieces: Sequence[PromptMaps], place: ImageSlot) -> str:
     """The sites, the steps and the pass, for a label: "OUT04 · steps 0-19 · second pass"."""
     kept = [step_bin for piece in pieces for step_bin in piece.maps.steps]
     last = min(max(each.last for each in kept), place.reached - 1)

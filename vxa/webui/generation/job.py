@@ -12,15 +12,15 @@ from PIL import Image
 from vxa.errors import VxaError
 from vxa.ui import strings as page_strings
 from vxa.webui import strings
-from vxa.webui.generation.gallery import Place, Shown, pictures, preview, problems
-from vxa.webui.generation.options import Wanted
+from vxa.webui.generation.gallery import GalleryPicture, ImageSlot, pictures, preview, problems
+from vxa.webui.generation.options import TraceOptions
 from vxa.webui.generation.sampling import Sampling
 
-__all__ = ["Job", "Traced"]
+__all__ = ["Job", "TracedImage"]
 
 
 @dataclass(frozen=True, eq=False)
-class Traced:
+class TracedImage:
     """A finished image of the job and its pictures.
 
     Attributes:
@@ -31,7 +31,7 @@ class Traced:
 
     number: int
     image: Image.Image
-    shown: list[Shown]
+    shown: list[GalleryPicture]
 
 
 @dataclass(eq=False)
@@ -48,10 +48,10 @@ class Job:
     """
 
     owner: ReferenceType[Any]
-    wanted: Wanted
+    wanted: TraceOptions
     in_plot: bool = False
     warn: Callable[[str], None] = lambda sentence: None
-    traced: list[Traced] = field(default_factory=list)
+    traced: list[TracedImage] = field(default_factory=list)
     said: dict[str, None] = field(default_factory=dict)
     _samplings: list[tuple[str, Sampling]] = field(default_factory=list)
     _step: int = 0
@@ -97,14 +97,14 @@ class Job:
             return
         sampling.finish()
         try:
-            shown = pictures(sampling, self.wanted, Place(place, image, sampling.steps[0], region, label))
+            shown = pictures(sampling, self.wanted, ImageSlot(place, image, sampling.steps[0], region, label))
         except VxaError as error:
             shown = []
             self.say(strings.not_traced(str(error)))
         except Exception:  # the webui writes it into its log
             self.say(strings.not_traced(page_strings.DEFECT))
             raise
-        self.traced.append(Traced(number, image, shown))
+        self.traced.append(TracedImage(number, image, shown))
         for sentence in problems(sampling, self.wanted, place):
             self.say(sentence)
         if shown and interrupted and sampling.steps[0] < sampling.steps[1]:
@@ -115,7 +115,7 @@ class Job:
         sampling = self.sampling
         if not self.wanted.live or sampling is None or sampling.problem:
             return None
-        return preview(sampling, self.wanted, Place(0, image, sampling.steps[0]))
+        return preview(sampling, self.wanted, ImageSlot(0, image, sampling.steps[0]))
 
     def _last(self) -> tuple[str, Sampling | None]:
         """The last sampling that made a step: it painted the image, or what was enlarged to it."""

@@ -10,7 +10,7 @@ from vxa.errors import SettingError
 from vxa.pictures.view import View
 from vxa.webui import strings
 
-__all__ = ["EACH", "ENTRY", "GRID", "NEGATIVE", "SHOWN", "STEPS", "Wanted", "pasted"]
+__all__ = ["EACH", "ENTRY", "GRID", "NEGATIVE", "SHOWN", "STEPS", "TraceOptions", "pasted"]
 
 EACH, GRID, NEGATIVE, STEPS = "each word", "grid", "negative words", "steps"
 SHOWN = (EACH, GRID, NEGATIVE, STEPS)
@@ -20,7 +20,7 @@ ENTRY = "VXA trace"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TraceOptions:
     """The controls, in the order in which the webui's API takes them.
 
     Attributes:
@@ -45,7 +45,7 @@ class Wanted:
     refine: bool = False
 
     @classmethod
-    def of(cls, given: Sequence[Any], instead: Mapping[str, Any] | None = None) -> Wanted:
+    def of(cls, given: Sequence[Any], instead: Mapping[str, Any] | None = None) -> TraceOptions:
         """What the arguments mean: in order, or by name in one object that stands first.
 
         `instead` stands over them, and wants to be traced: the axes of a plot.
@@ -83,11 +83,11 @@ class Wanted:
 
     def entries(self) -> dict[str, str]:
         """The infotext's entries: what is shown, and the rest where it is not the default."""
-        mine, usual = asdict(self), asdict(Wanted())
+        mine, usual = asdict(self), asdict(TraceOptions())
         rest = {name: mine[name] for name in _ENTRIES if mine[name] != usual[name]}
         return {ENTRY: " + ".join(self.show), **{_ENTRIES[name]: str(value) for name, value in rest.items()}}
 
-    def _checked(self) -> Wanted:
+    def _checked(self) -> TraceOptions:
         if not isinstance(self.show, (str, list, tuple)):
             raise SettingError(strings.wrong_type("show", self.show, "array"))
         shown = (self.show,) if isinstance(self.show, str) else tuple(self.show)
@@ -124,7 +124,7 @@ def pasted(name: str, told: Mapping[str, Any]) -> Any:
         return True
     if name == "show":
         return [one for one in str(told[ENTRY]).split(" + ") if one in SHOWN]
-    usual = getattr(Wanted(), name)
+    usual = getattr(TraceOptions(), name)
     value = told.get(_ENTRIES[name])
     return usual if value is None else _as(usual, str(value))
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vxa.errors import RecordingError
 
-__all__ = ["Prompts", "Rows", "Spoken", "Texts", "unmarked"]
+__all__ = ["Prompts", "RowPrompt", "Rows", "Texts", "unmarked"]
 
 Texts = Sequence[tuple[int, str]]
 
@@ -36,7 +36,7 @@ def unmarked(context: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Spoken:
+class RowPrompt:
     """A text that a row reads: of the prompt of an image of the batch, or of its negative prompt."""
 
     image: int
@@ -56,13 +56,16 @@ class Prompts:
     parts: Sequence[Sequence[Texts]]
     negatives: Sequence[Texts]
 
-    def at(self, step: int) -> tuple[list[Spoken], list[Spoken]]:
+    def at(self, step: int) -> tuple[list[RowPrompt], list[RowPrompt]]:
         """What the conditional rows and the unconditional ones read at a step of the denoiser."""
         conditional = [
-            Spoken(image, _in_force(texts, step)) for image, parts in enumerate(self.parts) for texts in parts
+            RowPrompt(image, _in_force(texts, step))
+            for image, parts in enumerate(self.parts)
+            for texts in parts
         ]
         unconditional = [
-            Spoken(image, _in_force(texts, step), negative=True) for image, texts in enumerate(self.negatives)
+            RowPrompt(image, _in_force(texts, step), negative=True)
+            for image, texts in enumerate(self.negatives)
         ]
         return conditional, unconditional
 
@@ -83,8 +86,8 @@ class Rows:
 
     def __init__(
         self,
-        conditional: Sequence[Spoken],
-        unconditional: Sequence[Spoken],
+        conditional: Sequence[RowPrompt],
+        unconditional: Sequence[RowPrompt],
         contexts: tuple[Tensor, Tensor],
         latent_size: tuple[int, int],
     ) -> None:
@@ -99,7 +102,7 @@ class Rows:
         self._latent_size = latent_size
         self._taken = 0
 
-    def take(self, context: Tensor, latent_size: tuple[int, int]) -> list[Spoken]:
+    def take(self, context: Tensor, latent_size: tuple[int, int]) -> list[RowPrompt]:
         """What the rows of the next forward read, whose context [rows, tokens, channels] this is.
 
         Raises:

@@ -29,12 +29,12 @@ from vxa.maps.selection import token_groups, union
 from vxa.maps.steps import CountedSteps
 from vxa.models.ldm.model import LdmModel
 from vxa.tokens import Token
-from vxa.tracing import Facts, Reading, Settings, TracedCall
+from vxa.tracing import GenerationInfo, Settings, TracedCall, TracedPrompt
 from vxa.ui.handlers import sentence
 from vxa.version import versions
 from vxa.webui import strings
-from vxa.webui.generation.options import NEGATIVE, STEPS, Wanted
-from vxa.webui.generation.rows import Rows, Spoken, unmarked
+from vxa.webui.generation.options import NEGATIVE, STEPS, TraceOptions
+from vxa.webui.generation.rows import RowPrompt, Rows, unmarked
 
 __all__ = ["DenoiserCall", "Sampling"]
 
@@ -74,13 +74,13 @@ class Sampling:
         steps: how many steps were begun, and how many there were to be.
     """
 
-    def __init__(self, wanted: Wanted, failed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, wanted: TraceOptions, failed: Callable[[], None] = lambda: None) -> None:
         self.calls: list[TracedCall] = []
         self.problem = ""
         self.steps = (0, 0)
         self._wanted, self._failed = wanted, failed
         self._networks: list[ReferenceType[nn.Module]] = []
-        self._readings: dict[tuple[int, Spoken, int], int | None] = {}
+        self._readings: dict[tuple[int, RowPrompt, int], int | None] = {}
         self._unknown: dict[tuple[int, str], WordError] = {}
         self._known: set[tuple[int, str]] = set()
         self._watching: _Watching | None = None
@@ -148,12 +148,12 @@ class Sampling:
         sites = watched_sites(call.model.sites, spec, call.latent_size, self._wanted.refine)
         settings = Settings(_BINS if STEPS in self._wanted.show else 1, refine=self._wanted.refine)
         provenance = Provenance(call.model.name, "", 0, "generated", None, versions(), call.model.notes)
-        facts = Facts(provenance, "all", call.latent_size)
+        facts = GenerationInfo(provenance, "all", call.latent_size)
         self.calls.append(TracedCall(sites, (), CountedSteps(call.steps), settings, facts))
         self._networks.append(ref(network))
         return len(self.calls) - 1
 
-    def _reading(self, number: int, call: DenoiserCall, spoken: Spoken, length: int) -> int | None:
+    def _reading(self, number: int, call: DenoiserCall, spoken: RowPrompt, length: int) -> int | None:
         """The number of the reading of a row with a context of `length`; None for one nobody wants."""
         if spoken.negative and NEGATIVE not in self._wanted.show:
             return None
@@ -162,14 +162,14 @@ class Sampling:
             self._readings[key] = self._read(self.calls[number], call, spoken, length)
         return self._readings[key]
 
-    def _read(self, traced: TracedCall, call: DenoiserCall, spoken: Spoken, length: int) -> int | None:
+    def _read(self, traced: TracedCall, call: DenoiserCall, spoken: RowPrompt, length: int) -> int | None:
         tokens = _fitted(call.tokens(spoken.text), length)
         kept = tuple(token.index for token in tokens if token.special is None)
         if self._wanted.words and not spoken.negative:
             kept = self._kept(tokens, spoken.image)
         if not kept:
             return None
-        traced.readings.append(Reading(spoken.image, spoken.text, tokens, spoken.negative, kept))
+        traced.readings.append(TracedPrompt(spoken.image, spoken.text, tokens, spoken.negative, kept))
         return len(traced.readings) - 1
 
     def _kept(self, tokens: tuple[Token, ...], image: int) -> tuple[int, ...]:
@@ -191,7 +191,7 @@ class _Watching:
         self,
         call: DenoiserCall,
         traced: TracedCall,
-        reading: Callable[[Spoken, int], int | None],
+        reading: Callable[[RowPrompt, int], int | None],
         give_up: Callable[[Exception], None],
         failed: Callable[[], None],
     ) -> None:

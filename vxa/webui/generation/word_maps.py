@@ -17,11 +17,11 @@ from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.heat_map import HeatMap, mean_on_largest
 from vxa.tracing import TracedCall
 
-__all__ = ["Piece", "at_each_bin", "heat_of", "pieces_of", "subjects"]
+__all__ = ["PromptMaps", "at_each_bin", "heat_of", "pieces_of", "subjects"]
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class PromptMaps:
     """The maps of one text, through one network, and the number of passes that read it."""
 
     maps: AttentionMaps
@@ -30,7 +30,7 @@ class Piece:
 
 def pieces_of(
     calls: Sequence[TracedCall], image: int, negative: bool, image_size: tuple[int, int]
-) -> list[Piece]:
+) -> list[PromptMaps]:
     """What an image of the batch is made of, as maps of an image of (height, width)."""
     return [
         _piece(replace(maps, image_size=image_size))
@@ -40,21 +40,21 @@ def pieces_of(
     ]
 
 
-def _piece(maps: AttentionMaps) -> Piece:
+def _piece(maps: AttentionMaps) -> PromptMaps:
     record = maps.records[maps.sites[0].name]
-    return Piece(maps, sum(record.passes) if isinstance(record, SumRecord) else 1)
+    return PromptMaps(maps, sum(record.passes) if isinstance(record, SumRecord) else 1)
 
 
-def at_each_bin(pieces: Sequence[Piece]) -> list[tuple[str, list[Piece]]]:
+def at_each_bin(pieces: Sequence[PromptMaps]) -> list[tuple[str, list[PromptMaps]]]:
     """The pieces of each step bin, under the bin's label, in order."""
-    found: dict[tuple[int, int], tuple[str, list[Piece]]] = {}
+    found: dict[tuple[int, int], tuple[str, list[PromptMaps]]] = {}
     for piece in pieces:
         for step_bin, maps in zip(piece.maps.steps, piece.maps.each_bin(), strict=True):
             found.setdefault((step_bin.first, step_bin.last), (step_bin.label, []))[1].append(_piece(maps))
     return [found[place] for place in sorted(found)]
 
 
-def subjects(pieces: Sequence[Piece], phrases: Sequence[str] = ()) -> list[str]:
+def subjects(pieces: Sequence[PromptMaps], phrases: Sequence[str] = ()) -> list[str]:
     """Those of the phrases that some piece has; of none, every word of letters or digits.
 
     A word that a text has often is called by its number ("cat#2").
@@ -64,7 +64,7 @@ def subjects(pieces: Sequence[Piece], phrases: Sequence[str] = ()) -> list[str]:
     return [phrase for phrase in phrases if any(_has(piece, phrase) for piece in pieces)]
 
 
-def _has(piece: Piece, phrase: str) -> bool:
+def _has(piece: PromptMaps, phrase: str) -> bool:
     try:
         return bool(piece.maps.find_words([phrase]))
     except WordError:
@@ -81,7 +81,7 @@ def _spoken(maps: AttentionMaps) -> list[str]:
     return named
 
 
-def heat_of(pieces: Sequence[Piece], phrase: str, refine: bool = False) -> HeatMap | None:
+def heat_of(pieces: Sequence[PromptMaps], phrase: str, refine: bool = False) -> HeatMap | None:
     """The phrase's mean map over the pieces that have it, by how often it was read; None where none has."""
     having = [piece for piece in pieces if _has(piece, phrase)]
     found = [(piece.maps.heat_map(words=[phrase], refine=refine), piece.passes) for piece in having]

@@ -16,8 +16,8 @@ from modules import images, prompt_parser, sd_samplers, shared
 
 from vxa.errors import RecordingError, VxaError
 from vxa.webui import strings
-from vxa.webui.generation.gallery import Shown, told
-from vxa.webui.generation.job import Job, Traced
+from vxa.webui.generation.gallery import GalleryPicture, told
+from vxa.webui.generation.job import Job, TracedImage
 from vxa.webui.generation.options import ENTRY
 from vxa.webui.generation.rows import Prompts, Rows, unmarked
 from vxa.webui.generation.sampling import DenoiserCall
@@ -180,7 +180,7 @@ def _quoted(text: str) -> str:
     return found
 
 
-def _save(p: Any, traced: Traced, shown: Shown, text: str) -> None:
+def _save(p: Any, traced: TracedImage, shown: GalleryPicture, text: str) -> None:
     """Save a picture beside its image, by its name; where that was not saved, as an image of its own."""
     suffix = "-vxa-" + re.sub(r"[^\w#-]+", "_", shown.of)[:40]
     beside = getattr(traced.image, "already_saved_as", None)

@@ -21,7 +21,7 @@ from vxa.errors import SettingError
 from vxa.webui import strings
 from vxa.webui.generation.accordion import controls, notice, paste_fields
 from vxa.webui.generation.job import Job
-from vxa.webui.generation.options import Wanted
+from vxa.webui.generation.options import TraceOptions
 from vxa.webui.generation.sampling import Sampling
 from vxa.webui.host import denoiser
 from vxa.webui.host.xyz_plot import axes_of
@@ -98,7 +98,7 @@ class VxaTrace(scripts.Script):  # type: ignore[misc]
         return scripts.AlwaysVisible
 
     def ui(self, is_img2img: bool) -> list[Any]:
-        """The controls, in the order of Wanted's fields."""
+        """The controls, in the order of TraceOptions' fields."""
         from modules.ui_components import InputAccordion  # "Reload UI" makes another of it
 
         if said := problem(self.filename):
@@ -119,9 +119,9 @@ class VxaTrace(scripts.Script):  # type: ignore[misc]
         """Note what is wanted, and record it in the infotext."""
         axes = axes_of(p)
         try:
-            wanted = Wanted.of(args, axes)
+            wanted = TraceOptions.of(args, axes)
         except SettingError as error:
-            job = Job(weakref.ref(p), Wanted(), bool(axes))
+            job = Job(weakref.ref(p), TraceOptions(), bool(axes))
             job.say(strings.not_traced(str(error)))
             setattr(p, _JOB, job)
             return

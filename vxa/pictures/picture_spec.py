@@ -17,13 +17,13 @@ from vxa.pictures.shading import overlaid
 from vxa.pictures.view import View
 from vxa.tokens import Word
 
-__all__ = ["Question", "number"]
+__all__ = ["PictureSpec", "number"]
 
 _NAMED = 4  # words, tokens or sites named one by one in a label
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class PictureSpec:
     """Some tokens at some sites and heads of the maps, and the image they are of.
 
     `against` and `against_tokens` are what the words and tokens are compared with, where they are; `passes`
@@ -80,11 +80,11 @@ class Question:
     def _formula(self) -> Literal["original"] | None:
         return "original" if self.view.normalize == "original" else None
 
-    def compared(self) -> Question:
+    def compared(self) -> PictureSpec:
         """The same question about what this one is compared with."""
         return replace(self, words=self.against, tokens=self.against_tokens)
 
-    def asked_of(self, maps: AttentionMaps) -> Question:
+    def asked_of(self, maps: AttentionMaps) -> PictureSpec:
         """The same question about another pass. Raises SettingError where its prompt is another."""
         prompts = [each.provenance.prompt for each in (self.maps, maps)]
         if prompts[0] != prompts[1]:

@@ -12,8 +12,8 @@ import vxa
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))  # how released packages are had
 
-import daam_code
-from packages import importable
+from support import daam_code
+from support.packages import importable
 
 __all__ = ["PEERS", "SIDES"]
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # before torch is loaded
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "webui"))  # how a webui is started
+sys.path.append(str(Path(__file__).parents[1] / "tests"))  # how a webui is started
 
 from measure import Row, add_parts, machine, on_one_core, table
 from rich.console import Console

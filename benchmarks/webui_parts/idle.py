@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil
 from measure import Row, ratio
-from running import PROMPT, Webui
+from support.running import PROMPT, Webui
 
 from webui_parts.place import Place
 

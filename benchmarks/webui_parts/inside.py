@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from measure import Row, Samples, ratio
-from running import FIGURE
+from support.running import FIGURE
 
 from webui_parts.place import Place
 

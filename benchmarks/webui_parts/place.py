@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from running import PROJECT, Webui, data_folder, models_folder, started
+from support.running import PROJECT, Webui, data_folder, models_folder, started
 
 __all__ = ["Place"]
 

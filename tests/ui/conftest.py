@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from replayed import PROMPT, SIZE, make_backend  # type: ignore[import-not-found]
+from support.replayed import PROMPT, SIZE, make_backend
 
 from vxa.ui.backend import Backend
 from vxa.ui.downloads import Downloads
@@ -59,7 +59,7 @@ def passes(handlers: Handlers) -> list[int]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from browser import chromium  # type: ignore[import-not-found]
+    from support.browser import chromium
 
     with chromium() as started:
         yield started
@@ -68,7 +68,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Any]:
     """The page at the module's `address`, just opened."""
-    from browser import opened
+    from support.browser import opened
 
     with opened(browser, address) as page:
         yield page

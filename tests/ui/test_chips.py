@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from replayed import tokenize  # type: ignore[import-not-found]
+from support.replayed import tokenize
 
 from vxa.tokens import Token
 from vxa.ui.chips import Chip, chips, chips_html, chosen_indices, indices_text

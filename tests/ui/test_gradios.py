@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from accessibility import STATES, findings  # type: ignore[import-not-found]
-from browser import (  # type: ignore[import-not-found]
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from support import SUPPORT
+from support.accessibility import STATES, findings
+from support.browser import (
     MARKS,
     box,
     chip,
@@ -28,9 +31,7 @@ from browser import (  # type: ignore[import-not-found]
     pressed,
     wait_until_shown,
 )
-from environments import GRADIOS, CannotMake, borrowed, python_of  # type: ignore[import-not-found]
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+from support.environments import GRADIOS, CannotMake, borrowed, python_of
 
 from vxa import AttentionMaps, load, read_maps, visualize, write_maps
 from vxa.io.images import save_image
@@ -84,7 +85,7 @@ def address(
     except CannotMake as reason:
         pytest.skip(f"no environment with gradio {request.param}: {reason}")
     folder = tmp_path_factory.mktemp("server")
-    command = [python, str(Path(__file__).with_name("serve.py")), str(saved[0].path.parent)]
+    command = [python, str(SUPPORT / "serve.py"), str(saved[0].path.parent)]
     with (
         (folder / "log.txt").open("w+") as log,
         subprocess.Popen(

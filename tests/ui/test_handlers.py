@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from replayed import PROMPT, SITES, SIZE, same_pixels, saved_maps  # type: ignore[import-not-found]
+from support.replayed import PROMPT, SITES, SIZE, same_pixels, saved_maps
 
 from vxa import ImageError, SettingError, read_maps
 from vxa.maps.heat_map import REFINED_THRESHOLD

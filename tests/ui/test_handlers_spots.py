@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from replayed import PROMPT, SIZE, saved_maps  # type: ignore[import-not-found]
+from support.replayed import PROMPT, SIZE, saved_maps
 
 from vxa import SettingError
 from vxa.ui.asked import Asked

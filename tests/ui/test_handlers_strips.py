@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from replayed import PROMPT, same_pixels, saved_maps  # type: ignore[import-not-found]
+from support.replayed import PROMPT, same_pixels, saved_maps
 
 from vxa import SettingError
 from vxa.maps.heat_map import REFINED_THRESHOLD

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import (  # type: ignore[import-not-found]
+from PIL import Image
+from support.browser import (
     MARKS,
     box,
     chip,
@@ -21,8 +22,7 @@ from browser import (  # type: ignore[import-not-found]
     upload,
     wait_for_picture,
 )
-from PIL import Image
-from replayed import PROMPT, SIZE, make_backend  # type: ignore[import-not-found]
+from support.replayed import PROMPT, SIZE, make_backend
 
 from vxa import read_maps
 

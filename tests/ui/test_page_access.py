@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from accessibility import STATES, findings  # type: ignore[import-not-found]
-from browser import MARKS, opened, served  # type: ignore[import-not-found]
-from replayed import make_backend  # type: ignore[import-not-found]
+from support.accessibility import STATES, findings
+from support.browser import MARKS, opened, served
+from support.replayed import make_backend
 
 pytestmark = MARKS
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import (  # type: ignore[import-not-found]
+from PIL import Image
+from support.browser import (
     MARKS,
     box,
     chip,
@@ -20,8 +21,7 @@ from browser import (  # type: ignore[import-not-found]
     wait_for_picture,
     wait_until_shown,
 )
-from PIL import Image
-from replayed import PROMPT, SIZE, make_backend, saved_maps  # type: ignore[import-not-found]
+from support.replayed import PROMPT, SIZE, make_backend, saved_maps
 
 from vxa.pictures.render import render
 from vxa.ui.asked import Asked

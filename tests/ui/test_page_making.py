@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from accessibility import findings  # type: ignore[import-not-found]
-from browser import (  # type: ignore[import-not-found]
+from PIL import Image
+from support.accessibility import findings
+from support.browser import (
     MARKS,
     box,
     chip,
@@ -18,7 +19,6 @@ from browser import (  # type: ignore[import-not-found]
     shown_picture,
     wait_until_shown,
 )
-from PIL import Image
 
 import vxa
 from vxa.generation.generate import Generation, generate
@@ -75,7 +75,7 @@ def address(model: Any, gate: threading.Event) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Any]:
-    from browser import opened
+    from support.browser import opened
 
     with opened(browser, address, ready="#vxa_making") as page:
         page.fill("#vxa_prompt textarea", PROMPT)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import (  # type: ignore[import-not-found]
+from PIL import Image
+from support.browser import (
     MARKS,
     box,
     chip,
@@ -20,8 +21,7 @@ from browser import (  # type: ignore[import-not-found]
     served,
     wait_for_picture,
 )
-from PIL import Image
-from replayed import PROMPT, make_backend, saved_maps  # type: ignore[import-not-found]
+from support.replayed import PROMPT, make_backend, saved_maps
 
 from vxa.pictures.render import render
 

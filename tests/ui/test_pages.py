@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from PIL import Image
-from replayed import SIZE, saved_maps  # type: ignore[import-not-found]
+from support.replayed import SIZE, saved_maps
 
 from vxa.ui.pages import Kept, PageGone, PageId, Pages
 

@@ -80,7 +80,7 @@ def test_the_maps_of_an_image_that_was_made_are_the_traces_and_answer_everything
         assert same(handlers.picture("mine", asked), render(given, image, mode, **chosen))
     assert handlers.words_at("mine", Asked(), 5, 9).where.endswith("t = 951 … 1")
     handlers.picture_file("mine", Asked("2", mode="timesteps"))
-    third = handlers.pictures.windows("mine")[2]
+    third = handlers.pictures.image_regions("mine")[2]
     found = handlers.words_in_picture("mine", Asked("2", mode="timesteps"), third.left + 3, third.top + 3)
     assert found.where.endswith(maps.each_bin()[2].provenance.level)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from replayed import PROMPT, SITES, saved_maps  # type: ignore[import-not-found]
+from support.replayed import PROMPT, SITES, saved_maps
 
 from vxa.errors import SettingError
 from vxa.io.infotext import Infotext, parse_infotext

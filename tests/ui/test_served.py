@@ -10,8 +10,9 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
-from browser import MARKS, served  # type: ignore[import-not-found]
-from replayed import make_backend  # type: ignore[import-not-found]
+from support import ROOT
+from support.browser import MARKS, served
+from support.replayed import make_backend
 
 from vxa.ui import strings
 
@@ -19,7 +20,7 @@ pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[ap
 pytestmark = MARKS
 
 SECRET = "nobody may read this"
-PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+PROJECT = ROOT / "pyproject.toml"
 
 
 @pytest.fixture(scope="module")

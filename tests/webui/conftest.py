@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import ldm_code
 import pytest
-from fake_host import FakeHost, as_the_webui_has_it
-from running import FIGURE, PATIENCE, PROMPT, Webui, data_folder, models_folder, open_tab, started
-from shapes import write_shapes
+from support import ldm_code
+from support.fake_host import FakeHost, as_the_webui_has_it
+from support.running import FIGURE, PATIENCE, PROMPT, Webui, data_folder, models_folder, open_tab, started
+from support.shapes import write_shapes
 
 import vxa
 

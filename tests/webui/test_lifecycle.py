@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_host import FakeHost
 from PIL import Image
+from support import ROOT, TESTS
+from support.fake_host import FakeHost
 
 import vxa
 from vxa.errors import ModelError, PromptError
@@ -28,7 +29,6 @@ from vxa.ui.stopping import Stopped
 from vxa.webui import strings as webui_strings
 from vxa.webui.generation.options import SHOWN
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "vxa_tab.py"
 PROMPT = "a red hat"
 
@@ -361,7 +361,7 @@ def test_a_script_defines_nothing_that_the_webui_would_register(host: FakeHost) 
 BUILD = """
 import sys
 sys.path.insert(0, {tests!r})
-from fake_host import FakeHost
+from support.fake_host import FakeHost
 host = FakeHost()
 host.opts.vxa_mode, host.opts.vxa_colormap, host.opts.vxa_threshold = "grey", "of long ago", 0.3
 sys.modules.update(host.modules())
@@ -381,7 +381,7 @@ print(host.lock.taken, host.events)
 def test_the_tab_is_the_panel_before_there_is_a_model() -> None:
     pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
     # By itself, for gradio leaves open what belongs to a server.
-    code = BUILD.format(tests=str(Path(__file__).parent), script=str(SCRIPT))
+    code = BUILD.format(tests=str(TESTS), script=str(SCRIPT))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines() == ["VXA vxa True True"] * 2 + ["grey inferno 0.3", "0 []"], done.stderr
 
@@ -462,7 +462,7 @@ print(json.dumps([said, labels]))
 
 def test_what_stands_in_the_tab_at_first_can_be_translated_and_labels_are_unique() -> None:
     pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
-    code = TEXTS.format(tests=str(Path(__file__).parent), script=str(SCRIPT))
+    code = TEXTS.format(tests=str(TESTS), script=str(SCRIPT))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     said, labels = json.loads(done.stdout.splitlines()[-1])
     assert len(said) > 10, done.stderr

@@ -15,35 +15,20 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from running import CLOSE, FIGURE, PROMPT, Webui, assert_the_same, open_tab, refusal, values
+from support.running import (
+    CLOSE,
+    FIGURE,
+    PROMPT,
+    Webui,
+    assert_the_same,
+    look,
+    open_tab,
+    press,
+    refusal,
+    values,
+)
 
 import vxa
-
-
-def look(page: Any, image: Path = FIGURE, prompt: str = PROMPT) -> str:
-    """Give both, press the button, and wait for what is said of the picture."""
-    give(page, image)
-    page.fill("#vxa_prompt textarea", prompt)
-    page.wait_for_selector("#vxa_tokens .vxa-chip-word")
-    return press(page)
-
-
-def give(page: Any, image: Path) -> None:
-    if page.locator("#vxa_image button[aria-label='Clear']").count():
-        page.click("#vxa_image button[aria-label='Clear']")
-    page.set_input_files("#vxa_image input[type=file]", image)
-    page.wait_for_selector("#vxa_image img")
-
-
-def press(page: Any) -> str:
-    before = page.inner_text("#vxa_summary")
-    page.click("#vxa_press")
-    page.wait_for_function(
-        "said => document.querySelector('#vxa_summary').innerText !== said"
-        " || document.querySelector('#vxa_message [role=alert]')",
-        arg=before,
-    )
-    return str(page.inner_text("#vxa_summary"))
 
 
 def said(page: Any) -> str:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from networks import write_control
 from PIL import Image
-from running import FIGURE, Webui, data_folder, models_folder, started
-from shapes import write_shapes
-from test_running_trace import BASE, Made, hooks, keep, same_pictures
+from support.networks import write_control
+from support.running import FIGURE, Webui, data_folder, models_folder, started
+from support.shapes import write_shapes
+from support.traced_webui import BASE, Generated, hooks, keep, same_pictures
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +33,14 @@ def controlled(
         yield one
 
 
-def generate(webui: Webui, traced: dict[str, Any] | None, control: dict[str, Any], **settings: Any) -> Made:
+def generate(
+    webui: Webui, traced: dict[str, Any] | None, control: dict[str, Any], **settings: Any
+) -> Generated:
     unit = {"enabled": True, "image": base64.b64encode(FIGURE.read_bytes()).decode(), **control}
     scripts: dict[str, Any] = {"ControlNet": {"args": [unit]}}
     if traced is not None:
         scripts["VXA"] = {"args": [traced]}
-    return Made(webui.ask("sdapi/v1/txt2img", {**BASE, **settings, "alwayson_scripts": scripts}))
+    return Generated(webui.ask("sdapi/v1/txt2img", {**BASE, **settings, "alwayson_scripts": scripts}))
 
 
 def ink(webui: Webui, weight: float) -> dict[str, Any]:
@@ -48,7 +50,9 @@ def ink(webui: Webui, weight: float) -> dict[str, Any]:
 
 def test_a_control_of_no_weight_changes_no_map(controlled: Webui, tmp_path: Path) -> None:
     """Its mark stands before the tokens all the same, and is none of them."""
-    free = Made(controlled.ask("sdapi/v1/txt2img", {**BASE, "alwayson_scripts": {"VXA": {"args": [{}]}}}))
+    free = Generated(
+        controlled.ask("sdapi/v1/txt2img", {**BASE, "alwayson_scripts": {"VXA": {"args": [{}]}}})
+    )
     made = generate(controlled, {}, ink(controlled, 0.0))
     keep(made, "weightless", tmp_path)
     assert (made.said, made.of) == ("", ["a", "red", "hat"])

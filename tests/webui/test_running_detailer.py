@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from running import Webui, data_folder, models_folder, started
-from test_running_trace import BASE, Made, hooks, keep
+from support.running import Webui, data_folder, models_folder, started
+from support.traced_webui import BASE, Generated, hooks, keep
 
 _DETECTOR = """
 import sys, torch
@@ -46,11 +46,13 @@ def detailing(
         yield one
 
 
-def generate(webui: Webui, traced: dict[str, Any] | None, detailed: bool = True, **settings: Any) -> Made:
+def generate(
+    webui: Webui, traced: dict[str, Any] | None, detailed: bool = True, **settings: Any
+) -> Generated:
     scripts: dict[str, Any] = {"ADetailer": {"args": [detailed, False, _DETAIL]}}
     if traced is not None:
         scripts["VXA"] = {"args": [traced]}
-    return Made(webui.ask("sdapi/v1/txt2img", {**BASE, **settings, "alwayson_scripts": scripts}))
+    return Generated(webui.ask("sdapi/v1/txt2img", {**BASE, **settings, "alwayson_scripts": scripts}))
 
 
 @pytest.mark.parametrize("only_some", [True, False], ids=["as it is", "with every script"])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageOps
-from running import FIGURE, PROMPT, Webui, assert_the_same, refusal
+from support.running import FIGURE, PROMPT, Webui, assert_the_same, refusal
 
 import vxa
 

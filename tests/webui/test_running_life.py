@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from running import (
+from support.running import (
     FIGURE,
     PATIENCE,
     PROJECT,

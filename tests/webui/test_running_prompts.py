@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from running import FIGURE, PROMPT, Webui, assert_the_same
+from support.running import FIGURE, PROMPT, Webui, assert_the_same
 
 import vxa
 

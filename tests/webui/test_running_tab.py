@@ -20,12 +20,14 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from running import (
+from support.running import (
     FIGURE,
     PATIENCE,
     PROMPT,
     Webui,
     data_folder,
+    give,
+    look,
     models_folder,
     open_tab,
     reload_ui,
@@ -33,7 +35,6 @@ from running import (
     value,
     wait_for_value,
 )  # fmt: skip
-from test_running import give, look
 
 from vxa.io.infotext import parse_infotext, read_infotext
 

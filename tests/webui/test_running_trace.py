@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import re
 import time
 import urllib.error
@@ -15,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from running import FIGURE, PATIENCE, Webui, reload_ui
+from support.running import FIGURE, PATIENCE, Webui, reload_ui
+from support.traced_webui import BASE, Generated, encoded, generate, hooks, keep, same_pictures
 
 SAMPLERS = (
     "Euler a",
@@ -29,56 +29,6 @@ SAMPLERS = (
     "LCM",
     "Restart",
 )
-BASE = {"prompt": "a red hat", "seed": 1, "steps": 4, "width": 192, "height": 192, "cfg_scale": 5}
-
-
-class Made:
-    """What the webui answers to a generation."""
-
-    def __init__(self, answer: dict[str, Any]) -> None:
-        self.images = [Image.open(io.BytesIO(base64.b64decode(one))) for one in answer["images"]]
-        self.info = json.loads(answer["info"])
-
-    @property
-    def of(self) -> list[str]:
-        """What each picture that was added is of, as its infotext says."""
-        texts = self.info["infotexts"]
-        return [text.rpartition("VXA trace of: ")[2] for text in texts if "VXA trace of: " in text]
-
-    @property
-    def said(self) -> str:
-        return str(self.info["extra_generation_params"].get("VXA trace says", ""))
-
-
-def generate(
-    webui: Webui, traced: dict[str, Any] | None = None, kind: str = "txt2img", **settings: Any
-) -> Made:
-    body: dict[str, Any] = {**BASE, **settings}
-    if traced is not None:
-        body["alwayson_scripts"] = {"VXA": {"args": [traced]}}
-    return Made(webui.ask(f"sdapi/v1/{kind}", body))
-
-
-def hooks(webui: Webui) -> tuple[int, int]:
-    state = webui.ask("probe/state")
-    return state["hooks"], state["everywhere"]
-
-
-def keep(made: Made, name: str, folder: Path) -> None:
-    for number, image in enumerate(made.images):
-        image.save(folder / f"{name}-{number}.png")
-
-
-def same_pictures(one: Image.Image, other: Image.Image) -> None:
-    assert one.size == other.size
-    difference = np.abs(np.asarray(one.convert("RGB"), float) - np.asarray(other.convert("RGB"), float))
-    assert difference.mean() < 0.5
-
-
-def encoded(image: Image.Image) -> str:
-    written = io.BytesIO()
-    image.save(written, "PNG")
-    return base64.b64encode(written.getvalue()).decode()
 
 
 def test_the_image_stays_and_each_word_joins_it(papercut: Webui, tmp_path: Path) -> None:
@@ -264,14 +214,14 @@ def test_what_is_asked_is_in_the_infotext_and_read_back(papercut: Webui) -> None
     asked = {"words": "hat, red", "show": ["each word", "grid"], "colormap": "magma", "opacity": 0.5,
              "sites": "mid"}  # fmt: skip
     made = generate(papercut, asked)
-    again = Made(papercut.ask("sdapi/v1/txt2img", {"infotext": made.info["infotexts"][0]}))
+    again = Generated(papercut.ask("sdapi/v1/txt2img", {"infotext": made.info["infotexts"][0]}))
     assert again.of == made.of == ["hat", "red", "grid"]
     assert [one.tobytes() for one in again.images] == [one.tobytes() for one in made.images]
 
 
 def test_arguments_by_place_and_what_cannot_be_shown(papercut: Webui) -> None:
     by_place = {"VXA": {"args": [True, "hta", ["each word"], "magma", 0.5, "mid", False, False]}}
-    made = Made(papercut.ask("sdapi/v1/txt2img", {**BASE, "alwayson_scripts": by_place}))
+    made = Generated(papercut.ask("sdapi/v1/txt2img", {**BASE, "alwayson_scripts": by_place}))
     assert made.of == []
     assert "did you mean hat?" in made.said
     assert "no site here is called 'OUT99'" in generate(papercut, {"sites": "OUT99"}).said

@@ -1,6 +1,6 @@
 """The tab in a page like a webui's, under gradio 3.41.2, in Chromium: sent, offered, taken, saved.
 
-page.py serves it, over saved maps, in the environment of the page's own tests (tests/ui/environments.py).
+page.py serves it, over saved maps, in the environment of the page's own tests (environments.py).
 """
 
 from __future__ import annotations
@@ -8,20 +8,17 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from page import PROMPTS
 from PIL import Image
-from running import value, wait_for_value
-
-sys.path.append(str(Path(__file__).parents[1] / "ui"))
-
-from browser import MARKS, chromium, opened  # type: ignore[import-not-found]
-from environments import CannotMake, borrowed, python_of  # type: ignore[import-not-found]
+from support import SUPPORT
+from support.browser import MARKS, chromium, opened
+from support.environments import CannotMake, borrowed, python_of
+from support.page import PROMPTS
+from support.running import value, wait_for_value
 
 from vxa import load, visualize, write_maps
 from vxa.io.infotext import read_infotext
@@ -49,7 +46,7 @@ def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     except CannotMake as reason:
         pytest.skip(f"no environment with gradio 3.41.2: {reason}")
     work = tmp_path_factory.mktemp("server")
-    command = [python, str(Path(__file__).with_name("page.py")), str(folder)]
+    command = [python, str(SUPPORT / "page.py"), str(folder)]
     with (
         (work / "log.txt").open("w+") as log,
         subprocess.Popen(

@@ -1,0 +1,73 @@
+"""What axe-core finds in a page, and the states that it is asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from support.browser import chip, look
+
+__all__ = ["STATES", "findings"]
+
+# gradio's own markup, which nothing of ours reaches: by rule, what it is known by.
+GRADIOS = {
+    # An image or a box of files that is empty, in gradio 4 and later: a <div> with a label and no role.
+    "aria-prohibited-attr": ('aria-label="Empty value"',),
+    # gradio 4.40's own button around a picture, whose image has no text; our script does not reach it yet.
+    "button-name": ('<button class="svelte-dtsjjk"><div class="image-container',),
+}
+
+
+def empty(page: Any) -> None:
+    """Nothing but what is there at first."""
+
+
+def ranked(page: Any) -> None:
+    look(page)
+    chip(page, "hat").click()
+    page.locator("#vxa_image img").click()
+    page.wait_for_selector(".vxa-ranking li")
+
+
+def compared(page: Any) -> None:
+    look(page)
+    page.check("#vxa_mode input[value=difference]")
+    page.click("#vxa_tokens_against .vxa-chip-word >> nth=0")
+
+
+def refused(page: Any) -> None:
+    look(page)
+    page.check("#vxa_mode input[value=timesteps]")
+    page.locator("#vxa_indices textarea, #vxa_indices input").fill("99")
+    page.wait_for_selector("#vxa_message [role=alert]")
+    page.fill("#vxa_prompt textarea", "another prompt")
+    page.wait_for_selector("#vxa_earlier [role=status]")
+
+
+def unfolded(page: Any) -> None:
+    look(page)
+    for name in ("settings", "take"):
+        page.click(f"#vxa_{name} .label-wrap")
+    page.click("#vxa_save")
+    page.wait_for_selector("#vxa_files a[href]")
+
+
+STATES = (empty, ranked, compared, refused, unfolded)
+
+
+def findings(page: Any, within: Sequence[str] = ()) -> list[str]:
+    """The serious and critical findings, one line for each element, below the selectors `within`."""
+    axe = pytest.importorskip("axe_playwright_python.base", reason='no axe-core: pip install ".[test]"')
+    page.evaluate(axe.AXE_SCRIPT)
+    where = {"include": [[selector] for selector in within]} if within else None
+    look_at = "where => axe.run(where || document, {resultTypes: ['violations']})"
+    found = page.evaluate(look_at, where)["violations"]
+    return [
+        f"{rule['id']} ({rule['impact']}) {node['html'][:160]}: {node['failureSummary']}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+        if not any(mark in node["html"] for mark in GRADIOS.get(rule["id"], ()))
+    ]

@@ -28,7 +28,7 @@ def _untraced(pipeline: Any, generate: Callable[[], object]) -> object:
 def _vxa(pipeline: Any, generate: Callable[[], object]) -> object:
     with vxa.trace(pipeline) as trace:
         generate()
-    return trace.images
+    return trace.maps
 
 
 def _daam(pipeline: Any, generate: Callable[[], object]) -> object:

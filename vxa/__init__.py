@@ -2,10 +2,10 @@
 
     import vxa
 
-    maps = vxa.visualize(vxa.load("papercut"), "examples/figure.png", "hat, neck")
+    maps = vxa.visualize("papercut", "examples/figure.png", "hat, neck")
     maps.heat_map("hat").upsampled(256, 256)       # float32 [256, 256]
 
-Importing this loads torch, numpy and Pillow; a model's own libraries are loaded with the model.
+Importing this loads nothing heavy; the first name that is used loads torch, and a model its own libraries.
 """
 
 from __future__ import annotations
@@ -13,71 +13,111 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from vxa.attention.sites import Site
-from vxa.errors import (
-    HeadError,
-    ImageError,
-    MapsFileError,
-    ModelError,
-    PromptError,
-    RecordingError,
-    SettingError,
-    SiteError,
-    TokenIndexError,
-    VxaError,
-    WordError,
-)
-from vxa.maps.attention_maps import AttentionMaps, Provenance
-from vxa.maps.heat_map import HeatMap
-from vxa.models import load
-from vxa.tokens import Token, Word
-from vxa.tracing import Trace, trace
-from vxa.tracing.attribute import attribute
-from vxa.tracing.visualize import visualize
 from vxa.version import __version__
 
 if TYPE_CHECKING:
     from vxa import papercut
+    from vxa.attention.sites import Site
+    from vxa.errors import (
+        HeadError,
+        ImageError,
+        MapsFileError,
+        ModelError,
+        PromptError,
+        RecordingError,
+        SettingError,
+        SiteError,
+        TokenIndexError,
+        VxaError,
+        WordError,
+    )
+    from vxa.generation.generate import GenerationResult, generate
     from vxa.io.maps_file import read_maps, write_maps
+    from vxa.io.masks import write_masks
+    from vxa.maps.attention_maps import AttentionMaps, Provenance
+    from vxa.maps.heat_map import HeatMap, SignedMap
+    from vxa.models import load
+    from vxa.models.protocol import Model
+    from vxa.pictures.animation import write_animation
+    from vxa.pictures.compare import compare
+    from vxa.pictures.render import render
+    from vxa.pictures.view import View
+    from vxa.tokens import Token, Word
+    from vxa.tracing.attribute import attribute
+    from vxa.tracing.pipeline import Trace, trace
+    from vxa.tracing.visualize import visualize
+
+_PLACES = {
+    "vxa.attention.sites": ["Site"],
+    "vxa.errors": [
+        "HeadError", "ImageError", "MapsFileError", "ModelError", "PromptError", "RecordingError",
+        "SettingError", "SiteError", "TokenIndexError", "VxaError", "WordError",
+    ],
+    "vxa.generation.generate": ["GenerationResult", "generate"],
+    "vxa.io.maps_file": ["read_maps", "write_maps"],
+    "vxa.io.masks": ["write_masks"],
+    "vxa.maps.attention_maps": ["AttentionMaps", "Provenance"],
+    "vxa.maps.heat_map": ["HeatMap", "SignedMap"],
+    "vxa.models": ["load"],
+    "vxa.models.protocol": ["Model"],
+    "vxa.pictures.animation": ["write_animation"],
+    "vxa.pictures.compare": ["compare"],
+    "vxa.pictures.render": ["render"],
+    "vxa.pictures.view": ["View"],
+    "vxa.tokens": ["Token", "Word"],
+    "vxa.tracing.attribute": ["attribute"],
+    "vxa.tracing.pipeline": ["Trace", "trace"],
+    "vxa.tracing.visualize": ["visualize"],
+}  # fmt: skip
+_PLACE_OF = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
     "AttentionMaps",
+    "GenerationResult",
     "HeadError",
     "HeatMap",
     "ImageError",
     "MapsFileError",
+    "Model",
     "ModelError",
     "PromptError",
     "Provenance",
     "RecordingError",
     "SettingError",
+    "SignedMap",
     "Site",
     "SiteError",
     "Token",
     "TokenIndexError",
     "Trace",
+    "View",
     "VxaError",
     "Word",
     "WordError",
     "__version__",
     "attribute",
+    "compare",
+    "generate",
     "load",
     "papercut",
     "read_maps",
+    "render",
     "trace",
     "visualize",
+    "write_animation",
     "write_maps",
+    "write_masks",
 ]
-
-_LAZY = {"read_maps": "vxa.io.maps_file", "write_maps": "vxa.io.maps_file"}
 
 
 def __getattr__(name: str) -> Any:
     if name == "papercut":
         return import_module("vxa.papercut")
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'vxa' has no attribute {name!r}")
+    if name not in _PLACE_OF:
+        raise AttributeError(f"module 'vxa' has no attribute {name!r}")
+    value = getattr(import_module(_PLACE_OF[name]), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

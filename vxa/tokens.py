@@ -55,6 +55,11 @@ class Word:
     text: str
     tokens: tuple[int, ...]
 
+    @property
+    def is_spoken(self) -> bool:
+        """Whether it has a letter or digit, and so is more than punctuation."""
+        return any(map(str.isalnum, self.text))
+
 
 def words(tokens: Iterable[Token]) -> tuple[Word, ...]:
     """The words of the prompt in reading order, each with all its pieces."""
@@ -80,12 +85,17 @@ def find_words(tokens: Iterable[Token], selection: str | Sequence[str]) -> tuple
     """
     prompt = words(tokens)
     found: list[Word] = []
-    for phrase in _phrases(selection):
+    for phrase in split_phrases(selection):
         found.extend(_find_phrase(prompt, phrase))
     return tuple(dict.fromkeys(found))
 
 
-def _phrases(selection: str | Sequence[str]) -> list[str]:
+def split_phrases(selection: str | Sequence[str]) -> list[str]:
+    """Return the phrases of a comma-separated list, or of a sequence. Raises WordError for an empty one."""
+    if not isinstance(selection, Iterable):
+        raise WordError(
+            f'{selection!r} is no word; write words like "hat, red scarf", or give tokens by index'
+        )
     if isinstance(selection, str):
         phrases = [selection] if selection.strip() == "," else selection.split(",")
     else:
@@ -153,7 +163,7 @@ def _fold(text: str) -> str:
 
 
 def _unknown_word(prompt: tuple[Word, ...], phrase: str) -> str:
-    known = list(dict.fromkeys(word.text for word in prompt if any(map(str.isalnum, word.text))))
+    known = list(dict.fromkeys(word.text for word in prompt if word.is_spoken))
     near = difflib.get_close_matches(_fold(phrase), known, n=3)
     suggestion = f"did you mean {' or '.join(near)}? " if near else ""
     more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""

@@ -74,13 +74,13 @@ def maps_real(scale: float) -> dict[str, Any]:
 def _generated(model: DiffusersModel, seed: int) -> tuple[Picture, Ways]:
     shown = scene(seed, "dev")
     model.pipeline.set_progress_bar_config(disable=True)
-    with vxa.trace(model, bins=4, refine=True) as trace:
+    with vxa.trace(model, bins=4, self_attention=True) as trace:
         image = model.pipeline(
             shown.caption, num_inference_steps=STEPS, guidance_scale=GUIDANCE,
             generator=torch.Generator("cpu").manual_seed(seed),
         ).images[0]  # fmt: skip
-    clean = vxa.visualize(model, image, shown.caption, refine=True)
-    traced = {name: _summed(trace.images[0].of_bins(bins)) for name, bins in RANGES.items()}
+    clean = vxa.visualize(model, image, shown.caption, self_attention=True)
+    traced = {name: _summed(trace.maps[0].of_bins(bins)) for name, bins in RANGES.items()}
     ways = {**_ways("clean", clean), **_further("clean", clean)}
     for name, maps in traced.items():
         ways |= _ways(name, maps)
@@ -91,13 +91,13 @@ def _generated(model: DiffusersModel, seed: int) -> tuple[Picture, Ways]:
 
 
 def _real(model: DiffusersModel, picture: Picture) -> tuple[Picture, Ways]:
-    clean = vxa.visualize(model, picture.image, picture.caption, refine=True)
+    clean = vxa.visualize(model, picture.image, picture.caption, self_attention=True)
     passes = {
-        name: vxa.attribute(model, picture.image, picture.caption, levels, refine=True)
+        name: vxa.attribute(model, picture.image, picture.caption, levels, self_attention=True)
         for name, levels in LEVELS.items()
     }
     passes["ddim"] = _summed(
-        vxa.attribute(model, picture.image, picture.caption, inversion="ddim", refine=True)
+        vxa.attribute(model, picture.image, picture.caption, inversion="ddim", self_attention=True)
     )
     ways = {**_ways("clean", clean), **_further("clean", clean)}
     for name, maps in passes.items():

@@ -55,14 +55,14 @@ def joined(scale: float) -> dict[str, Any]:
 
 def _rendered(model: DiffusersModel, seed: int) -> tuple[Picture, AttentionMaps]:
     picture = rendered(seed, "dev")
-    return picture, vxa.visualize(model, picture.image, picture.caption, refine="f1")
+    return picture, vxa.visualize(model, picture.image, picture.caption, self_attention="f1")
 
 
 def _generated(model: DiffusersModel, seed: int) -> tuple[Picture, AttentionMaps]:
     shown = scene(seed, "dev")
-    with vxa.trace(model, refine="f1") as trace:
+    with vxa.trace(model, self_attention="f1") as trace:
         image = made(model, shown.caption, seed)
-    return judged(image, shown), trace.images[0]
+    return judged(image, shown), trace.maps[0]
 
 
 def _look(

@@ -11,7 +11,7 @@ from torch.nn.modules import module as torch_module
 
 import vxa
 from vxa.attention.interrupt import interruptible
-from vxa.generation.generate import Generation, generate
+from vxa.generation.generate import GenerationSettings, make_image
 
 
 class Asked(Exception):
@@ -102,7 +102,8 @@ def test_a_pass_ends_within_each_of_the_models_parts_and_leaves_no_hook(
 
 def test_making_an_image_ends_within_a_step(sd_model: Any) -> None:
     check, steps = Countdown(400), []
+    settings = GenerationSettings("hat", steps=1000, size="16x16")
     with pytest.raises(Asked), interruptible(check):
-        generate(sd_model, Generation("hat", steps=1000, size="16x16"), lambda: steps.append(check.asked))
+        make_image(sd_model, settings, lambda: steps.append(check.asked))
     assert check.asked == 400
     assert len(steps) < 999

@@ -92,10 +92,10 @@ def test_the_up_parts_finest_self_attention_that_is_small_enough() -> None:
 def test_a_pass_that_refines_is_watched_at_self_attention_too() -> None:
     cross = select_sites(SITES, "mid", (64, 64))
     every = [*SITES, *OWN]
-    assert watched_sites(every, "mid", (64, 64), refine=False) == cross
-    assert watched_sites(every, "mid", (64, 64), refine=True) == cross + finest_self(OWN, (64, 64))
-    asked = watched_sites(every, "mid", (64, 64), refine="IN01, OUT03")
+    assert watched_sites(every, "mid", (64, 64), self_attention=False) == cross
+    assert watched_sites(every, "mid", (64, 64), self_attention=True) == cross + finest_self(OWN, (64, 64))
+    asked = watched_sites(every, "mid", (64, 64), self_attention="IN01, OUT03")
     assert asked[:1] == cross
     assert [(site.kind, site.label) for site in asked[1:]] == [("self", "IN01"), ("self", "OUT03")]
     with pytest.raises(SiteError, match="called 'OUT11'"):
-        watched_sites(every, "mid", (64, 64), refine="OUT11")
+        watched_sites(every, "mid", (64, 64), self_attention="OUT11")

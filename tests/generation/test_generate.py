@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip("diffusers")
 import vxa
-from vxa.generation.generate import Generation, generate
+from vxa.generation.generate import GenerationSettings, make_image
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -31,7 +31,7 @@ def test_a_long_prompt_is_read_whole(request: pytest.FixtureRequest, kind: str) 
     model = request.getfixturevalue(kind)
     passes, handle = seen_by(model)
     with vxa.trace(model, negative=True) as trace:
-        generate(model, Generation(LONG, "hat", **SIZE))
+        make_image(model, GenerationSettings(LONG, "hat", **SIZE))
     handle.remove()
     wanted, empty = (model.encode_prompt(text, (16, 8)) for text in (LONG, ""))
     context = passes[0]["encoder_hidden_states"]
@@ -39,7 +39,7 @@ def test_a_long_prompt_is_read_whole(request: pytest.FixtureRequest, kind: str) 
     assert torch.equal(context[:1, 77:], empty.context)
     if kind == "sdxl_model":
         assert torch.equal(passes[0]["added_cond_kwargs"]["text_embeds"][1:], wanted.extra["text_embeds"])
-    (maps,), (negative,) = trace.images, trace.negatives
+    (maps,), (negative,) = trace.maps, trace.negative_maps
     assert maps.tokens == model.tokenize(LONG)
     assert maps.heat_map("neck").values.max() > 0
     assert negative.provenance.prompt == "hat"
@@ -48,14 +48,14 @@ def test_a_long_prompt_is_read_whole(request: pytest.FixtureRequest, kind: str) 
 
 def test_a_long_negative_prompt_stands_beside_a_short_prompt(sd_model: Any) -> None:
     with vxa.trace(sd_model) as trace:
-        generate(sd_model, Generation("red hat", LONG, **SIZE))
-    assert len(trace.images[0].tokens) == 154
-    assert [word.text for word in trace.images[0].words] == ["red", "hat"]
+        make_image(sd_model, GenerationSettings("red hat", LONG, **SIZE))
+    assert len(trace.maps[0].tokens) == 154
+    assert [word.text for word in trace.maps[0].words] == ["red", "hat"]
 
 
 def test_a_prompt_that_the_pipeline_reads_is_left_to_it(sd_model: Any) -> None:
     passes, handle = seen_by(sd_model)
-    made = generate(sd_model, Generation("red " * 75, "hat", seed=3, **SIZE))
+    made = make_image(sd_model, GenerationSettings("red " * 75, "hat", seed=3, **SIZE))
     handle.remove()
     assert passes[0]["encoder_hidden_states"].shape[1] == 77
     own = sd_model.pipeline(

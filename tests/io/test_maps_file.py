@@ -274,7 +274,7 @@ def test_other_records_are_refused(tmp_path: Path) -> None:
 
 
 def test_self_attention_is_saved_too(sd_model, picture, tmp_path: Path) -> None:
-    maps = visualize(sd_model, picture, "hat, neck", refine=True)
+    maps = visualize(sd_model, picture, "hat, neck", self_attention=True)
     write_maps(maps, tmp_path / "maps.npz")
     read = read_maps(tmp_path / "maps.npz")
     assert (read.sites, read.self_sites) == (maps.sites, maps.self_sites)

@@ -178,7 +178,6 @@ def test_a_prompt_without_tokens_can_be_asked_by_index() -> None:
 
 def test_names() -> None:
     maps = make_maps()
-    assert maps.site_names == ("wide", "tall")
     assert maps.site_labels == ("IN04", "OUT05")
     assert [word.text for word in maps.words] == ["red", "scarf"]
 
@@ -239,7 +238,7 @@ def test_refining_needs_self_attention() -> None:
 def test_several_choices_at_once_are_the_maps_of_each(asked: dict[str, Any]) -> None:
     maps = make_maps()
     choices = [(2, 3), 1, "0, 3", None, (3,)]
-    for choice, heat in zip(choices, maps.heat_maps(choices, **asked), strict=True):
+    for choice, heat in zip(choices, maps.heat_maps(tokens=choices, **asked), strict=True):
         alone = maps.heat_map(tokens=choice, **asked)
         assert np.allclose(heat.values, alone.values, rtol=1e-6)
         assert (heat.tokens, heat.sites, heat.scale) == (alone.tokens, alone.sites, alone.scale)
@@ -254,5 +253,5 @@ def test_a_site_is_asked_once_for_all_choices() -> None:
             return super().tokens(indices, heads)
 
     maps = make_maps(records={"wide": Counted(torch.ones(2, 6, 2, 3)), "tall": Known(torch.ones(1, 6, 4, 6))})
-    maps.heat_maps([(2, 3), 1, (3,)])
+    maps.heat_maps(tokens=[(2, 3), 1, (3,)])
     assert asked == [(2, 3, 1)]

@@ -59,7 +59,7 @@ def test_it_is_what_daam_gives(
         expected = theirs.compute_global_heat_map().compute_word_heat_map(word).heatmap
     with vxa.trace(four_levels, heads=True) as trace:
         make(four_levels)
-    ours = daam_heat_map(trace.images[0], word)
+    ours = daam_heat_map(trace.maps[0], word)
     assert ours.scale == "daam"
     assert ours.values.shape == tuple(expected.shape) == (64, 64)
     assert float(expected.max()) > 0.01
@@ -69,18 +69,18 @@ def test_it_is_what_daam_gives(
 def test_the_plane_of_other_sizes(four_levels: Any) -> None:
     with vxa.trace(four_levels, heads=True) as trace:
         four_levels(PROMPT, height=96, width=48, num_inference_steps=1, output_type="latent")
-    assert daam_heat_map(trace.images[0], "hat").values.shape == (96, 48)
-    assert daam_heat_map(trace.images[0], "hat", side=48).values.shape == (48, 24)
+    assert daam_heat_map(trace.maps[0], "hat").values.shape == (96, 48)
+    assert daam_heat_map(trace.maps[0], "hat", side=48).values.shape == (48, 24)
 
 
 def test_what_daam_cannot_have_is_refused(four_levels: Any) -> None:
     with vxa.trace(four_levels, heads=True, sites="mid") as middle:
         make(four_levels, 32)
     with pytest.raises(SiteError, match="leaves out the middle block"):
-        daam_heat_map(middle.images[0], "hat")
+        daam_heat_map(middle.maps[0], "hat")
     with vxa.trace(four_levels) as mean:
         make(four_levels, 32)
     with pytest.raises(SettingError, match="heads=True"):
-        daam_heat_map(mean.images[0], "hat")
+        daam_heat_map(mean.maps[0], "hat")
     with pytest.raises(WordError):
-        daam_heat_map(mean.images[0], "cat")
+        daam_heat_map(mean.maps[0], "cat")

@@ -149,9 +149,10 @@ def test_a_prompt_without_words(sd_model: DiffusersModel, picture: Image.Image) 
 
 
 def test_it_can_be_refined(sd_model: DiffusersModel, picture: Image.Image) -> None:
-    maps = vxa.attribute(sd_model, picture, PROMPT, timesteps=(200, 700), refine=True)
+    maps = vxa.attribute(sd_model, picture, PROMPT, timesteps=(200, 700), self_attention=True)
     passes = [
-        vxa.visualize(sd_model, picture, PROMPT, timestep, "matched", refine=True) for timestep in (200, 700)
+        vxa.visualize(sd_model, picture, PROMPT, timestep, "matched", self_attention=True)
+        for timestep in (200, 700)
     ]
     assert maps.self_sites == passes[0].self_sites
     own = maps.self_sites[0].name

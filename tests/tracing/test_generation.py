@@ -62,7 +62,7 @@ def test_rows_in_any_order_and_passes_apart() -> None:
     feed(call, 900, {0: 0, 1: 1}, seed=10)
     feed(call, 500, {0: 0}, seed=20)
     feed(call, 500, {0: 1}, seed=30)
-    (maps,), (negative,) = call.images, call.negatives
+    (maps,), (negative,) = call.maps, call.negative_maps
     record = maps.heat_map("hat", sites="IN01").values
     whole = (expected(0, 10) + expected(0, 20, rows=1)) / 2
     assert np.allclose(record, whole, atol=1e-6)
@@ -76,7 +76,7 @@ def test_rows_in_any_order_and_passes_apart() -> None:
 def test_bins_that_were_not_reached_are_left_out() -> None:
     call = new_call(bins=3)
     feed(call, 500, {0: 0}, seed=10)
-    (maps,) = call.images
+    (maps,) = call.maps
     assert [each.label for each in maps.steps] == ["step 1"]
     assert maps.provenance.level == "t = 500"
 
@@ -85,13 +85,11 @@ def test_a_pass_that_was_cut_short_gives_no_map_of_what_it_first_read() -> None:
     call = new_call()
     feed(call, 900, {0: 0}, seed=10)
     feed(call, 900, {0: 1}, seed=20, sites=SITES[:1])
-    assert len(call.images) == 1
-    assert call.negatives == ()
+    assert len(call.maps) == 1
+    assert call.negative_maps == ()
     call.finish()
-    assert call.negatives == ()
-    assert np.allclose(
-        call.images[0].heat_map("hat", sites="IN01").values, expected(0, 10, rows=1), atol=1e-6
-    )
+    assert call.negative_maps == ()
+    assert np.allclose(call.maps[0].heat_map("hat", sites="IN01").values, expected(0, 10, rows=1), atol=1e-6)
 
 
 def test_what_does_not_fit_is_named() -> None:

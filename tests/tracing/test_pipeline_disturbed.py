@@ -33,7 +33,7 @@ def test_what_is_not_whole_is_told(sd_pipeline: Any) -> None:
     with vxa.trace(sd_pipeline) as trace:
         make(sd_pipeline, num_inference_steps=5, callback_on_step_end=interrupt)
     assert trace.calls[0].passes == 2
-    assert "read 2 of 5 steps" in trace.images[0].provenance.notes
+    assert "read 2 of 5 steps" in trace.maps[0].provenance.notes
 
 
 def test_a_pipeline_that_raises_leaves_no_hook(sd_pipeline: Any) -> None:
@@ -51,7 +51,7 @@ def test_a_pipeline_that_raises_leaves_no_hook(sd_pipeline: Any) -> None:
             make(sd_pipeline)
         handle.remove()
         make(sd_pipeline, OTHER)
-    assert [maps.provenance.prompt for maps in trace.images] == [OTHER]
+    assert [maps.provenance.prompt for maps in trace.maps] == [OTHER]
 
 
 def test_nested_traces_hear_the_same(sd_pipeline: Any) -> None:
@@ -59,9 +59,9 @@ def test_nested_traces_hear_the_same(sd_pipeline: Any) -> None:
         with vxa.trace(sd_pipeline, words="hat") as inner:
             make(sd_pipeline)
         make(sd_pipeline, OTHER)
-    assert (len(outer.images), len(inner.images)) == (2, 1)
-    expected = outer.images[0].heat_map("hat").values
-    assert np.allclose(inner.images[0].heat_map("hat").values, expected, atol=1e-7)
+    assert (len(outer.maps), len(inner.maps)) == (2, 1)
+    expected = outer.maps[0].heat_map("hat").values
+    assert np.allclose(inner.maps[0].heat_map("hat").values, expected, atol=1e-7)
     assert is_left_alone(sd_pipeline)
 
 
@@ -83,7 +83,7 @@ def test_another_threads_generations_are_its_own(sd_pipeline: Any, sdxl_pipeline
     for name, prompt in (("a", PROMPT), ("b", OTHER)):
         with vxa.trace(sd_pipeline) as trace:
             make(sd_pipeline, prompt)
-        alone[name] = trace.images[0].heat_map("neck").values
+        alone[name] = trace.maps[0].heat_map("neck").values
     found: dict[str, list[Any]] = {}
     started = threading.Barrier(2)
 
@@ -91,7 +91,7 @@ def test_another_threads_generations_are_its_own(sd_pipeline: Any, sdxl_pipeline
         with vxa.trace(pipeline) as trace:
             started.wait()
             make(pipeline, prompt)
-        found[name] = [maps.heat_map("neck").values for maps in trace.images]
+        found[name] = [maps.heat_map("neck").values for maps in trace.maps]
 
     threads = [
         threading.Thread(target=work, args=args) for args in (("a", sd_pipeline, PROMPT), ("b", twin, OTHER))
@@ -135,7 +135,7 @@ def test_an_offloaded_pipeline_gives_the_same_maps(pipeline: Any) -> None:
             cpu_offload(part, torch.device("cpu"), offload_buffers=len(part._parameters) > 0)
     with vxa.trace(pipeline) as offloaded:
         assert torch.equal(make(pipeline), expected)
-    want, got = (each.images[0].heat_map("hat", sites="all").values for each in (trace, offloaded))
+    want, got = (each.maps[0].heat_map("hat", sites="all").values for each in (trace, offloaded))
     assert np.allclose(want, got, atol=1e-7)
 
 
@@ -149,10 +149,10 @@ def test_adapters_loaded_between_calls_are_read(sd_pipeline: Any) -> None:
         make(sd_pipeline)
     with vxa.trace(sd_pipeline) as after:
         make(sd_pipeline)
-    plain, adapted = (maps.heat_map("hat").values for maps in trace.images)
+    plain, adapted = (maps.heat_map("hat").values for maps in trace.maps)
     assert not np.allclose(plain, adapted, atol=1e-4)
-    assert np.array_equal(adapted, after.images[0].heat_map("hat").values)
-    assert trace.images[1].provenance.notes == ("LoRA active: style",)
+    assert np.array_equal(adapted, after.maps[0].heat_map("hat").values)
+    assert trace.maps[1].provenance.notes == ("LoRA active: style",)
 
 
 def test_guidance_that_is_switched_off_midway(sd_pipeline: Any) -> None:
@@ -167,7 +167,7 @@ def test_guidance_that_is_switched_off_midway(sd_pipeline: Any) -> None:
             sd_pipeline, negative_prompt=NEGATIVE, callback_on_step_end=no_more_guidance,
             callback_on_step_end_tensor_inputs=["prompt_embeds"],
         )  # fmt: skip
-    first, second = (next(iter(each[0].records.values())) for each in (trace.images, trace.negatives))
+    first, second = (next(iter(each[0].records.values())) for each in (trace.maps, trace.negative_maps))
     assert (first.passes, second.passes) == ((3,), (1,))  # type: ignore[attr-defined]
 
 
@@ -197,7 +197,7 @@ def test_a_pipeline_with_rows_of_its_own_is_refused(guidance: float, sd_pipeline
 def test_two_texts_for_the_two_encoders_are_told(sdxl_pipeline: Any) -> None:
     with vxa.trace(sdxl_pipeline) as trace:
         make(sdxl_pipeline, prompt_2=OTHER)
-    assert trace.images[0].provenance.notes == (
+    assert trace.maps[0].provenance.notes == (
         f"the second text encoder read {OTHER!r} at the same positions",
     )
 
@@ -208,7 +208,7 @@ def test_nothing_traced_is_said(sd_pipeline: Any) -> None:
     assert trace.calls == ()
     assert trace.nbytes == 0
     with pytest.raises(RecordingError, match="nothing was traced"):
-        _ = trace.images
+        _ = trace.maps
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_the_picture_is_the_same_and_every_word_has_its_map(model: Any) -> None:
     with torch.inference_mode(), vxa.trace(model, negative=True) as trace:
         traced = make(model)
     assert np.array_equal(plain, traced)
-    (maps,) = trace.images
+    (maps,) = trace.maps
     assert maps.image_size == plain.shape[1:3]
     assert [word.text for word in maps.words] == PROMPT.split()
     hat = maps.heat_map("hat")
@@ -42,15 +42,15 @@ def test_the_picture_is_the_same_and_every_word_has_its_map(model: Any) -> None:
     assert apart.values.min() < 0 < apart.values.max()
     everything = maps.heat_map(tokens="0-76", sites="mid").values * 77
     assert np.allclose(everything, 1, atol=1e-4)  # each place's attention sums to one
-    assert np.allclose(trace.negatives[0].heat_map(tokens="0-76", sites="mid").values * 77, 1, atol=1e-4)
+    assert np.allclose(trace.negative_maps[0].heat_map(tokens="0-76", sites="mid").values * 77, 1, atol=1e-4)
 
 
 def test_a_trace_is_refined_by_the_mean_self_attention_of_its_steps(model: Any, tmp_path: Path) -> None:
     plain = make(model)
-    with vxa.trace(model, refine=True) as trace:
+    with vxa.trace(model, self_attention=True) as trace:
         traced = make(model)
     assert np.array_equal(plain, traced)
-    (maps,) = trace.images
+    (maps,) = trace.maps
     values = maps.heat_map("hat", sites="IN01").values
     gathered = []
     for site in maps.self_sites:

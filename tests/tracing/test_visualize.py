@@ -188,7 +188,7 @@ def test_a_bad_argument_stops_before_the_model_runs(
 ) -> None:
     seen = spy(sd_model)
     with pytest.raises(error, match=message):
-        visualize(**{"model": sd_model, "image": picture, "prompt": PROMPT, **settings})
+        visualize(**{"source": sd_model, "image": picture, "prompt": PROMPT, **settings})
     assert not seen
 
 
@@ -218,7 +218,7 @@ def test_a_context_that_was_added_to_is_refused(sd_model: Any, picture: Image.Im
 def test_refining_records_the_finest_self_attention_that_is_small_enough(
     sd_model: Any, picture: Image.Image
 ) -> None:
-    maps = visualize(sd_model, picture, "hat, neck", sites="mid", refine=True)
+    maps = visualize(sd_model, picture, "hat, neck", sites="mid", self_attention=True)
     own = {site.grid(maps.latent_size) for site in maps.self_sites}
     grids = {site.grid(maps.latent_size) for site in sd_model.sites}
     assert own == {max(grid for grid in grids if math.prod(grid) <= REFINING_CELLS)}
@@ -230,9 +230,9 @@ def test_refining_records_the_finest_self_attention_that_is_small_enough(
 
 
 def test_which_self_attention_refines_can_be_said(sd_model: Any, picture: Image.Image) -> None:
-    maps = visualize(sd_model, picture, "hat, neck", sites="mid", refine="mid")
+    maps = visualize(sd_model, picture, "hat, neck", sites="mid", self_attention="mid")
     assert [(site.kind, site.part) for site in maps.self_sites] == [("self", "mid")]
     (own,) = (maps.records[site.name] for site in maps.self_sites)
     assert maps.heat_map("hat", refine=True).values.shape == own.grid
     with pytest.raises(SiteError, match="no site here is called 'OUT99'"):
-        visualize(sd_model, picture, "hat, neck", refine="mid,OUT99")
+        visualize(sd_model, picture, "hat, neck", self_attention="mid,OUT99")

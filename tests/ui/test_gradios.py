@@ -68,7 +68,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Saved, Saved]:
     shutil.copy(asset("examples/figure.png"), folder)
     save_image(shown.image, folder / "scene.png")
     for path, prompt in ((folder / "figure.png", FIGURE_PROMPT), (folder / "scene.png", shown.caption)):
-        write_maps(visualize(model, path, prompt, refine=True), path.with_suffix(".npz"))
+        write_maps(visualize(model, path, prompt, self_attention=True), path.with_suffix(".npz"))
     figure, other = (
         Saved(path, read_maps(path.with_suffix(".npz"))) for path in sorted(folder.glob("*.png"))
     )

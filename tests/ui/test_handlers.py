@@ -126,7 +126,8 @@ def test_a_refined_picture_is_taken_away(
     monkeypatch.chdir(image_file.parent)
     monkeypatch.setattr("vxa.load", lambda name: name)
     monkeypatch.setattr(
-        "vxa.visualize", lambda model, image, prompt, refine: saved_maps(prompt, refine=refine)
+        "vxa.visualize",
+        lambda model, image, prompt, self_attention: saved_maps(prompt, refine=self_attention),
     )
     exec(python, {})
     assert same_pixels(Image.open("my-cat-contour.png"), handlers.picture(page_id, REFINED))

@@ -36,7 +36,7 @@ def same(first: vxa.AttentionMaps, second: vxa.AttentionMaps) -> bool:
     return first.image_size == second.image_size and all(
         torch.equal(first.records[name].query, second.records[name].query)
         and torch.equal(first.records[name].key, second.records[name].key)
-        for name in first.site_names
+        for name in (site.name for site in first.sites)
     )
 
 

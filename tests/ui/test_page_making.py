@@ -21,7 +21,7 @@ from support.browser import (
 )
 
 import vxa
-from vxa.generation.generate import Generation, generate
+from vxa.generation.generate import GenerationSettings, make_image
 from vxa.pictures.render import render
 from vxa.ui.local import STEP_BINS, local_backend
 
@@ -42,8 +42,8 @@ def model() -> Iterator[Any]:
 def made(model: Any) -> tuple[vxa.AttentionMaps, Image.Image]:
     """What the library makes of the prompt."""
     with vxa.trace(model, bins=STEP_BINS) as trace:
-        image = generate(model, Generation(PROMPT, seed=3))
-    return trace.images[0], image
+        image = make_image(model, GenerationSettings(PROMPT, seed=3))
+    return trace.maps[0], image
 
 
 @pytest.fixture(scope="module")
@@ -156,8 +156,8 @@ def test_refining_is_traced_when_it_is_on(page: Any, model: Any):
     box(page).fill("3")
     page.click("#vxa_make")
     page.wait_for_selector("#vxa_summary:has-text('traced over')")
-    with vxa.trace(model, bins=STEP_BINS, refine=True) as trace:
-        image = generate(model, Generation(PROMPT, seed=3))
-    wait_until_shown(page, render(trace.images[0], image, "contour", tokens="3", refine=True), within=2)
+    with vxa.trace(model, bins=STEP_BINS, self_attention=True) as trace:
+        image = make_image(model, GenerationSettings(PROMPT, seed=3))
+    wait_until_shown(page, render(trace.maps[0], image, "contour", tokens="3", refine=True), within=2)
     page.uncheck("#vxa_refine input")
-    wait_until_shown(page, render(trace.images[0], image, "contour", tokens="3"), within=2)
+    wait_until_shown(page, render(trace.maps[0], image, "contour", tokens="3"), within=2)

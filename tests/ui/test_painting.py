@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import vxa
 from vxa.errors import SettingError
-from vxa.generation.generate import Generation, generate
+from vxa.generation.generate import GenerationSettings, make_image
 from vxa.maps.heat_map import REFINED_THRESHOLD
 from vxa.pictures.render import MODES, render
 from vxa.ui import strings
@@ -59,8 +59,8 @@ def same(first: Image.Image, second: Image.Image) -> bool:
 
 def traced(sd_model: Any, **settings: Any) -> tuple[vxa.AttentionMaps, Image.Image]:
     with vxa.trace(sd_model, bins=STEP_BINS, **settings) as trace:
-        image = generate(sd_model, Generation(PROMPT, seed=3))
-    return trace.images[0], image
+        image = make_image(sd_model, GenerationSettings(PROMPT, seed=3))
+    return trace.maps[0], image
 
 
 def test_the_maps_of_an_image_that_was_made_are_the_traces_and_answer_everything(
@@ -185,7 +185,7 @@ def test_the_commands_make_the_same_image_and_picture(
     wanted = handlers.picture("mine", asked)
     command, python = handlers.command("mine", asked)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("vxa.load", lambda name: sd_model)
+    monkeypatch.setattr("vxa.generation.generate.load", lambda source: sd_model)
     exec(python, {})
     made = Path(f"red-hat-neck-3-{mode}.png")
     assert same(Image.open(made), wanted)

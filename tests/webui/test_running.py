@@ -58,7 +58,7 @@ def test_the_map_is_that_of_the_standalone_model(papercut: Webui, standalone: vx
 
 def test_a_refined_map_is_that_of_the_standalone_model(papercut: Webui) -> None:
     found = papercut.look(FIGURE, PROMPT, refine=True)
-    wanted = vxa.visualize(vxa.load("papercut"), FIGURE, PROMPT, refine=True)
+    wanted = vxa.visualize(vxa.load("papercut"), FIGURE, PROMPT, self_attention=True)
     assert [site.label for site in found.self_sites] == [site.label for site in wanted.self_sites] != []
     one, other = (maps.heat_map("hat", sites="all", refine=True).values for maps in (found, wanted))
     np.testing.assert_allclose(one, other, **CLOSE)

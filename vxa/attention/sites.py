@@ -16,7 +16,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -26,7 +26,7 @@ from vxa.errors import SiteError
 Kind = Literal["self", "cross"]
 Part = Literal["down", "mid", "up"]
 SiteSpec = str | Sequence[str] | None
-RefineSpec = bool | str | Sequence[str]
+SelfAttentionSpec = bool | str | Sequence[str]
 
 REFINING_CELLS = 2048
 """Of self-attention, cells of the largest grid that maps are refined by: SD1 at 512² and papercut have 32×32,
@@ -81,6 +81,8 @@ def select_sites(
     """
     if spec is None:
         return tuple(sites)
+    if not isinstance(spec, Iterable):
+        raise SiteError(f"{spec!r} names no site; {_known(sites, latent_size)}")
     entries = spec.split(",") if isinstance(spec, str) else list(spec)
     if not entries:
         raise SiteError(f"no site was given; {_known(sites, latent_size)}")
@@ -91,23 +93,26 @@ def select_sites(
 
 
 def watched_sites(
-    sites: Sequence[Site], spec: SiteSpec, latent_size: tuple[int, int], refine: RefineSpec = False
+    sites: Sequence[Site],
+    spec: SiteSpec,
+    latent_size: tuple[int, int],
+    self_attention: SelfAttentionSpec = False,
 ) -> tuple[Site, ...]:
     """Where a pass is watched: the cross-attention that `spec` names, and self-attention to refine its maps.
 
-    `refine` names that, too; True is `finest_self`.
+    `self_attention` names that, too; True is `finest_self`.
 
     Raises:
         SiteError: as `select_sites`.
     """
     cross = [site for site in sites if site.kind == "cross"]
     chosen = select_sites(cross, spec, latent_size)
-    if refine is False:
+    if self_attention is False:
         return chosen
-    if refine is True:
+    if self_attention is True:
         return chosen + finest_self(sites, latent_size)
     own = [site for site in sites if site.kind == "self"]
-    return chosen + select_sites(own, refine, latent_size)
+    return chosen + select_sites(own, self_attention, latent_size)
 
 
 def finest_self(sites: Sequence[Site], latent_size: tuple[int, int]) -> tuple[Site, ...]:

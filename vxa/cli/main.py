@@ -16,8 +16,7 @@ from vxa.cli.console import OneLineErrors, columns, progress, quiet, status
 from vxa.cli.model import check_prompt, load_quietly, native_latent, watch_passes
 from vxa.cli.outputs import check_outputs, check_passes, check_unused, saved_maps, summary, write_outputs
 from vxa.cli.trace import attribute, compare, trace
-from vxa.generation.generate import Generation
-from vxa.generation.generate import generate as make_picture
+from vxa.generation.generate import GenerationSettings, make_image
 from vxa.io.images import check_image_path, read_image, save_image
 from vxa.pictures.render import check_mode, render
 from vxa.pictures.view import View
@@ -119,7 +118,7 @@ def show(
         answered = [saved_maps(maps, prompt)]
     else:
         everything = save is not None or (not sites and mode in ("sites", "matrix"))
-        settings = {"noise": noise, "seed": seed, "max_side": max_side, "refine": refine}
+        settings = {"noise": noise, "seed": seed, "max_side": max_side, "self_attention": refine}
         wanted = timesteps or "" if mode == "timesteps" else timestep
         answered = watch_passes(model, device, picture, prompt, wanted, sites, everything, settings)
     drawn = render(answered, picture, mode, **selection, **compared, **view)
@@ -177,21 +176,21 @@ def sites(model: options.ModelName = "papercut") -> None:
 def generate(
     prompt: options.Prompt,
     output: options.Output,
-    seed: options.Seed = Generation.seed,
-    steps: options.Steps = Generation.steps,
-    guidance: options.Guidance = Generation.guidance,
-    size: options.Size = Generation.size,
-    negative: options.Negative = Generation.negative,
+    seed: options.Seed = GenerationSettings.seed,
+    steps: options.Steps = GenerationSettings.steps,
+    guidance: options.Guidance = GenerationSettings.guidance,
+    size: options.Size = GenerationSettings.size,
+    negative: options.Negative = GenerationSettings.negative,
     model: options.ModelName = "papercut",
     device: options.Device = "auto",
 ) -> None:
     """Make a picture of PROMPT with the model."""
     check_image_path(output)
     check_prompt(prompt)
-    wanted = Generation(prompt, negative, seed, steps, guidance, size)
+    wanted = GenerationSettings(prompt, negative, seed, steps, guidance, size)
     loaded = load_quietly(model, device)
     with progress("denoising", steps) as advance, quiet():
-        picture = make_picture(loaded, wanted, advance)
+        picture = make_image(loaded, wanted, advance)
     save_image(picture, output)
     typer.echo(
         columns(("picture", str(output)), ("seed", seed), ("size", f"{picture.height}x{picture.width}"))

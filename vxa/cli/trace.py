@@ -13,7 +13,7 @@ from vxa.cli.console import columns, progress, quiet
 from vxa.cli.model import check_prompt, load_quietly
 from vxa.cli.outputs import check_outputs, saved_maps, summary, write_outputs
 from vxa.errors import SettingError
-from vxa.generation.generate import Generation, generate
+from vxa.generation.generate import GenerationSettings, make_image
 from vxa.io.images import check_image_path, read_image, save_image
 from vxa.io.masks import write_masks
 from vxa.maps.steps import Bins, check_bins
@@ -97,11 +97,11 @@ def trace(
     refine: options.Refine = False,
     mode: options.Mode = "words",
     bins: options.StepBins = "",
-    seed: options.Seed = Generation.seed,
-    steps: options.Steps = Generation.steps,
-    guidance: options.Guidance = Generation.guidance,
-    size: options.Size = Generation.size,
-    negative: options.Negative = Generation.negative,
+    seed: options.Seed = GenerationSettings.seed,
+    steps: options.Steps = GenerationSettings.steps,
+    guidance: options.Guidance = GenerationSettings.guidance,
+    size: options.Size = GenerationSettings.size,
+    negative: options.Negative = GenerationSettings.negative,
     model: options.ModelName = "papercut",
     normalize: options.Normalize = View.normalize,
     threshold: options.Threshold = View.threshold,
@@ -125,13 +125,17 @@ def trace(
         check_image_path(image)
     check_prompt(prompt)
     kept = wanted.bins(bins)
-    asked = Generation(prompt, negative, seed, steps, guidance, size)
+    asked = GenerationSettings(prompt, negative, seed, steps, guidance, size)
     loaded = load_quietly(model, device)
     from vxa.tracing import trace as traced
 
-    with progress("denoising", steps) as advance, quiet(), traced(loaded, bins=kept, refine=refine) as found:
-        picture = generate(loaded, asked, advance)
-    rows = wanted.write(found.images[0], picture)
+    with (
+        progress("denoising", steps) as advance,
+        quiet(),
+        traced(loaded, bins=kept, self_attention=refine) as found,
+    ):
+        picture = make_image(loaded, asked, advance)
+    rows = wanted.write(found.maps[0], picture)
     if image is not None:
         save_image(picture, image)
         rows.append(("image", image))
@@ -186,7 +190,8 @@ def attribute(
     with progress("denoising", total) as advance, quiet():
         maps = attributed(
             loaded, picture, prompt, levels, drawn, inversion,  # type: ignore[arg-type]
-            steps=steps, bins=kept, refine=refine, max_side=max_side, advance=lambda done, count: advance(),
+            steps=steps, bins=kept, self_attention=refine, max_side=max_side,
+            advance=lambda done, count: advance(),
         )  # fmt: skip
     typer.echo(columns(*wanted.write(maps, picture)))
 

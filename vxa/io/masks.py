@@ -114,7 +114,7 @@ def write_masks(
 def _chosen(maps: AttentionMaps, words: WordSpec) -> tuple[Word, ...]:
     if words is not None and words != "":
         return maps.find_words(words)
-    return tuple(word for word in maps.words if any(map(str.isalnum, word.text)))
+    return tuple(word for word in maps.words if word.is_spoken)
 
 
 def _file_names(words: Sequence[Word]) -> list[str]:

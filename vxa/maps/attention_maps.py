@@ -24,8 +24,9 @@ from vxa.attention.sites import Site, SiteSpec, select_sites
 from vxa.attention.sums import SumRecord
 from vxa.errors import SettingError, SiteError
 from vxa.maps.heat_map import HeatMap, Scale, mean_on_largest
+from vxa.maps.notebook import maps_html, shorten
 from vxa.maps.refine import refine_maps
-from vxa.maps.selection import HeadSpec, TokenSpec, WordSpec, head_indices, token_groups, union
+from vxa.maps.selection import HeadSpec, TokenSpec, WordSpec, each_choice, head_indices, token_groups, union
 from vxa.maps.steps import StepBin, bins_of
 from vxa.tokens import Token, Word, find_words, words
 
@@ -63,7 +64,7 @@ class Provenance:
         return f"t = {self.timestep}{last}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AttentionMaps:
     """The recorded attention of one image and prompt.
 
@@ -91,15 +92,21 @@ class AttentionMaps:
     self_sites: tuple[Site, ...] = ()
     steps: tuple[StepBin, ...] = ()
 
+    def __repr__(self) -> str:
+        height, width = self.image_size
+        made = self.provenance
+        return (
+            f"<AttentionMaps of {shorten(made.prompt)!r}: {len(self.words)} words, {len(self.sites)} sites, "
+            f"{height}×{width}, {made.model}, {made.level}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return maps_html(self)
+
     @property
     def words(self) -> tuple[Word, ...]:
         """The words of the prompt."""
         return words(self.tokens)
-
-    @property
-    def site_names(self) -> tuple[str, ...]:
-        """The recorded sites' module names."""
-        return tuple(site.name for site in self.sites)
 
     @property
     def site_labels(self) -> tuple[str, ...]:
@@ -170,15 +177,25 @@ class AttentionMaps:
 
     def heat_maps(
         self,
-        choices: Sequence[TokenSpec],
+        words: WordSpec | Sequence[Word] = None,
+        tokens: Sequence[TokenSpec] | None = None,
         sites: SiteSpec = None,
         heads: HeadSpec = None,
         normalize: Normalize | None = None,
         refine: bool = False,
     ) -> list[HeatMap]:
-        """The map of each choice, as `heat_map(tokens=choice)` gives it; quicker than one by one."""
-        chosen = [token_groups(self.tokens, indices=choice) for choice in choices]
-        return self._heat_maps(chosen, sites, heads, normalize, refine)
+        """Return one map for each phrase of `words`, as `heat_map` gives it; quicker than one by one.
+
+        Args:
+            words: "hat, red scarf", or a sequence of phrases or of `Word`s; None is every word.
+            tokens: instead of words: a sequence of choices, each as `heat_map(tokens=…)` takes it.
+            sites, heads, normalize, refine: as in `heat_map`.
+
+        Raises:
+            WordError, TokenIndexError, SiteError, HeadError, SettingError: see the message.
+        """
+        chosen = each_choice(self.tokens, words, tokens)
+        return self._heat_maps(chosen, sites, heads, normalize, refine) if chosen else []
 
     def _heat_maps(
         self,

@@ -2,7 +2,7 @@
 
     with vxa.trace(pipeline, heads=True) as trace:
         pipeline("a red hat")
-    daam_heat_map(trace.images[0], "hat")
+    daam_heat_map(trace.maps[0], "hat")
 
 Its `compute_global_heat_map` differs from the paper and from our own mean in this:
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vxa.errors import SettingError
+from vxa.maps.notebook import heat_html, shorten
 
 DEFAULT_THRESHOLD = 0.4
 """τ of a mask, as a fraction of the map's maximum."""
@@ -24,13 +25,16 @@ DEFAULT_THRESHOLD = 0.4
 REFINED_THRESHOLD = 0.45
 """τ of a refined map's mask: they are flatter inside what they show (benchmarks/papercut.py, joined)."""
 
+LARGEST_SIDE, LARGEST_AREA = 32768, 2**28
+"""Pixels of an upsampled map: 1 GB of float32 at the most."""
+
 Resample = Literal["bicubic", "nearest"]
 Scale = Literal["probability", "original", "daam"]
 
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "nearest": Image.Resampling.NEAREST}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HeatMap:
     """One map for one selection of tokens.
 
@@ -55,6 +59,17 @@ class HeatMap:
     scale: Scale = "probability"
     refined: bool = False
 
+    def __repr__(self) -> str:
+        words = ", ".join(dict.fromkeys(self.words)) or f"{len(self.tokens)} tokens"
+        refined = ", refined" if self.refined else ""
+        return (
+            f"<HeatMap of {shorten(words)!r}: {_size(self.values.shape)} grid over {_size(self.image_size)}, "
+            f"{len(self.sites)} sites, peak {self.values.max():.3g} ({self.scale}{refined})>"
+        )
+
+    def _repr_html_(self) -> str:
+        return heat_html(self)
+
     @property
     def default_threshold(self) -> float:
         """τ when none is given, chosen on papercut's `dev` scenes."""
@@ -77,9 +92,8 @@ class HeatMap:
             self.image_size[0] if height is None else height,
             self.image_size[1] if width is None else width,
         )
-        if min(size) < 1:
-            raise SettingError(f"a map cannot be {size[0]}×{size[1]} (height×width); both must be at least 1")
-        if resample not in _FILTERS:
+        check_size(size)
+        if not isinstance(resample, str) or resample not in _FILTERS:
             raise SettingError(f"resample {resample!r} is unknown; use one of: {', '.join(_FILTERS)}")
         return resized(self.values, size, self.extent, resample)
 
@@ -89,6 +103,8 @@ class HeatMap:
         Raises:
             SettingError: they are of other sizes, on other scales, or one alone is refined.
         """
+        if not isinstance(other, HeatMap):
+            raise SettingError(f"a heat map minus a {type(other).__name__} is nothing; subtract a HeatMap")
         mine, its = ((each.image_size, each.extent, each.scale, each.refined) for each in (self, other))
         if mine != its:
             raise SettingError(
@@ -108,14 +124,14 @@ class HeatMap:
             SettingError: the threshold is not in 0 … 1.
         """
         threshold = self.default_threshold if threshold is None else threshold
-        if not 0 <= threshold <= 1:
+        if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
             raise SettingError(f"threshold {threshold!r} is not a fraction of the map's maximum; give 0 to 1")
         values = self.upsampled(height, width)
         mask: NDArray[np.bool_] = (values >= threshold * values.max()) & (values > 0)
         return mask
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SignedMap:
     """One heat map minus another: above zero where the first has more.
 
@@ -131,9 +147,18 @@ class SignedMap:
     def __post_init__(self) -> None:
         self.values.setflags(write=False)
 
+    def __repr__(self) -> str:
+        low, high = float(self.values.min()), float(self.values.max())
+        shape = _size(self.values.shape)
+        return f"<SignedMap: {shape} grid over {_size(self.image_size)}, {low:.3g} to {high:.3g}>"
+
     def upsampled(self, height: int | None = None, width: int | None = None) -> NDArray[np.float32]:
         """The difference over the image alone, float32 [height, width] (by default the image's own size)."""
-        size = (height or self.image_size[0], width or self.image_size[1])
+        size = (
+            self.image_size[0] if height is None else height,
+            self.image_size[1] if width is None else width,
+        )
+        check_size(size)
         return _cropped(self.values, size, self.extent, "bicubic")
 
 
@@ -165,6 +190,20 @@ def _on_grid(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.f
     return values if values.shape == size else resized(values, size, (1.0, 1.0), "bicubic")
 
 
+def check_size(size: tuple[int, int]) -> None:
+    """Raise SettingError for a (height, width) that is no pair of whole numbers, or is too large."""
+    whole = all(isinstance(side, (int, np.integer)) and not isinstance(side, bool) for side in size)
+    if not whole or min(size) < 1 or max(size) > LARGEST_SIDE or size[0] * size[1] > LARGEST_AREA:
+        raise SettingError(
+            f"a map cannot be {size[0]!r}×{size[1]!r} (height×width); give whole numbers from 1 to "
+            f"{LARGEST_SIDE}, together at most {LARGEST_AREA} pixels"
+        )
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]}×{shape[1]}"
+
+
 def _described(heat: HeatMap) -> str:
     refined = ", refined" if heat.refined else ""
-    return f"{heat.image_size[0]}×{heat.image_size[1]} ({heat.scale}{refined})"
+    return f"{_size(heat.image_size)} ({heat.scale}{refined})"

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from vxa.errors import HeadError, SettingError, TokenIndexError
-from vxa.tokens import Token, find_words, parse_indices
+from vxa.tokens import Token, Word, find_words, parse_indices, split_phrases
+from vxa.tokens import words as words_of
 
 WordSpec = str | Sequence[str] | None
 TokenSpec = str | int | Sequence[int] | None
@@ -36,6 +37,35 @@ def token_groups(
     assert words is not None
     found = find_words(tokens, words)
     return tuple(word.text for word in found), [word.tokens for word in found]
+
+
+def each_choice(
+    tokens: Sequence[Token],
+    words: WordSpec | Sequence[Word] = None,
+    indices: Sequence[TokenSpec] | None = None,
+) -> list[tuple[tuple[str, ...], list[tuple[int, ...]]]]:
+    """Return a choice as `token_groups` gives it for each phrase, each Word, or each of several indices.
+
+    Raises:
+        WordError, TokenIndexError: nothing is there by that name or number.
+        SettingError: both words and indices were given.
+    """
+    if indices is not None:
+        if not _is_blank(words):
+            raise SettingError(
+                f"both words {words!r} and tokens {indices!r} were given; choose by one of them"
+            )
+        if isinstance(indices, (str, int)):
+            raise SettingError(
+                f"tokens {indices!r} is one choice; give a sequence of them, as in [{indices!r}]"
+            )
+        return [token_groups(tokens, indices=each) for each in indices]
+    given: Any = words_of(tokens) if _is_blank(words) else words
+    are_words = isinstance(given, Sequence) and all(isinstance(each, Word) for each in given)
+    return [
+        ((each.text,), [each.tokens]) if isinstance(each, Word) else token_groups(tokens, [each])
+        for each in (given if are_words else split_phrases(given))
+    ]
 
 
 def head_indices(heads: HeadSpec, count: int) -> tuple[int, ...] | None:

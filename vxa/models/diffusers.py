@@ -133,10 +133,6 @@ class DiffusersModel:
         """What the UNet predicts."""
         return str(self.pipeline.scheduler.config.get("prediction_type", "epsilon"))
 
-    def rows(self, batch: int, guided: bool) -> tuple[int, ...]:
-        """The conditional rows: diffusers puts the unconditional ones first."""
-        return tuple(range(batch // 2, batch)) if guided else tuple(range(batch))
-
     def tokenize(self, prompt: str) -> tuple[Token, ...]:
         """One Token for each position of the prompt's context."""
         return self._encoders()[0].tokens(prompt)

@@ -82,9 +82,6 @@ class Model(Protocol):
     def denoise(self, latent: Tensor, timestep: int, conditioning: Conditioning) -> Tensor:
         """The network's raw prediction for the noised latent [1, c, h, w], without guidance."""
 
-    def rows(self, batch: int, guided: bool) -> tuple[int, ...]:
-        """The conditional row of each image in a forward of `batch` rows."""
-
 
 def pixels_for(device: torch.device, pixels: Tensor, dtype: torch.dtype) -> Tensor:
     """The pixels as an encoder reads them fastest: on a CPU, with channels last, in a fifth less time."""

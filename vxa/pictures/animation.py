@@ -1,6 +1,6 @@
 """Heat maps over the steps of a generation, as a moving picture: GIF or APNG.
 
-write_animation(trace.images[0], image, "hat.gif", "hat")      # of a trace with bins="each"
+write_animation(trace.maps[0], image, "hat.gif", "hat")      # of a trace with bins="each"
 
 Every frame is one step bin, over the finished image, and all share one scale, so that a map which grows
 brighter is one that grows.

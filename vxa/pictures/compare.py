@@ -1,6 +1,6 @@
 """Two runs side by side: with and without a LoRA, of two prompts, of two seeds, and their signed difference.
 
-    compare(first.images[0], second.images[0], "first.png", "second.png", "hat").save("apart.png")
+    compare(first.maps[0], second.maps[0], "first.png", "second.png", "hat").save("apart.png")
 
 For the numbers alone, subtract: `first.heat_map("hat") - second.heat_map("hat")` is a SignedMap.
 """

@@ -135,7 +135,7 @@ def _subjects(question: PictureSpec) -> list[Word]:
         return [Word(f"{index} {maps.tokens[index].text}", (index,)) for index in indices]
     blank = question.words is None or question.words == ""
     if blank:
-        spoken = [word for word in maps.words if any(map(str.isalnum, word.text))]
+        spoken = [word for word in maps.words if word.is_spoken]
         return _numbered(spoken or maps.words, maps.words)
     return _numbered(maps.find_words(question.words or ""), maps.words)
 

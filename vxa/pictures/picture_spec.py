@@ -74,8 +74,8 @@ class PictureSpec:
 
     def heats(self, words: Sequence[Word], sites: SiteSpec = None) -> list[HeatMap]:
         """The answer for each word of a grid, at its own sites or the question's."""
-        tokens = [word.tokens for word in words]
-        return self.maps.heat_maps(tokens, sites or self.sites, self.heads, self._formula(), self.refine)
+        at = sites or self.sites
+        return self.maps.heat_maps(words, None, at, self.heads, self._formula(), self.refine)
 
     def _formula(self) -> Literal["original"] | None:
         return "original" if self.view.normalize == "original" else None

@@ -48,23 +48,25 @@ class Evidence:
     @cached_property
     def clean(self) -> AttentionMaps:
         """One pass on the picture as it is."""
-        return visualize(self.model, self.picture.image, self.picture.caption, refine=True)
+        return visualize(self.model, self.picture.image, self.picture.caption, self_attention=True)
 
     @cached_property
     def untrained(self) -> AttentionMaps:
         """The same pass of the network that learned nothing."""
-        return visualize(untrained_model(self.model), self.picture.image, self.picture.caption, refine=True)
+        return visualize(
+            untrained_model(self.model), self.picture.image, self.picture.caption, self_attention=True
+        )
 
     @cached_property
     def noised(self) -> AttentionMaps:
         """`vxa.attribute` as it is by default."""
-        return attribute(self.model, self.picture.image, self.picture.caption, refine=True)
+        return attribute(self.model, self.picture.image, self.picture.caption, self_attention=True)
 
     @cached_property
     def inverted(self) -> AttentionMaps:
         """`vxa.attribute` along the inversion."""
         picture = self.picture
-        return attribute(self.model, picture.image, picture.caption, inversion="ddim", refine=True)
+        return attribute(self.model, picture.image, picture.caption, inversion="ddim", self_attention=True)
 
     @cached_property
     def dimmed(self) -> AttentionMaps:
@@ -95,9 +97,9 @@ def of_generated(
     model: DiffusersModel, caption: str, seed: int, look: Callable[[Image.Image], Picture]
 ) -> Evidence:
     """The evidence of a picture made from the caption; `look` asks the questions about it."""
-    with trace(model, bins="each", heads=True) as by_step, trace(model, refine=True) as traced:
+    with trace(model, bins="each", heads=True) as by_step, trace(model, self_attention=True) as traced:
         image = made(model, caption, seed)
-    return Evidence(model, look(image), lambda: by_step.images[0], traced.images[0])
+    return Evidence(model, look(image), lambda: by_step.maps[0], traced.maps[0])
 
 
 def made(model: DiffusersModel, caption: str, seed: int) -> Image.Image:

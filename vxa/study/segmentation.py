@@ -72,7 +72,7 @@ def cases(
     """The cases of consecutive scenes, from one pass for each scene that records every site."""
     for seed in range(first, first + count):
         shown = scene(seed, split)
-        settings: dict[str, Any] = {"timestep": timestep, "noise": noise, "refine": refine}
+        settings: dict[str, Any] = {"timestep": timestep, "noise": noise, "self_attention": refine}
         maps = visualize(model, shown.image, shown.caption, sites="all", **settings)
         for noun, truth in object_nouns(shown).items():
             yield Case(shown, maps, noun, truth)

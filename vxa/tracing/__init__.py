@@ -3,7 +3,7 @@
     m = vxa.load("papercut")
     with vxa.trace(m) as trace:
         m.pipeline("a boy wearing a blue hat")
-    trace.images[0].heat_map("hat")
+    trace.maps[0].heat_map("hat")
 
 The mean over steps, sites and heads of the cross-attention probabilities is DAAM's attribution map (Tang et
 al. 2022, eq. 4) up to a constant, without its clamp; `vxa.daam` has the formula of its release to the letter.

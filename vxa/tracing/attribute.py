@@ -1,6 +1,6 @@
 """DAAM for a real image: its attention, averaged over noise levels.
 
-    maps = attribute(load("papercut"), "figure.png", "hat, neck", timesteps=(300, 500, 700), seeds=(0, 1))
+    maps = attribute("papercut", "figure.png", "hat, neck", timesteps=(300, 500, 700), seeds=(0, 1))
     maps.heat_map("hat").mask()
 
 A generation goes through every noise level; those of an image that is already there are made: with matched
@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 
 from vxa.attention.hooks import watch
-from vxa.attention.sites import RefineSpec, SiteSpec, watched_sites
+from vxa.attention.sites import SelfAttentionSpec, SiteSpec, watched_sites
 from vxa.errors import SettingError
 from vxa.io.images import read_image
 from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.maps.selection import TokenSpec, WordSpec, token_groups, union
 from vxa.maps.steps import Bins, Schedule
+from vxa.models import load
 from vxa.models.protocol import Conditioning, Model
 from vxa.tokens import Token
 from vxa.tracing.ddim_inversion import ddim_levels, ddim_trajectory
@@ -42,7 +43,7 @@ _MAX_PASSES = 1000
 
 
 def attribute(
-    model: Model,
+    source: object,
     image: ImageSource,
     prompt: str,
     timesteps: Sequence[int] | None = None,
@@ -55,14 +56,14 @@ def attribute(
     sites: SiteSpec = None,
     bins: Bins = 1,
     heads: bool = False,
-    refine: RefineSpec = False,
+    self_attention: SelfAttentionSpec = False,
     max_side: int = 1024,
     advance: Callable[[int, int], object] | None = None,
 ) -> AttentionMaps:
     """The attention maps of `image` for `prompt`, averaged over passes at many noise levels.
 
     Args:
-        model: see `vxa.load`.
+        source: as in `vxa.visualize`.
         image: a path, a PIL image or an array, of any size.
         prompt: any length.
         timesteps: the noise levels to read; None is DEFAULT_LEVELS, with inversion every level it passes.
@@ -72,20 +73,21 @@ def attribute(
         steps: of the inversion, each one pass.
         words, tokens: keep these alone, as in `vxa.trace`; None is every token.
         sites: as in `vxa.visualize`.
-        bins, heads, refine: as in `vxa.trace`; a step is a noise level, from the highest down.
+        bins, heads, self_attention: as in `vxa.trace`; a step is a noise level, from the highest down.
         max_side: as in `vxa.visualize`.
         advance: called after each pass with the number of passes done, and of all.
 
     Raises:
         ImageError, PromptError, SettingError, SiteError: a bad argument.
         WordError, TokenIndexError: the prompt has no such word or token.
-        ModelError: the model cannot be inverted.
+        ModelError: the source is no model, or one that cannot be inverted.
         RecordingError: a pass could not be watched faithfully.
     """
+    model = load(source)
     wanted = _levels(model, timesteps, inversion)
     drawn = _drawn(seeds, len(wanted))
     steps = whole_number("steps", steps, 1, _MAX_PASSES)
-    settings = Settings(bins, heads, refine=refine)
+    settings = Settings(bins, heads, self_attention=self_attention)
     check_prompt(model, prompt)
     pixels, image_size, extent = prepare(read_image(image), max_side, model.multiple)
     passed = ddim_levels(model.num_timesteps, steps)[:-1]
@@ -95,7 +97,7 @@ def attribute(
         reading = TracedPrompt(0, prompt, conditioning.tokens, kept=_kept(conditioning.tokens, words, tokens))
         latent = model.encode_image(pixels)
         call = TracedCall(
-            watched_sites(model.sites, sites, _size_of(latent), refine),
+            watched_sites(model.sites, sites, _size_of(latent), self_attention),
             [reading],
             Schedule.of(sorted(levels, reverse=True)),
             settings,
@@ -113,7 +115,7 @@ def attribute(
         else:
             reader.follow(latent, passed, frozenset(levels))
     call.finish()
-    return call.images[0]
+    return call.maps[0]
 
 
 class _Reader:
@@ -133,8 +135,7 @@ class _Reader:
 
     def read(self, latent: Tensor, timestep: int) -> Tensor:
         """The network's prediction, its attention added."""
-        row = self._model.rows(1, guided=False)[0]
-        self.call.begin(_size_of(latent), timestep, {row: 0})
+        self.call.begin(_size_of(latent), timestep, {0: 0})
         with watch(self._model.network, self.call.sites, self.call.receive) as watcher:
             prediction = self._model.denoise(latent, timestep, self._conditioning)
         watcher.check()

@@ -6,7 +6,7 @@ and at which timestep, and hands it what `attention.hooks` hands on:
     call = TracedCall(sites, readings, schedule, settings, facts)
     call.begin(latent_size, timestep, rows={2: 0, 3: 1})    # row 2 reads readings[0]
     …                                                        # the forward, under watch(…, call.receive)
-    call.images                                              # AttentionMaps of each image, so far
+    call.maps                                              # AttentionMaps of each image, so far
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from vxa.attention.recording import check_pair, scale_of
-from vxa.attention.sites import RefineSpec, Site
+from vxa.attention.sites import SelfAttentionSpec, Site
 from vxa.attention.sums import SiteSum
 from vxa.errors import RecordingError
 from vxa.maps.attention_maps import AttentionMaps, Provenance
@@ -35,7 +35,7 @@ class Settings:
         bins: step bins of as equal a length as can be; "each" keeps every step by itself.
         heads: keep each head by itself, not their mean alone.
         negative: keep what the negative prompt's words attend to, too.
-        refine: keep self-attention too, the mean of its heads; True, or its sites.
+        self_attention: keep it too, the mean of its heads; True, or its sites.
 
     Raises SettingError for bins that are no whole number from 1, nor "each".
     """
@@ -43,7 +43,7 @@ class Settings:
     bins: Bins = 1
     heads: bool = False
     negative: bool = False
-    refine: RefineSpec = False
+    self_attention: SelfAttentionSpec = False
 
     def __post_init__(self) -> None:
         check_bins(self.bins)
@@ -117,12 +117,12 @@ class TracedCall:
         return sum(running.nbytes for running in self._sums.values())
 
     @property
-    def images(self) -> tuple[AttentionMaps, ...]:
+    def maps(self) -> tuple[AttentionMaps, ...]:
         """The maps of each image for its prompt, as far as they are; none before the first pass."""
         return self._maps(negative=False)
 
     @property
-    def negatives(self) -> tuple[AttentionMaps, ...]:
+    def negative_maps(self) -> tuple[AttentionMaps, ...]:
         """The maps of each image for its negative prompt; none unless they were asked for and used."""
         return self._maps(negative=True)
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from vxa.attention.hooks import Watch, watch
-from vxa.attention.sites import RefineSpec, Site, SiteSpec, select_sites, watched_sites
+from vxa.attention.sites import SelfAttentionSpec, Site, SiteSpec, select_sites, watched_sites
 from vxa.errors import ModelError, RecordingError, SettingError
 from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.maps.selection import TokenSpec, WordSpec
@@ -29,8 +29,14 @@ __all__ = ["Trace", "trace"]
 class Trace:
     """What was traced: complete when its `with` block has ended, and to be asked before, too."""
 
-    def __init__(self) -> None:
+    def __init__(self, pipeline: Any) -> None:
+        self._pipeline = pipeline
         self._calls: list[TracedCall] = []
+
+    @property
+    def pipeline(self) -> Any:
+        """The traced pipeline, to be called in the block."""
+        return self._pipeline
 
     @property
     def calls(self) -> tuple[TracedCall, ...]:
@@ -38,24 +44,24 @@ class Trace:
         return tuple(call for call in self._calls if call.passes)
 
     @property
-    def images(self) -> tuple[AttentionMaps, ...]:
+    def maps(self) -> tuple[AttentionMaps, ...]:
         """The maps of every image of every call, in the pipeline's order.
 
         Raises:
             RecordingError: no generation was traced.
         """
         self._check()
-        return tuple(maps for call in self.calls for maps in call.images)
+        return tuple(maps for call in self.calls for maps in call.maps)
 
     @property
-    def negatives(self) -> tuple[AttentionMaps, ...]:
+    def negative_maps(self) -> tuple[AttentionMaps, ...]:
         """The maps of every image for its negative prompt.
 
         Raises:
             RecordingError: no generation was traced, or none with its negative prompt.
         """
         self._check()
-        found = tuple(maps for call in self.calls for maps in call.negatives)
+        found = tuple(maps for call in self.calls for maps in call.negative_maps)
         if not found:
             raise RecordingError(
                 "no negative prompt was traced; trace with negative=True, and generate with guidance"
@@ -85,7 +91,7 @@ def trace(
     bins: Bins = 1,
     heads: bool = False,
     negative: bool = False,
-    refine: RefineSpec = False,
+    self_attention: SelfAttentionSpec = False,
     prompt: PromptSpec = None,
     negative_prompt: PromptSpec = None,
     on_step: Callable[[TracedCall], object] | None = None,
@@ -96,14 +102,14 @@ def trace(
     4 bytes × tokens × queries: 8 MB for SD1 at 512², 32 MB for SDXL at 1024², however many steps.
 
     Args:
-        source: a model with a pipeline, or the pipeline itself; see `vxa.load`.
+        source: a pipeline, a model with one, or what `vxa.load` makes one of; `trace.pipeline` is it.
         words: keep these words alone (for one of 77 tokens, 1/77 of the memory); None is every token.
         tokens: instead of words: keep these indices alone.
         sites: the cross-attention sites to trace, in the grammar of `vxa.attention.sites`; None is all.
         bins: keep the steps in so many bins, or "each": so many times the memory.
         heads: keep each head by itself: as many times the memory as there are heads.
         negative: trace the negative prompt too: twice the memory, and twice the work.
-        refine: trace self-attention too, for `heat_map(refine=True)`, at 4 bytes × queries² for each site;
+        self_attention: trace it too, for `heat_map(refine=True)`, at 4 bytes × queries² for each site;
             True, or which sites. True is the up part's finest grid that is small enough, 4 MB each for SD1 at
             512². Papercut's `dev` pictures, all steps: mean IoU 0.637 where it is 0.563 without
             (benchmarks/papercut.py, maps_generated).
@@ -122,7 +128,7 @@ def trace(
     pipeline = getattr(model, "pipeline", None)
     if pipeline is None:
         raise ModelError(f"the model {model.name} has no pipeline to trace; give a diffusers pipeline")
-    settings = Settings(bins, heads, negative, refine)
+    settings = Settings(bins, heads, negative, self_attention)
     if words is not None and tokens is not None:
         raise SettingError(f"both words {words!r} and tokens {tokens!r} were given; choose by one of them")
     cross = tuple(site for site in model.sites if site.kind == "cross")
@@ -161,7 +167,7 @@ class _Tracer:
         reader: Reader,
         on_step: Callable[[TracedCall], object] | None,
     ) -> None:
-        self.trace = Trace()
+        self.trace = Trace(model.pipeline)
         self._model, self._sites, self._settings = model, sites, settings
         self._reader, self._on_step = reader, on_step
         self._thread = threading.get_ident()
@@ -208,7 +214,7 @@ class _Tracer:
     def _start(self, network: nn.Module, latent_size: tuple[int, int]) -> None:
         assert self._encoded is not None
         model = self._model
-        chosen = watched_sites(model.sites, self._sites, latent_size, self._settings.refine)
+        chosen = watched_sites(model.sites, self._sites, latent_size, self._settings.self_attention)
         notes = (*model.notes, *self._reader.notes(self._encoded))
         provenance = Provenance(model.name, "", 0, "generated", None, versions(), notes)
         default = model.default_sites if self._sites is None else "all"

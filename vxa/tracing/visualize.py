@@ -1,6 +1,6 @@
 """VXA: the attention of an image and a prompt from one denoising pass.
 
-    maps = visualize(load("papercut"), "figure.png", "hat, neck")
+    maps = visualize("papercut", "figure.png", "hat, neck")
     maps.heat_map("hat").mask()
 
 The image is encoded, noised for the timestep or left clean as the original extension does, and shown to
@@ -23,10 +23,11 @@ from PIL import Image
 from torch import Tensor
 
 from vxa.attention.recording import PassRecord, record
-from vxa.attention.sites import RefineSpec, Site, SiteSpec, watched_sites
+from vxa.attention.sites import SelfAttentionSpec, Site, SiteSpec, watched_sites
 from vxa.errors import PromptError, RecordingError, SettingError
 from vxa.io.images import read_image
 from vxa.maps.attention_maps import AttentionMaps, Provenance
+from vxa.models import load
 from vxa.models.protocol import Conditioning, Model
 from vxa.version import versions
 
@@ -36,7 +37,7 @@ ImageSource = str | Path | Image.Image | NDArray[Any]
 
 
 def visualize(
-    model: Model,
+    source: object,
     image: ImageSource,
     prompt: str,
     timestep: int = 1,
@@ -44,12 +45,12 @@ def visualize(
     seed: int = 0,
     sites: SiteSpec = None,
     max_side: int = 1024,
-    refine: RefineSpec = False,
+    self_attention: SelfAttentionSpec = False,
 ) -> AttentionMaps:
-    """The attention maps of `image` for `prompt`, from one pass of `model`.
+    """The attention maps of `image` for `prompt`, from one pass of a model.
 
     Args:
-        model: see `vxa.load`.
+        source: a model, or what `vxa.load` takes: a name, a path, a hub id, a pipeline.
         image: a path, a PIL image or an array, of any size.
         prompt: any length; more than 75 tokens are encoded in chunks.
         timestep: the noise level the model is told, 0 … model.num_timesteps - 1.
@@ -58,20 +59,22 @@ def visualize(
         sites: the cross-attention sites to record, in the grammar of `vxa.attention.sites`; None is all of
             them, of which the maps read the model's default ones unless asked for others.
         max_side: the image is scaled down to this many pixels on its longer side, never up.
-        refine: record self-attention as well, for `AttentionMaps.heat_map(refine=True)`: True, or
+        self_attention: record it as well, for `AttentionMaps.heat_map(refine=True)`: True, or
             which sites of it, in the same grammar.
 
     Raises:
+        ModelError: the source is no model.
         ImageError, PromptError, SettingError, SiteError: a bad argument.
         RecordingError: the pass could not be watched faithfully.
     """
+    model = load(source)
     timestep, seed, max_side = _check_settings(model, timestep, noise, seed, max_side)
     check_prompt(model, prompt)
     pixels, image_size, extent = prepare(read_image(image), max_side, model.multiple)
     with torch.no_grad():
         latent = model.encode_image(pixels)
         latent_size = (latent.shape[-2], latent.shape[-1])
-        watched = watched_sites(model.sites, sites, latent_size, refine)
+        watched = watched_sites(model.sites, sites, latent_size, self_attention)
         conditioning = model.encode_prompt(prompt, (pixels.shape[-2], pixels.shape[-1]))
         noised = (
             add_noise(latent, float(model.alphas_cumprod[timestep]), seed) if noise == "matched" else latent
@@ -98,7 +101,7 @@ def _record(
     sites: Sequence[Site],
 ) -> dict[str, PassRecord]:
     size = (latent.shape[-2], latent.shape[-1])
-    rows = model.rows(len(latent), guided=False)
+    rows = tuple(range(len(latent)))
     with record(model.network, sites, latent_size=size, rows=rows, stop_early=True) as recording:
         model.denoise(latent, timestep, conditioning)
     records = recording.records()

@@ -80,10 +80,17 @@ class Paint(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """An image file to begin with, and what it shows."""
+    """An image file to begin with, and what it shows.
+
+    Attributes:
+        path: the file.
+        prompt: what it shows.
+        scene: the seed of the papercut scene that it is; None for another image.
+    """
 
     path: Path
     prompt: str
+    scene: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,19 +15,27 @@ __all__ = ["command_line", "python_lines", "trace_line", "trace_python"]
 _PASS_DEFAULTS = {"timestep": 1, "noise": "none", "seed": 0}
 
 
-def command_line(source: str, image: str, passes: Sequence[Provenance], asked: Asked, output: str) -> str:
-    """The `vxa show` line that makes the same picture of the image file, from these passes."""
+def command_line(
+    source: str, image: str, passes: Sequence[Provenance], asked: Asked, output: str, scene: int | None = None
+) -> str:
+    """Return the `vxa show` line that makes the same picture of the image file, from these passes.
+
+    An example is a papercut scene: a line before it draws the one with that seed into the file.
+    """
     options = {**_model(source), **_pass_settings(passes), **asked.settings()}
-    return _line("show", [image, passes[0].prompt], options, output)
+    line = _line("show", [image, passes[0].prompt], options, output)
+    return line if scene is None else f"{_line('scene', [], {'seed': scene}, image)}\n{line}"
 
 
-def python_lines(source: str, image: str, passes: Sequence[Provenance], asked: Asked, output: str) -> str:
-    """The Python lines that make the same picture of the image file, from these passes."""
+def python_lines(
+    source: str, image: str, passes: Sequence[Provenance], asked: Asked, output: str, scene: int | None = None
+) -> str:
+    """Return the Python lines that make the same picture of the image file, from these passes."""
     settings, pass_settings = asked.settings(), _pass_settings(passes)
     mode, timesteps = settings.pop("mode"), pass_settings.pop("timesteps", None)
     if asked.refine:
-        pass_settings["refine"] = True
-    given = ("model", repr(image), repr(passes[0].prompt))
+        pass_settings["self_attention"] = True
+    given = ("model", "image", repr(passes[0].prompt))
     looking = f"maps = vxa.visualize({_arguments(*given, **pass_settings)})"
     if timesteps is not None:
         looked = _arguments(*given, "timestep", **pass_settings)
@@ -35,11 +43,11 @@ def python_lines(source: str, image: str, passes: Sequence[Provenance], asked: A
     return "\n".join(
         [
             "import vxa",
-            "from vxa.render import render",
             "",
             f"model = vxa.load({source!r})",
+            f"image = {image!r}" if scene is None else f"image = vxa.papercut.scene({scene}).image",
             looking,
-            f"picture = render({_arguments('maps', repr(image), repr(mode), **settings)})",
+            f"picture = vxa.render({_arguments('maps', 'image', repr(mode), **settings)})",
             f"picture.save({output!r})",
         ]
     )
@@ -68,19 +76,16 @@ def trace_python(source: str, maps: AttentionMaps, asked: Asked, output: str) ->
     """The Python lines that make the same image and the same picture of what was traced."""
     made, settings = maps.provenance, asked.settings()
     mode = settings.pop("mode")
-    refine = {"refine": True} if asked.refine else {}
+    options = {"bins": len(maps.steps), **({"self_attention": True} if asked.refine else {})}
+    given = (repr(source), repr(made.prompt))
     shown = "maps.each_bin()" if mode == "timesteps" else "maps"
     return "\n".join(
         [
             "import vxa",
-            "from vxa.generate import Generation, generate",
-            "from vxa.render import render",
             "",
-            f"model = vxa.load({source!r})",
-            f"with vxa.trace({_arguments('model', bins=len(maps.steps), **refine)}) as trace:",
-            f"    image = generate(model, Generation({_arguments(repr(made.prompt), **_seed(made))}))",
-            "maps = trace.images[0]",
-            f"picture = render({_arguments(shown, 'image', repr(mode), **settings)})",
+            f"made = vxa.generate({_arguments(*given, **_seed(made), trace=options)})",
+            "image, maps = made.image, made.maps[0]",
+            f"picture = vxa.render({_arguments(shown, 'image', repr(mode), **settings)})",
             f"picture.save({output!r})",
         ]
     )

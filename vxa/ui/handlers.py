@@ -27,6 +27,7 @@ from vxa.ui.painting import Made, painted
 from vxa.ui.passes import (
     Looked,
     Offered,
+    digest,
     earlier,
     looked,
     offered,
@@ -247,8 +248,13 @@ class Handlers:
             line = trace_line(source, kept.name, kept.maps, asked, output)
             return line, trace_python(source, kept.maps, asked, output)
         passes = [maps.provenance for maps in kept.shown(asked.mode)]
-        given = (source, kept.name, passes, asked, output)
+        given = (source, kept.name, passes, asked, output, self._scene_of(kept))
         return command_line(*given), python_lines(*given)
+
+    def _scene_of(self, kept: Kept) -> int | None:
+        """Return the seed of the papercut scene that the image is, where it is one of the examples."""
+        known = {digest(str(each.path)): each.scene for each in self.backend.examples}
+        return known.get(kept.wanted.digest)
 
     def keep(self, page: str | None, asked: Asked) -> str:
         """The name of the picture, saved among the host's own with how it was made."""

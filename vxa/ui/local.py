@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from vxa.attention.interrupt import interruptible
-from vxa.generation.generate import Generation, generate
+from vxa.generation.generate import GenerationSettings, make_image
 from vxa.generation.preview import previewing
 from vxa.io.images import save_image
 from vxa.maps.attention_maps import AttentionMaps
@@ -27,6 +27,7 @@ from vxa.ui.turns import Turns
 __all__ = ["examples", "local_backend"]
 
 _FIGURE_PROMPT = "a boy wearing a red hat and his white cat"
+_FIGURE_SCENE = 83
 _SCENES = (7, 12, 21, 30)
 
 STEP_BINS = 5
@@ -65,7 +66,7 @@ def _run(model: Model, turns: Turns) -> Callable[..., AttentionMaps]:
             with interruptible(lambda: progress(0.1, strings.LOOKING)):
                 maps = visualize(
                     model, image, prompt, timestep, noise, seed, sites,  # type: ignore[arg-type]
-                    refine=refine,
+                    self_attention=refine,
                 )  # fmt: skip
             progress(1.0, strings.DONE)
             return maps
@@ -77,7 +78,7 @@ def _paint(model: Model, turns: Turns) -> Paint:
     def paint(
         prompt: str, seed: int, refine: bool, progress: Progress, seen: Callable[[Painted], None]
     ) -> Painted:
-        wanted = Generation(prompt, seed=seed)
+        wanted = GenerationSettings(prompt, seed=seed)
         done, pace = 0, Pace()
         image: Image.Image | None = None
 
@@ -91,22 +92,22 @@ def _paint(model: Model, turns: Turns) -> Paint:
 
         def decode() -> None:
             nonlocal image
-            (found,) = traced.images
+            (found,) = traced.maps
             image = preview.image(found.image_size)
 
         def tell() -> None:
             progress(done / wanted.steps, strings.denoising(done, wanted.steps))
 
         def maps() -> AttentionMaps:
-            (found,) = traced.images
+            (found,) = traced.maps
             return replace(found, provenance=replace(found.provenance, seed=seed))
 
         with turns.turn(lambda ahead: progress(0.0, strings.ahead(ahead))), interruptible(tell):
             with (
                 previewing(model, wanted.guidance) as preview,
-                trace(model, bins=STEP_BINS, refine=refine) as traced,
+                trace(model, bins=STEP_BINS, self_attention=refine) as traced,
             ):
-                picture = generate(model, wanted, advance)
+                picture = make_image(model, wanted, advance)
             progress(1.0, strings.DONE)
             return Painted(picture, maps())
 
@@ -137,9 +138,9 @@ class Pace:
 def examples(folder: Path) -> tuple[Example, ...]:
     """The README's figure and some scenes of papercut's test split, as files in the folder."""
     figure = Path(shutil.copy(asset("examples/figure.png"), folder))
-    return (Example(figure, _FIGURE_PROMPT), *(_scene(folder, seed) for seed in _SCENES))
+    return (Example(figure, _FIGURE_PROMPT, _FIGURE_SCENE), *(_scene(folder, seed) for seed in _SCENES))
 
 
 def _scene(folder: Path, seed: int) -> Example:
     made = scene(seed)
-    return Example(save_image(made.image, folder / f"scene-{seed}.png"), made.caption)
+    return Example(save_image(made.image, folder / f"scene-{seed}.png"), made.caption, seed)

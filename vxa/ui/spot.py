@@ -48,8 +48,8 @@ def spot(maps: AttentionMaps, x: int, y: int, **place: Any) -> Spot:
     scale = min(1.0, _SIDE / max(height, width))
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     row, column = y * size[0] // height, x * size[1] // width
-    spoken = [word for word in maps.words if any(map(str.isalnum, word.text))] or list(maps.words)
-    heats = maps.heat_maps([word.tokens for word in spoken], **place)
+    spoken = [word for word in maps.words if word.is_spoken] or list(maps.words)
+    heats = maps.heat_maps(spoken, **place)
     values = [float(heat.upsampled(*size)[row, column]) for heat in heats]
     ranked = sorted(zip(spoken, values, strict=True), key=lambda pair: -pair[1])
     where = f"{_place(heats[0])} · {maps.provenance.level}" if heats else ""

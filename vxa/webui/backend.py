@@ -90,7 +90,7 @@ def _run(
         with networks(prompt) as notes, interruptible(wanted):
             maps = visualize(
                 webui_model(model, notes), image, prompt, timestep, noise, seed, sites,  # type: ignore[arg-type]
-                refine=refine,
+                self_attention=refine,
             )  # fmt: skip
     progress(1.0, page_strings.DONE)
     return maps

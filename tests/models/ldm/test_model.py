@@ -269,11 +269,6 @@ def test_a_half_precision_model_under_autocast(tiny: LdmModel, picture: Image.Im
     assert half.encode_image(torch.zeros(1, 3, 8, 4)).dtype == torch.float32
 
 
-def test_the_conditional_rows_come_first(tiny: LdmModel) -> None:
-    assert tiny.rows(4, guided=True) == (0, 1)
-    assert tiny.rows(2, guided=False) == (0, 1)
-
-
 def test_the_schedule_is_the_one_the_host_has_now(tiny: LdmModel) -> None:
     tiny.model.alphas_cumprod = tiny.model.alphas_cumprod.half() * 0.5
     assert tiny.alphas_cumprod.dtype == torch.float32

@@ -109,10 +109,6 @@ class LdmModel:
         parameterization = str(getattr(self.model, "parameterization", "eps"))
         return {"eps": "epsilon", "v": "v_prediction", "x0": "sample"}.get(parameterization, parameterization)
 
-    def rows(self, batch: int, guided: bool) -> tuple[int, ...]:
-        """The conditional rows: AUTOMATIC1111's webui puts the unconditional ones last."""
-        return tuple(range(batch // 2 if guided else batch))
-
     def tokenize(self, prompt: str) -> tuple[Token, ...]:
         """One Token for each position of the prompt's context."""
         return self._prompts.tokens(prompt)

@@ -146,7 +146,7 @@ class Sampling:
                 return number
         spec = self._wanted.sites or call.model.default_sites
         sites = watched_sites(call.model.sites, spec, call.latent_size, self._wanted.refine)
-        settings = Settings(_BINS if STEPS in self._wanted.show else 1, refine=self._wanted.refine)
+        settings = Settings(_BINS if STEPS in self._wanted.show else 1, self_attention=self._wanted.refine)
         provenance = Provenance(call.model.name, "", 0, "generated", None, versions(), call.model.notes)
         facts = GenerationInfo(provenance, "all", call.latent_size)
         self.calls.append(TracedCall(sites, (), CountedSteps(call.steps), settings, facts))

@@ -72,7 +72,7 @@ def _has(piece: PromptMaps, phrase: str) -> bool:
 
 
 def _spoken(maps: AttentionMaps) -> list[str]:
-    texts = [word.text for word in maps.words if any(map(str.isalnum, word.text))]
+    texts = [word.text for word in maps.words if word.is_spoken]
     often, seen = Counter(map(str.casefold, texts)), Counter[str]()
     named = []
     for text in texts:

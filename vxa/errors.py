@@ -2,7 +2,7 @@
 
     VxaError
     ├── ImageError       (ValueError)    an image that is missing, broken or too large
-    ├── PromptError      (ValueError)    a prompt that holds nothing to look at
+    ├── PromptError      (ValueError)    a prompt without words, or that does not match its embeddings
     ├── SettingError     (ValueError)    a setting outside its range: timestep, noise, mode, threshold
     ├── WordError        (LookupError)   a word that is not in the prompt
     ├── TokenIndexError  (LookupError)   an index list that cannot be read, or points outside the prompt
@@ -12,7 +12,7 @@
     ├── RecordingError   (RuntimeError)  a forward pass that could not be watched faithfully
     └── MapsFileError    (ValueError)    a saved maps file that is corrupt, truncated or foreign
 
-A message names what was given, what is allowed, and what to do next. Front ends show a VxaError as a
+A message names the value received, the values allowed, and the next action. Front ends show a VxaError as a
 message; any other exception is a defect and keeps its traceback.
 """
 
@@ -34,7 +34,7 @@ __all__ = [
 
 
 class VxaError(Exception):
-    """The root: catch it to catch everything a user can cause."""
+    """Root of the tree: `except VxaError` catches every error that a user can cause."""
 
 
 class ImageError(VxaError, ValueError):
@@ -42,7 +42,7 @@ class ImageError(VxaError, ValueError):
 
 
 class PromptError(VxaError, ValueError):
-    """A prompt holds nothing to look at."""
+    """A prompt has no words, or does not match its embeddings."""
 
 
 class SettingError(VxaError, ValueError):

@@ -1,4 +1,4 @@
-"""Tokens and words of a prompt: what they are called, and how a person chooses some of them.
+"""Tokens and words of a prompt, and the grammars for choosing some of them.
 
     find_words(tokens, "hat, red scarf, cat#2")   # by text, by phrase, by occurrence (1 = the first)
     parse_indices("1, 3-5", count=77)             # by index, 0 = the begin-of-text token
@@ -22,7 +22,7 @@ from vxa.errors import TokenIndexError, WordError
 Special = Literal["bos", "eos", "pad"]
 
 _LISTED = 20  # words named in an error before "and N more"
-_MAX_DIGITS = 9  # longer numbers are out of range whatever the prompt
+_MAX_DIGITS = 9  # longer numbers are out of range for any prompt
 _INDEX_HELP = 'write indices and ranges like "1, 3-5"'
 
 
@@ -33,11 +33,11 @@ class Token:
     Attributes:
         index: 77·c + j, position j of chunk c.
         id: the tokenizer's number for the piece.
-        text: the piece as shown to people. The texts of a word's tokens join to the word's text, so a
-            piece that holds only part of a character's bytes has an empty text until the last one.
+        text: the piece as displayed; a word's text is the texts of its tokens joined. A character whose
+            bytes are split over several pieces is in the text of the last one.
         word: the running number of its word; None for begin, end and padding.
-        special: what it is when it is no part of the prompt, else None.
-        weight: the emphasis a host gives it, as in (word:1.2).
+        special: "bos", "eos" or "pad" where it is no part of the prompt's text, else None.
+        weight: the emphasis that a host gives it, as in (word:1.2).
     """
 
     index: int
@@ -62,7 +62,7 @@ class Word:
 
 
 def words(tokens: Iterable[Token]) -> tuple[Word, ...]:
-    """The words of the prompt in reading order, each with all its pieces."""
+    """Return the words of the prompt in reading order, each with all its tokens."""
     pieces: dict[int, list[Token]] = {}
     for token in tokens:
         if token.word is not None:
@@ -74,11 +74,11 @@ def words(tokens: Iterable[Token]) -> tuple[Word, ...]:
 
 
 def find_words(tokens: Iterable[Token], selection: str | Sequence[str]) -> tuple[Word, ...]:
-    """The words that `selection` names, in its order and without repeats.
+    """Return the words that `selection` names, in its order and without repeats.
 
-    A string is a comma-separated list; in a sequence every item is one phrase, so that a phrase may hold
-    a comma. A phrase is one word or several in a row ("red hat"), in any letter case. Every occurrence is
-    returned; "hat#2" is the second alone.
+    A string is a comma-separated list. In a sequence every item is one phrase, so a phrase may contain a
+    comma. A phrase is one word or several adjacent words ("red hat"), in any letter case. Every occurrence
+    is returned; "hat#2" is the second alone.
 
     Raises:
         WordError: a phrase is empty or not in the prompt (the nearest words are suggested).
@@ -106,7 +106,7 @@ def split_phrases(selection: str | Sequence[str]) -> list[str]:
 
 
 def _find_phrase(prompt: tuple[Word, ...], phrase: str) -> tuple[Word, ...]:
-    # The text as it stands comes first, so a prompt that holds "route #2" can be asked for it.
+    # The literal text is tried first, since a prompt may contain "route #2" itself.
     if found := _occurrences(prompt, phrase):
         return found
     numbered = re.fullmatch(r"(.*[^#\s])\s*#([0-9]{1,6})", phrase, re.DOTALL)
@@ -122,7 +122,7 @@ def _find_phrase(prompt: tuple[Word, ...], phrase: str) -> tuple[Word, ...]:
 
 
 def _occurrences(prompt: tuple[Word, ...], phrase: str) -> tuple[Word, ...]:
-    """Every place, without overlaps, where the phrase's parts are the prompt's words in a row."""
+    """Return every place, without overlaps, where the phrase's parts are adjacent words of the prompt."""
     parts = _fold(phrase).split()
     folded = [_fold(word.text) for word in prompt]
     found, start = [], 0
@@ -139,10 +139,10 @@ def _occurrences(prompt: tuple[Word, ...], phrase: str) -> tuple[Word, ...]:
 
 
 def _match(folded: list[str], start: int, parts: list[str]) -> int | None:
-    """The position after the words that spell `parts`, or None.
+    """Return the position after the words that spell `parts`, or None.
 
-    A part may span several words ("t-shirt" is t, -, shirt), but two letters never meet across words:
-    the tokenizer splits there only at a space, so "redhat" is not "red hat".
+    A part may span several words ("t-shirt" is t, -, shirt), but never splits between two letters: there
+    the tokenizer splits only at a space, so "redhat" is not "red hat".
     """
     position = start
     for part in parts:
@@ -163,23 +163,23 @@ def _fold(text: str) -> str:
 
 
 def _unknown_word(prompt: tuple[Word, ...], phrase: str) -> str:
-    known = list(dict.fromkeys(word.text for word in prompt if word.is_spoken))
-    near = difflib.get_close_matches(_fold(phrase), known, n=3)
+    texts = list(dict.fromkeys(word.text for word in prompt if word.is_spoken))
+    near = difflib.get_close_matches(_fold(phrase), texts, n=3)
     suggestion = f"did you mean {' or '.join(near)}? " if near else ""
-    more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+    more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
     return (
-        f"word {phrase!r} is not in the prompt; {suggestion}its words are: {', '.join(known[:_LISTED])}{more}"
+        f"word {phrase!r} is not in the prompt; {suggestion}its words are: {', '.join(texts[:_LISTED])}{more}"
     )
 
 
 def parse_indices(text: str, count: int) -> tuple[int, ...]:
-    """The indices that `text` lists, in its order and without repeats.
+    """Return the indices that `text` lists, in its order and without repeats.
 
     The grammar: indices and inclusive ranges, separated by commas, as in "1, 3-5"; 0 is the begin-of-text
     token and `count` - 1 the last position.
 
     Raises:
-        TokenIndexError: an entry is empty, negative, reversed, no number, or not below `count`.
+        TokenIndexError: an entry is empty, negative, reversed, not a number, or not below `count`.
     """
     indices: dict[int, None] = {}
     for item in text.split(","):
@@ -199,10 +199,10 @@ def parse_indices(text: str, count: int) -> tuple[int, ...]:
 
 
 def _parse_range(item: str, text: str) -> tuple[str, str]:
-    """The first and last index of one entry, as digits."""
+    """Return the first and last index of one entry, as digits."""
     match = re.fullmatch(r"([0-9]+)(?:\s*-\s*([0-9]+))?", item)
     if match:
-        # Leading zeros go, so that only a number too large can have too many digits.
+        # Strip leading zeros, so that only a number that is too large has too many digits.
         first = match[1].lstrip("0") or "0"
         return first, (match[2].lstrip("0") or "0") if match[2] else first
     if not item:

@@ -1,4 +1,4 @@
-"""The version, and those of the libraries that maps are made with."""
+"""Versions of VXA and of the libraries that it computes maps with."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ _VERSIONED = ("torch", "diffusers", "transformers")
 
 
 def versions() -> dict[str, str]:
-    """The versions of what makes maps, among what is loaded."""
+    """Return the versions of VXA and of those of its libraries that are imported, by name."""
     loaded = {name: getattr(sys.modules.get(name), "__version__", None) for name in _VERSIONED}
     return {"vxa": __version__, **{name: str(version) for name, version in loaded.items() if version}}

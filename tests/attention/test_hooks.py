@@ -1,4 +1,4 @@
-"""Watching a forward that is somebody else's: what goes wrong is told, and the forward goes on."""
+"""Watching a host's forward: errors go to `on_error`, and the forward continues."""
 
 from __future__ import annotations
 

@@ -14,21 +14,21 @@ from vxa.attention.interrupt import interruptible
 from vxa.generation.generate import GenerationSettings, make_image
 
 
-class Asked(Exception):
-    """Somebody pressed stop."""
+class Stop(Exception):
+    """The user pressed stop."""
 
 
 class Countdown:
-    """A check that ends the work at its n-th asking."""
+    """A check that raises at its n-th call."""
 
     def __init__(self, last: int | None = None) -> None:
-        self.asked = 0
+        self.calls = 0
         self.last = last
 
     def __call__(self) -> None:
-        self.asked += 1
-        if self.asked == self.last:
-            raise Asked
+        self.calls += 1
+        if self.calls == self.last:
+            raise Stop
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def test_every_module_is_asked_about_once_each_time_it_runs() -> None:
         network(torch.zeros(1, 3))
         inner(torch.zeros(1, 3))
     network(torch.zeros(1, 3))
-    assert check.asked == 4 + 1
+    assert check.calls == 4 + 1
 
 
 def test_another_threads_forwards_are_not_asked_about() -> None:
@@ -60,7 +60,7 @@ def test_another_threads_forwards_are_not_asked_about() -> None:
     with interruptible(check):
         other.start()
         other.join(60)
-    assert (done, check.asked) == ([1], 0)
+    assert (done, check.calls) == ([1], 0)
 
 
 def test_what_is_not_ended_stays_the_same_bit_for_bit(sd_model: Any, picture: Image.Image) -> None:
@@ -82,7 +82,7 @@ def test_a_pass_ends_within_each_of_the_models_parts_and_leaves_no_hook(
 
     def check() -> None:
         if ran.count(part) == 5:
-            raise Asked
+            raise Stop
 
     spies = [
         module.register_forward_pre_hook(lambda module, inputs: ran.append(whole[id(module)]))
@@ -90,7 +90,7 @@ def test_a_pass_ends_within_each_of_the_models_parts_and_leaves_no_hook(
         for module in getattr(sd_model.pipeline, name).modules()
     ]
     before = hooks(sd_model)
-    with pytest.raises(Asked), interruptible(check):
+    with pytest.raises(Stop), interruptible(check):
         vxa.visualize(sd_model, picture, "hat, neck")
     assert ran[-5:] == [part] * 5
     assert ran.count(part) == 5
@@ -103,7 +103,7 @@ def test_a_pass_ends_within_each_of_the_models_parts_and_leaves_no_hook(
 def test_making_an_image_ends_within_a_step(sd_model: Any) -> None:
     check, steps = Countdown(400), []
     settings = GenerationSettings("hat", steps=1000, size="16x16")
-    with pytest.raises(Asked), interruptible(check):
-        make_image(sd_model, settings, lambda: steps.append(check.asked))
-    assert check.asked == 400
+    with pytest.raises(Stop), interruptible(check):
+        make_image(sd_model, settings, lambda: steps.append(check.calls))
+    assert check.calls == 400
     assert len(steps) < 999

@@ -18,7 +18,7 @@ CONTEXT = 5
 
 
 class Attention(nn.Module):
-    """The least that is known as an attention layer: to_q, to_k, to_v, heads."""
+    """A minimal attention layer: to_q, to_k, to_v, heads."""
 
     def __init__(self, channels: int = 4, heads: int = 2) -> None:
         super().__init__()

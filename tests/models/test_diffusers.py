@@ -45,7 +45,7 @@ def test_output_is_bit_identical_with_and_without_a_recording(model: DiffusersMo
 
 
 def test_maps_are_what_the_layers_own_attention_gives(model: DiffusersModel, picture: Image.Image) -> None:
-    """The probabilities that diffusers' eager processor computes, caught inside it."""
+    """The reference is what diffusers' eager processor computes, caught inside it."""
     from diffusers.models.attention_processor import AttnProcessor
 
     fused = visualize(model, picture, PROMPT)
@@ -205,7 +205,7 @@ def test_sequential_offload_survives_leaving_early(
 
     conditioning, latent = model.encode_prompt(PROMPT, (20, 12)), torch.randn(1, 4, 10, 6)
     before, output = all_maps(model, picture), model.denoise(latent, 3, conditioning)
-    # What enable_sequential_cpu_offload does to each part; diffusers itself asks for an accelerator first.
+    # As enable_sequential_cpu_offload does to each part, without its check for an accelerator.
     for part in model.pipeline.components.values():
         if isinstance(part, torch.nn.Module):
             cpu_offload(part, torch.device("cpu"), offload_buffers=len(part._parameters) > 0)
@@ -253,7 +253,7 @@ def test_an_ip_adapter_shows_its_text_part_and_says_so(
     assert "only the text part" in maps.provenance.notes[0]
     names = [site.name for site in maps.sites]
     assert all(maps.records[name].token_count == 77 for name in names)
-    # The first site comes before any image token has had an effect; the last after it.
+    # The first site runs before any image token has an effect, the last after.
     assert torch.equal(maps.records[names[0]].tokens([2]), plain.records[names[0]].tokens([2]))
     assert not torch.equal(maps.records[names[-1]].tokens([2]), plain.records[names[-1]].tokens([2]))
 
@@ -286,7 +286,7 @@ def test_an_error_inside_the_forward_leaves_no_hook(sd_model: DiffusersModel, pi
 
 
 def test_guided_rows_are_the_conditional_ones(sd_model: DiffusersModel) -> None:
-    """The pipeline's own guided forward, against one conditional pass on the latent it used."""
+    """The pipeline's guided forward gives the same keys as one conditional pass on the same latent."""
     site = cross_sites(sd_model)[0]
     seen: list[torch.Tensor] = []
     handle = sd_model.network.register_forward_pre_hook(lambda module, given: seen.append(given[0][:1]))

@@ -1,4 +1,4 @@
-"""A latent is made once for an image, and again as soon as it could be another."""
+"""A latent is computed once for an image, and again whenever the weights may have changed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vxa.models.latent_cache import remembered
+from vxa.models.latent_cache import cached_latent
 
 
 class Encoder(nn.Module):
-    """A sum of weights and pixels, which counts its calls."""
+    """An encoder that multiplies pixels by the sum of its weights, and counts its calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class Encoder(nn.Module):
         self.calls = 0
 
     def ask(self, pixels: Tensor) -> Tensor:
-        return remembered(self, pixels, lambda: self.encode(pixels))
+        return cached_latent(self, pixels, lambda: self.encode(pixels))
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def test_the_same_pixels_are_encoded_once() -> None:
     first, second = encoder.ask(PIXELS), encoder.ask(PIXELS.clone())
     assert encoder.calls == 1
     assert torch.equal(first, second)
-    first.zero_()  # a network may write into what it is given
+    first.zero_()  # a network may write into its input
     assert torch.equal(encoder.ask(PIXELS), second)
 
 
@@ -87,7 +87,7 @@ def test_weights_that_are_not_there_or_none_keep_nothing() -> None:
     for encoder in (away, bare):
         made: list[Tensor] = []
         for _ in range(2):
-            remembered(encoder, PIXELS, lambda made=made: made.append(PIXELS) or PIXELS)
+            cached_latent(encoder, PIXELS, lambda made=made: made.append(PIXELS) or PIXELS)
         assert len(made) == 2
 
 

@@ -94,7 +94,7 @@ def test_files_that_are_no_model(tmp_path: Path) -> None:
 def test_a_single_file_is_known_by_its_keys(
     key: str, kind: str, tmp_path: Path, sd_pipeline: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The weights' conversion is diffusers' own; what is ours is which pipeline is asked."""
+    """diffusers converts the weights; VXA chooses the pipeline's class."""
     import diffusers
     from safetensors.torch import save_file
 

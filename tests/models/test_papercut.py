@@ -1,4 +1,4 @@
-"""The embedded model: small, whole, and true enough on a scene it never saw."""
+"""The embedded model: its size, its parts, and its accuracy on unseen scenes."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_the_originals_example_is_read_word_by_word(model, figure):
 
 
 def test_a_words_map_finds_it_better_than_another_words(model):
-    """On scenes it never saw, at the shipped sites and threshold; the model card has the figures."""
+    """On unseen scenes, at the shipped sites and threshold; the model card has the figures."""
     cases = list(seg.cases(model, "dev", 12, first=500))
     own = seg.score(cases, seg.site_mapper(papercut.DEFAULT_SITES), DEFAULT_THRESHOLD)
     other = seg.score(cases, seg.shuffled_mapper(papercut.DEFAULT_SITES), DEFAULT_THRESHOLD)

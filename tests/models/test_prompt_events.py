@@ -11,7 +11,7 @@ from vxa.models.prompt_events import EncodedPrompts, listen_to_prompts
 
 
 class Pipeline:
-    """The least that is listened to."""
+    """A minimal pipeline: `encode_prompt` alone."""
 
     def encode_prompt(
         self, prompt: Any, device: str = "cpu", num_images_per_prompt: int = 1,

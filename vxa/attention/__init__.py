@@ -1,1 +1,1 @@
-"""Watching the attention layers of a network without changing what it computes."""
+"""Watching the attention layers (sites) of a network without changing what it computes."""

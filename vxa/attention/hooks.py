@@ -1,10 +1,10 @@
-"""Hooks on attention layers: each wanted site's queries and keys, handed on as a forward makes them.
+"""Hooks on attention layers (sites) that pass on each site's queries and keys as a forward computes them.
 
 Every UNet attention layer of the Stable Diffusion family calls its own `to_q(x)` and then
-`to_k(context)`, whatever kernel, optimisation or adapter runs in between. Forward hooks on these two see
-their outputs and replace nothing, so the network's output is the same bit for bit.
+`to_k(context)`, whatever kernel, optimisation or adapter runs in between. Forward hooks on these two
+modules read their outputs and replace nothing, so the network's output stays bit-identical.
 
-What a hook cannot see is an error, never an empty or stale map: a site that did not run, or ran twice.
+A site that did not run, or ran twice, is an error; it never gives an empty or stale map.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ OnError = Callable[[Exception], None]
 
 
 class Watch:
-    """Pairs the query and key of every watched site and counts how often each came.
+    """Pairs of query and key from every watched site, and a count of how often each site fired.
 
-    Only forwards of the thread that made it are heard: hooks fire in everyone's.
+    Hooks fire in every thread; only forwards of the thread that created the Watch count.
     """
 
     def __init__(self, sites: Sequence[Site], receive: Receiver) -> None:
@@ -38,25 +38,25 @@ class Watch:
         self._fired: Counter[str] = Counter()
 
     def complete(self) -> bool:
-        """Whether every site has fired in this forward."""
+        """Return whether every site has fired in this forward."""
         return len(self._fired) == len(self.sites)
 
     def reset(self) -> None:
-        """Be ready for another forward, whatever became of the last one."""
+        """Clear queries and counts for another forward, even if the last one did not finish."""
         self._queries.clear()
         self._fired.clear()
 
     def check(self) -> None:
-        """Raise RecordingError unless every site fired exactly once; then be ready for another forward."""
+        """Raise RecordingError unless every site fired exactly once. Reset in either case."""
         missing = [site for site in self.sites if not self._fired[site.name]]
-        half = [site for site in missing if site.name in self._queries]
+        query_only = [site for site in missing if site.name in self._queries]
         count = len(self.sites)
         self.reset()
         if missing:
-            raise RecordingError(_missing(missing, half, count))
+            raise RecordingError(_missing_message(missing, query_only, count))
 
     def on_query(self, site: Site, output: Tensor) -> None:
-        """Keep a site's query until its key comes."""
+        """Keep a site's query until its key arrives."""
         if threading.get_ident() != self._thread:
             return
         if site.name in self._queries:
@@ -67,7 +67,7 @@ class Watch:
         self._queries[site.name] = output
 
     def on_key(self, site: Site, layer: nn.Module, output: Tensor) -> None:
-        """Hand a site's query and key on."""
+        """Pass a site's query and key to the receiver."""
         if threading.get_ident() != self._thread:
             return
         if site.name not in self._queries or self._fired[site.name]:
@@ -81,11 +81,11 @@ class Watch:
         self._receive(site, layer, query, output)
 
 
-def _missing(missing: list[Site], half: list[Site], count: int) -> str:
+def _missing_message(missing: list[Site], query_only: list[Site], count: int) -> str:
     names = ", ".join(f"{site.label} ({site.name})" for site in missing[:3])
     if len(missing) > 3:
         names += f" and {len(missing) - 3} more"
-    if half:
+    if query_only:
         cause = "called to_q but not to_k: its projections are fused (call unfuse_qkv_projections)"
         cause += " or an extension replaced its forward; undo it and try again"
     elif len(missing) == count:
@@ -100,16 +100,16 @@ def _missing(missing: list[Site], half: list[Site], count: int) -> str:
 def watch(
     network: nn.Module, sites: Sequence[Site], receive: Receiver, on_error: OnError | None = None
 ) -> Iterator[Watch]:
-    """Hooks on the sites' `to_q` and `to_k` for as long as the block lasts, removed in all cases.
+    """Register hooks on the sites' `to_q` and `to_k` for this block; remove them in all cases.
 
     `receive(site, layer, query, key)` gets the projections' own outputs, [batch, queries, channels] and
-    [batch, tokens, channels]: it must copy what it keeps. It may raise to leave the forward.
+    [batch, tokens, channels]; it must copy what it keeps. It may raise to leave the forward.
 
-    Where the forward is somebody else's, who did not ask to be watched, it must not end: then `on_error` is
-    given, and gets what a hook would have raised.
+    With `on_error`, an exception in a hook goes to it and the forward continues: a host's forward must not
+    end because VXA watches it.
 
     Raises:
-        RecordingError: a site's layer is not there or cannot be watched faithfully.
+        RecordingError: a site's layer is missing or cannot be watched faithfully.
     """
     _refuse_compiled(network)
     watcher = Watch(sites, receive)
@@ -126,28 +126,28 @@ def _hooks(
     watcher: Watch, site: Site, layer: Any, on_error: OnError | None
 ) -> list[tuple[nn.Module, Callable[..., None]]]:
     def on_query(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        _guarded(on_error, watcher.on_query, site, output)
+        _call(on_error, watcher.on_query, site, output)
 
     def on_key(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        _guarded(on_error, watcher.on_key, site, layer, output)
+        _call(on_error, watcher.on_key, site, layer, output)
 
     return [(layer.to_q, on_query), (layer.to_k, on_key)]
 
 
-def _guarded(on_error: OnError | None, receive_output: Callable[..., None], *given: Any) -> None:
+def _call(on_error: OnError | None, hook: Callable[..., None], *arguments: Any) -> None:
     if on_error is None:
-        receive_output(*given)
+        hook(*arguments)
         return
     try:
-        receive_output(*given)
-    except Exception as error:  # a device's memory may run out here, too
+        hook(*arguments)
+    except Exception as error:  # the device can also run out of memory here
         on_error(error)
 
 
 def _refuse_compiled(network: nn.Module) -> None:
-    """Raise RecordingError for a module that torch.compile wrapped, or compiled in place.
+    """Raise RecordingError for a module that torch.compile wrapped or compiled in place.
 
-    Depending on torch's version such a module ignores new hooks, or is compiled anew around them.
+    Depending on torch's version, such a module ignores new hooks or is recompiled with them.
     """
     for name, module in network.named_modules():
         if "_orig_mod" in module._modules or getattr(module, "_compiled_call_impl", None) is not None:
@@ -158,11 +158,11 @@ def _refuse_compiled(network: nn.Module) -> None:
 
 
 def watchable_layer(network: nn.Module, site: Site) -> nn.Module:
-    """The site's attention module, known by its shape and not by its class.
+    """Return the site's attention module, recognised by its attributes, not by its class.
 
     Raises:
-        RecordingError: the network has no such module, or what its projections give is not what its
-            attention uses: fused projections, normalised or added keys.
+        RecordingError: the network has no such module, or its attention does not use the projections'
+            outputs as they are: fused projections, normalised or added keys.
     """
     where = f"site {site.label} ({site.name})"
     try:
@@ -171,7 +171,8 @@ def watchable_layer(network: nn.Module, site: Site) -> nn.Module:
         raise RecordingError(
             f"{where} is not in the network: it was replaced; load the model again"
         ) from None
-    # Not by diffusers' fused_projections: it stays true after unfusing, and in use it is seen by firing.
+    # diffusers' fused_projections stays true after unfusing, so it is not checked: a fused layer in use
+    # shows by not calling to_k.
     if not all(isinstance(getattr(layer, part, None), nn.Module) for part in ("to_q", "to_k")):
         raise RecordingError(
             f"{where} has fused projections (no to_k of its own); call unfuse_qkv_projections"

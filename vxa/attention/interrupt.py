@@ -1,11 +1,11 @@
-"""Ending a forward from within, when somebody no longer wants its answer.
+"""Interruption of a forward from within, when its result is no longer needed.
 
     with interruptible(check):
-        maps = visualize(model, image, prompt)      # check() is asked before every layer; raising ends it
+        maps = visualize(model, image, prompt)      # check() runs before every module; raising ends the pass
 
-A forward cannot be killed from outside, and takes a minute on a slow machine. The hook is on all modules,
-not on one network's: which ones a model runs, text encoder and autoencoder among them, is its own knowledge.
-It looks at no input and replaces none, so that what is not ended stays the same bit for bit.
+A forward cannot be killed from outside, and takes a minute on a slow machine. The hook is global, not on one
+network's modules, since only the model knows which modules it runs (text encoder and autoencoder too). It
+reads and replaces no input, so an uninterrupted forward stays bit-identical.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ __all__ = ["interruptible"]
 
 @contextmanager
 def interruptible(check: Callable[[], None]) -> Iterator[None]:
-    """Ask `check` before every module that this thread runs in the block; what it raises leaves the block.
+    """Call `check` before every module that this thread runs in this block; what it raises leaves the block.
 
-    Forwards of other threads are not asked about. The hook goes in all cases.
+    Forwards of other threads are not checked. The hook is removed in all cases.
     """
     thread = threading.get_ident()
 
-    def before(module: nn.Module, inputs: Any) -> None:
+    def on_forward(module: nn.Module, inputs: Any) -> None:
         if threading.get_ident() == thread:
             check()
 
-    handle = register_module_forward_pre_hook(before)
+    handle = register_module_forward_pre_hook(on_forward)
     try:
         yield
     finally:

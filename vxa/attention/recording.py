@@ -1,12 +1,12 @@
-"""Watching attention: the queries and keys of chosen layers during one forward pass.
+"""Recording of attention: the queries and keys of chosen layers (sites) during one forward pass.
 
     with record(model.network, sites, latent_size=(64, 48), stop_early=True) as recording:
         model.denoise(latent, timestep, conditioning)
     recording.records()["mid_block…attn2"].tokens([5])      # [1, h, w], mean over heads
 
-Only the projections' outputs are copied, while the forward runs; softmax(q kᵀ · scale) is computed later,
-here, in float32, for the heads and tokens that are asked for. A sum over the steps of a generation is
-another receiver of `vxa.attention.hooks` and another SiteRecord beside these.
+During the forward only the projections' outputs are copied. softmax(q kᵀ · scale) is computed later, here,
+in float32, for the requested heads and tokens. The sum over the steps of a generation (`vxa.attention.sums`)
+is another receiver of `vxa.attention.hooks` and another SiteRecord.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SCRATCH = 2**20  # floats of attention logits held at once (4 MB)
 
 
 class SiteRecord(Protocol):
-    """What is known of one site after watching it; it answers for any token."""
+    """Attention of one site after watching it, for any token."""
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -36,26 +36,28 @@ class SiteRecord(Protocol):
 
     @property
     def heads(self) -> int:
-        """Number of heads that can be told apart: 1 where only their mean was kept."""
+        """Number of heads kept separately: 1 where only their mean was kept."""
 
     @property
     def token_count(self) -> int:
         """Number of keys."""
 
     def tokens(self, indices: Sequence[int], heads: Sequence[int] | None = None) -> Tensor:
-        """Probabilities [len(indices), height, width] in float32, the mean over `heads` (None: all)."""
+        """Return float32 probabilities [len(indices), height, width], the mean over `heads` (None: all)."""
 
     def gather(self, values: Tensor) -> Tensor:
-        """What each query takes of `values` [n, token_count] by its attention, the mean over heads: float32
-        [n, height, width]."""
+        """Return the mean of `values` [n, token_count] weighted by each query's attention, over all heads.
+
+        The result is float32 [n, height, width].
+        """
 
 
 @dataclass(frozen=True, eq=False)
 class PassRecord:
-    """One site's query and key of one row of one forward pass, from which any head or token follows.
+    """Query and key of one site, for one row of one forward pass: enough for the map of any head or token.
 
     Attributes:
-        query: [height·width, heads·channels], on the CPU, in a dtype numpy knows.
+        query: [height·width, heads·channels], on the CPU, in a dtype that numpy has.
         key: [tokens, heads·channels], likewise.
         heads: number of heads.
         scale: the factor of the logits, usually channels^-1/2.
@@ -75,7 +77,7 @@ class PassRecord:
 
     @torch.no_grad()
     def tokens(self, indices: Sequence[int], heads: Sequence[int] | None = None) -> Tensor:
-        """Probabilities [len(indices), height, width] in float32, the mean over `heads` (None: all)."""
+        """Return float32 probabilities [len(indices), height, width], the mean over `heads` (None: all)."""
         normalizer, mean = self._summary
         if heads is None and mean is not None:
             return mean[list(indices)].reshape(len(indices), *self.grid)
@@ -90,13 +92,15 @@ class PassRecord:
 
     @torch.no_grad()
     def gather(self, values: Tensor) -> Tensor:
-        """What each query takes of `values` [n, token_count] by its attention, the mean over heads: float32
-        [n, height, width]."""
+        """Return the mean of `values` [n, token_count] weighted by each query's attention, over all heads.
+
+        The result is float32 [n, height, width].
+        """
         return (values.float() @ self._mean.T).reshape(-1, *self.grid)
 
     @cached_property
     def _mean(self) -> Tensor:
-        """The mean over heads [queries, tokens]; kept, so that a further map costs little."""
+        """Mean probabilities over heads [queries, tokens]; cached, so that a further map costs little."""
         keys = self.key.float() * self.scale
         mean = torch.zeros(self.query.shape[0], self.token_count)
         for part in self._chunks(self.token_count):
@@ -109,9 +113,9 @@ class PassRecord:
     def _summary(self) -> tuple[Tensor, Tensor | None]:
         """log Σ exp(logits) over keys [heads, queries]; the mean over heads of every token [tokens, queries].
 
-        The first question needs every logit. With these two kept, a further one costs one row a token for
-        chosen heads, and nothing for all. The mean is kept only where it is no larger than the query, since
-        a prompt can have thousands of tokens.
+        The first call needs every logit. With these two cached, a further call costs one row of logits a
+        token for single heads, and nothing for the mean over all. The mean is cached only where it is no
+        larger than the query, since a prompt can have thousands of tokens.
         """
         keys = self.key.float() * self.scale
         normalizer = torch.empty(self.heads, self.query.shape[0])
@@ -126,7 +130,7 @@ class PassRecord:
         return normalizer, mean if mean is None else mean.div_(self.heads)
 
     def _query(self, head: int, part: slice) -> Tensor:
-        """Some queries of one head in float32, [channels, queries]."""
+        """Return some queries of one head in float32, [channels, queries]."""
         return self.query[part, self._channels(head)].float().T
 
     def _channels(self, head: int) -> slice:
@@ -134,14 +138,14 @@ class PassRecord:
         return slice(head * channels, (head + 1) * channels)
 
     def _chunks(self, tokens: int) -> Iterator[slice]:
-        """The queries in parts whose logits stay within the scratch."""
+        """Yield slices of the queries whose logits fit into `_SCRATCH`."""
         step = max(1, _SCRATCH // max(1, tokens))
         for start in range(0, self.query.shape[0], step):
             yield slice(start, start + step)
 
 
 class _Stop(BaseException):
-    """Leaves a forward whose output nobody needs; not an Exception, so that no host swallows it."""
+    """Signal to leave a forward early; no Exception, so that a host's broad except does not catch it."""
 
     def __init__(self, recording: Recording) -> None:
         super().__init__()
@@ -149,33 +153,33 @@ class _Stop(BaseException):
 
 
 class Recording:
-    """The queries and keys of one forward pass; complete when its `with` block has ended."""
+    """Queries and keys of one forward pass; complete when its `with` block has ended."""
 
     def __init__(self, latent_size: tuple[int, int], rows: Sequence[int]) -> None:
         self._latent_size = latent_size
         self._rows = list(rows)
-        self._kept: dict[str, tuple[Tensor, Tensor, int, float, tuple[int, int]]] = {}
+        self._tensors: dict[str, tuple[Tensor, Tensor, int, float, tuple[int, int]]] = {}
 
     def receive(self, site: Site, layer: nn.Module, query: Tensor, key: Tensor) -> None:
-        """Keep copies of the wanted rows; raise RecordingError where the shapes do not fit the site."""
+        """Keep copies of the chosen rows; raise RecordingError where the shapes do not fit the site."""
         grid = site.grid(self._latent_size)
         check_pair(site, query, key, self._latent_size, self._rows)
-        # Indexing by a list copies: a later in-place operation of the network cannot reach what is kept.
-        kept = (query.detach()[self._rows], key.detach()[self._rows])
-        self._kept[site.name] = (*kept, site.heads, scale_of(site, layer, query), grid)
+        # Indexing by a list copies, so a later in-place operation of the network cannot change the rows.
+        rows = (query.detach()[self._rows], key.detach()[self._rows])
+        self._tensors[site.name] = (*rows, site.heads, scale_of(site, layer, query), grid)
 
     def records(self, row: int = 0) -> dict[str, PassRecord]:
-        """The record of each site by name, in the order they ran; `row` counts the rows asked for."""
+        """Return the record of each site by name, in run order; `row` indexes the recorded rows."""
         return {
             name: PassRecord(_on_cpu(query[row]), _on_cpu(key[row]), heads, scale, grid)
-            for name, (query, key, heads, scale, grid) in self._kept.items()
+            for name, (query, key, heads, scale, grid) in self._tensors.items()
         }
 
 
 def check_pair(
     site: Site, query: Tensor, key: Tensor, latent_size: tuple[int, int], rows: Sequence[int]
 ) -> None:
-    """Raise RecordingError unless the shapes fit the site's grid and each other, and hold the rows."""
+    """Raise RecordingError unless the shapes fit the site's grid and each other, and contain the rows."""
     grid = site.grid(latent_size)
     where = f"site {site.label} ({site.name})"
     if query.ndim != 3 or query.shape[1] != grid[0] * grid[1]:
@@ -191,13 +195,13 @@ def check_pair(
 
 
 def scale_of(site: Site, layer: nn.Module, query: Tensor) -> float:
-    """The factor of the layer's logits; Forge's layers carry none, and have the usual one."""
+    """Return the factor of the layer's logits; Forge's layers have no `scale` and use channels^-1/2."""
     scale = getattr(layer, "scale", None)
     return float((query.shape[-1] // site.heads) ** -0.5 if scale is None else scale)
 
 
 def _on_cpu(tensor: Tensor) -> Tensor:
-    # numpy has no bfloat16, and maps are saved through it.
+    # Maps are saved through numpy, which has no bfloat16.
     return tensor.to("cpu", torch.float32 if tensor.dtype == torch.bfloat16 else tensor.dtype)
 
 
@@ -210,14 +214,14 @@ def record(
     rows: Sequence[int] = (0,),
     stop_early: bool = False,
 ) -> Iterator[Recording]:
-    """Record one forward pass of `network` made in this block by this thread.
+    """Record one forward pass of `network` that this thread runs in this block.
 
     Args:
-        network: the module that the sites' names are looked up in.
-        sites: what to record.
+        network: the module in which the sites' names are looked up.
+        sites: the attention layers to record.
         latent_size: (height, width) of the latent, from which each site's grid follows.
         rows: the batch rows to keep.
-        stop_early: leave the forward, and the block, right after the last wanted site.
+        stop_early: leave the forward, and the block, right after the last of the sites.
 
     Raises:
         RecordingError: a site cannot be watched, or did not run exactly once.

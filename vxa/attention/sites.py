@@ -1,12 +1,12 @@
-"""Attention sites: what one attention layer of a UNet is called everywhere, and how to choose some.
+"""Attention sites: the names of a UNet's attention layers, and the grammar for choosing some.
 
-The grammar of a choice, in any letter case; a comma-separated string or a sequence is the union:
+A choice is a comma-separated string or a sequence, in any letter case, and means the union of its entries:
 
     all               every site
     down  mid  up     the sites of one part of the UNet
-    OUT05             a block by the name webui users know, IN00 … M00 … OUT11 on SD1; where a block holds
-                      several layers (SDXL) this is all of them, and IN07.3 the fourth
-    f4                the sites whose grid is the latent's halved to a quarter, whatever the image
+    OUT05             a block by its name in the webui, IN00 … M00 … OUT11 on SD1; where a block has
+                      several layers (SDXL), all of them, and IN07.3 is the fourth
+    f4                the sites whose grid is a quarter of the latent's sides, for any image
     24x16             the sites whose grid is 24 rows by 16 columns for this image
     mid_block.attentions.0.transformer_blocks.0.attn2     a layer by its module's name
 """
@@ -29,8 +29,8 @@ SiteSpec = str | Sequence[str] | None
 SelfAttentionSpec = bool | str | Sequence[str]
 
 REFINING_CELLS = 2048
-"""Of self-attention, cells of the largest grid that maps are refined by: SD1 at 512² and papercut have 32×32,
-and a sum of their matrices takes 4 MB."""
+"""Largest grid, in cells, whose self-attention refines maps. SD1 at 512² and papercut have one of 32×32; the
+sum of its attention matrices takes 4 MB."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Site:
         part: the part of the UNet.
         index: position in run order among the sites of its kind, from 0.
         heads: number of attention heads.
-        factor: how often the latent's sides are divided: 1, 2, 4, 8.
-        label: the block's name in webui's numbering; a layer's self and cross site share it.
+        factor: the divisor of the latent's sides: 1, 2, 4, 8.
+        label: the block's name in the webui's numbering; the self and cross site of one layer share it.
     """
 
     name: str
@@ -56,12 +56,12 @@ class Site:
     label: str
 
     def grid(self, latent_size: tuple[int, int]) -> tuple[int, int]:
-        """(height, width) of the site's queries for a latent of (height, width)."""
+        """Return (height, width) of the site's queries for a latent of (height, width)."""
         return grid_size(latent_size, self.factor)
 
 
 def grid_size(latent_size: tuple[int, int], factor: int) -> tuple[int, int]:
-    """The latent's (height, width) after halving `factor` away, rounding up at each halving.
+    """Return the latent's (height, width) halved until divided by `factor`, rounding up at each halving.
 
     Stride-2 convolutions with a padding of one round up, so 25 rows become 13, 7, 4.
     """
@@ -74,22 +74,22 @@ def grid_size(latent_size: tuple[int, int], factor: int) -> tuple[int, int]:
 def select_sites(
     sites: Sequence[Site], spec: SiteSpec = None, latent_size: tuple[int, int] | None = None
 ) -> tuple[Site, ...]:
-    """The sites that `spec` names, in run order (None is all of them).
+    """Return the sites that `spec` names, in run order (None: all).
 
     Raises:
-        SiteError: an entry is empty, or names no site here; the message lists what there is.
+        SiteError: an entry is empty, or names no site here; the message lists the sites.
     """
     if spec is None:
         return tuple(sites)
     if not isinstance(spec, Iterable):
-        raise SiteError(f"{spec!r} names no site; {_known(sites, latent_size)}")
+        raise SiteError(f"{spec!r} names no site; {_available(sites, latent_size)}")
     entries = spec.split(",") if isinstance(spec, str) else list(spec)
     if not entries:
-        raise SiteError(f"no site was given; {_known(sites, latent_size)}")
-    wanted: set[Site] = set()
+        raise SiteError(f"no site was given; {_available(sites, latent_size)}")
+    chosen: set[Site] = set()
     for entry in entries:
-        wanted.update(_select(sites, entry, latent_size))
-    return tuple(site for site in sites if site in wanted)
+        chosen.update(_select(sites, entry, latent_size))
+    return tuple(site for site in sites if site in chosen)
 
 
 def watched_sites(
@@ -98,9 +98,9 @@ def watched_sites(
     latent_size: tuple[int, int],
     self_attention: SelfAttentionSpec = False,
 ) -> tuple[Site, ...]:
-    """Where a pass is watched: the cross-attention that `spec` names, and self-attention to refine its maps.
+    """Return the sites to watch: cross-attention that `spec` names, then self-attention to refine its maps.
 
-    `self_attention` names that, too; True is `finest_self`.
+    `self_attention` names the latter; True is `finest_self`, False none.
 
     Raises:
         SiteError: as `select_sites`.
@@ -116,10 +116,11 @@ def watched_sites(
 
 
 def finest_self(sites: Sequence[Site], latent_size: tuple[int, int]) -> tuple[Site, ...]:
-    """The up part's self-attention of the finest grid with at most `REFINING_CELLS` cells, or the coarsest.
+    """Return the up part's self-attention on its finest grid of ≤ `REFINING_CELLS` cells, or its coarsest.
 
-    With that of the down part papercut's maps of generated pictures are less true, and those of rendered ones
-    truer; both tell less of what a word does (benchmarks/papercut.py, joined).
+    With the down part's self-attention added, papercut's maps are less accurate on generated pictures and
+    more accurate on rendered ones; on both they predict a word's effect less well (benchmarks/papercut.py,
+    joined).
     """
     own = [site for site in sites if site.kind == "self" and site.part == "up"]
     grids = sorted({site.grid(latent_size) for site in own}, key=math.prod)
@@ -153,10 +154,10 @@ def _unknown_site(sites: Sequence[Site], entry: str, latent_size: tuple[int, int
     entry = entry.strip() if isinstance(entry, str) else entry
     near = difflib.get_close_matches(str(entry).lower(), names, n=3)
     suggestion = f"did you mean {' or '.join(names[name] for name in near)}? " if near else ""
-    return f"no site here is called {entry!r}; {suggestion}{_known(sites, latent_size)}"
+    return f"no site here is called {entry!r}; {suggestion}{_available(sites, latent_size)}"
 
 
-def _known(sites: Sequence[Site], latent_size: tuple[int, int] | None) -> str:
+def _available(sites: Sequence[Site], latent_size: tuple[int, int] | None) -> str:
     labels = list(dict.fromkeys(site.label.partition(".")[0] for site in sites))
     parts = list(dict.fromkeys(site.part for site in sites))
     factors = sorted({site.factor for site in sites})

@@ -4,8 +4,8 @@
     running.add(query, key, scale, step_bin=0)              # once a pass, from a receiver of attention.hooks
     running.record().tokens([5])                            # [1, h, w], the mean over passes and heads
 
-A sum keeps 4 bytes for each query, token, step bin and, where heads are kept apart, head. Nothing else
-grows: the probabilities of a pass are computed in chunks of heads, added, and forgotten.
+A sum takes 4 bytes for each query, token, step bin and, where heads are kept apart, head. Memory does not
+grow with steps: the probabilities of a pass are computed in chunks of heads, added, and freed.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from vxa.errors import HeadError, TokenIndexError
 
 __all__ = ["SiteSum", "SumRecord"]
 
-_CPU_SCRATCH = 2**19  # floats of probabilities made at once: two megabytes stay in the cache
-_DEVICE_SCRATCH = 2**23  # elsewhere a launch costs more than the memory
+_CPU_SCRATCH = 2**19  # floats of probabilities computed at once: 2 MB stay in the cache
+_DEVICE_SCRATCH = 2**23  # on an accelerator a kernel launch costs more than the memory
 
 
 @dataclass(frozen=True, eq=False)
 class SumRecord:
-    """One site's attention, summed over the passes of each step bin; a SiteRecord.
+    """Attention of one site, summed over the passes of each step bin; a SiteRecord.
 
     Attributes:
         sums: float32 [bins, heads, queries, kept tokens] on the CPU; one head where only their mean was kept.
@@ -45,15 +45,15 @@ class SumRecord:
 
     @property
     def heads(self) -> int:
-        """Number of heads that can be told apart."""
+        """Number of heads kept separately: 1 where only their mean was kept."""
         return self.sums.shape[1]
 
     @torch.no_grad()
     def tokens(self, indices: Sequence[int], heads: Sequence[int] | None = None) -> Tensor:
-        """Mean probabilities [len(indices), height, width] in float32 over the passes, and over `heads`.
+        """Return float32 probabilities [len(indices), height, width], the mean over passes and `heads`.
 
         Raises:
-            TokenIndexError: a token that was not kept.
+            TokenIndexError: a token was not kept.
             HeadError: single heads were asked for, and only their mean was kept.
         """
         chosen = range(self.heads) if heads is None else heads
@@ -69,8 +69,9 @@ class SumRecord:
 
     @torch.no_grad()
     def gather(self, values: Tensor) -> Tensor:
-        """What each query takes of `values` [n, token_count] by its mean attention: float32
-        [n, height, width].
+        """Return the mean of `values` [n, token_count] weighted by each query's mean attention.
+
+        The result is float32 [n, height, width].
 
         Raises:
             TokenIndexError: not every token was kept.
@@ -80,10 +81,10 @@ class SumRecord:
         return (values.float() @ every.T).reshape(-1, *self.grid)
 
     def of_bins(self, bins: Sequence[int]) -> SumRecord:
-        """The same site over some of its step bins alone."""
-        picked = list(bins)
-        sums = self.sums[picked[0] : picked[0] + 1] if len(picked) == 1 else self.sums[picked]
-        return replace(self, sums=sums, passes=tuple(self.passes[number] for number in picked))
+        """Return the same site's record over some of its step bins."""
+        chosen = list(bins)
+        sums = self.sums[chosen[0] : chosen[0] + 1] if len(chosen) == 1 else self.sums[chosen]
+        return replace(self, sums=sums, passes=tuple(self.passes[number] for number in chosen))
 
     def _columns(self, indices: Sequence[int]) -> list[int]:
         if self.kept is None:
@@ -97,16 +98,16 @@ class SumRecord:
 
 
 class SiteSum:
-    """One site's running sum for one row of attention.
+    """Running sum of one site's attention, for one row of the batch.
 
     Args:
         grid: (height, width) of the queries.
         heads: number of heads of the layer.
         token_count: number of keys.
         bins: number of step bins.
-        apart: keep each head by itself.
-        kept: the tokens to keep; None is all.
-        device: where the sum is held: where the layer computes.
+        apart: keep each head's sum, not only their mean.
+        kept: the tokens to keep (None: all).
+        device: the device of the sum: the one on which the layer computes.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class SiteSum:
 
     @property
     def nbytes(self) -> int:
-        """What the sum holds."""
+        """Size of the sum in bytes."""
         return self._sums.numel() * self._sums.element_size()
 
     @property
@@ -156,16 +157,16 @@ class SiteSum:
                     total[0].add_(mean, alpha=1 / self._heads)
 
     def record(self) -> SumRecord:
-        """What was summed so far, on the CPU: a copy, which later passes do not reach."""
+        """Return a copy of the sum so far, on the CPU; later passes do not change it."""
         sums = self._sums.to("cpu", copy=True)
         return SumRecord(sums, tuple(self._passes), self._grid, self._token_count, self._kept)
 
     def release(self) -> SumRecord:
-        """What was summed, handed over without a copy where it is on the CPU: add nothing afterwards."""
+        """Return the sum on the CPU, without a copy where it is there already; call `add` no more."""
         return SumRecord(self._sums.cpu(), tuple(self._passes), self._grid, self._token_count, self._kept)
 
     def _parts(self, device: torch.device) -> Iterator[slice]:
-        """The heads in chunks whose probabilities stay within the scratch."""
+        """Yield slices of the heads whose probabilities fit into the scratch of the device."""
         scratch = _CPU_SCRATCH if device.type == "cpu" else _DEVICE_SCRATCH
         step = max(1, scratch // (self._grid[0] * self._grid[1] * self._token_count))
         for start in range(0, self._heads, step):
@@ -173,7 +174,7 @@ class SiteSum:
 
 
 def _full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Hosts compute under autocast, which would turn the products back into half precision."""
+    """Return a context without a host's autocast, which would compute the products in half precision."""
     if device.type in ("cpu", "cuda", "xpu"):
         return torch.autocast(device.type, enabled=False)
     return nullcontext()

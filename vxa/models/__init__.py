@@ -1,4 +1,4 @@
-"""Models: one loader for all of them. Each kind is imported only when it is asked for."""
+"""Models, and one loader for all kinds; the code of a kind is imported only when it is needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ALLOWED = (
 
 
 def load(source: object = "papercut") -> Model:
-    """The model that `source` names.
+    """Return the model that `source` names.
 
     Args:
         source: "papercut" (the model that ships with the package), the path of a diffusers folder or of a

@@ -1,8 +1,8 @@
-"""Prompts of any length: chunks of 77 positions as AUTOMATIC1111's webui makes them, and their Tokens.
+"""Prompts of any length: chunks of 77 positions as in AUTOMATIC1111's webui, and their Tokens.
 
 A chunk is begin-of-text, up to 75 tokens, end-of-text, and padding. When a chunk overflows within 20
-tokens after a comma, it ends at that comma and the rest moves on, so that a phrase is not torn. The
-chunks' contexts are concatenated: nothing is ever truncated.
+tokens after a comma, it ends at that comma and the rest moves to the next chunk, so that a phrase is not
+split. The chunks' contexts are concatenated; nothing is truncated.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from functools import lru_cache
 
 from vxa.tokens import Special, Token
 
-CHUNK = 77  # CLIP's positions, and what one chunk adds to the context
+CHUNK = 77  # CLIP's positions: the length of one chunk's context
 ROOM = CHUNK - 2
-_BACKTRACK = 20  # webui's default "padding backtrack"
+_BACKTRACK = 20  # the webui's default "padding backtrack"
 _WORD_END = "</w>"
 
 
 def split_chunks(ids: Sequence[int], comma: int | None) -> list[list[int]]:
-    """The prompt's token ids in chunks of at most 75, at least one chunk."""
+    """Split the prompt's token ids into chunks of at most 75; an empty prompt has one empty chunk."""
     chunks: list[list[int]] = []
     chunk: list[int] = []
     after_comma: int | None = None
@@ -38,7 +38,7 @@ def split_chunks(ids: Sequence[int], comma: int | None) -> list[list[int]]:
 
 
 def padded_ids(chunk: Sequence[int], bos: int, eos: int, pad: int) -> list[int]:
-    """The chunk's 77 ids as the text encoder takes them."""
+    """Return the chunk's 77 ids for the text encoder: begin, the chunk, end, padding."""
     return [bos, *chunk, eos, *[pad] * (ROOM - len(chunk))]
 
 
@@ -48,15 +48,15 @@ def name_tokens(
     piece_of: Callable[[int], str],
     whole: Collection[int] = (),
 ) -> tuple[Token, ...]:
-    """One Token for each of the 77 positions of each chunk.
+    """Return one Token for each of the 77 positions of each chunk.
 
     Args:
         chunks: the prompt's own ids, without specials.
         specials: the ids of begin, end and padding.
-        piece_of: the vocabulary's piece of an id, in CLIP's form ("hat</w>").
-        whole: ids that are words by themselves whatever their piece says (added tokens).
+        piece_of: the vocabulary's piece for an id, in CLIP's form ("hat</w>").
+        whole: ids that are whole words, even without CLIP's word ending (added tokens).
     """
-    named: list[Token] = []
+    tokens: list[Token] = []
     reader = _PieceReader(piece_of, whole)
     for chunk in chunks:
         for position, token_id in enumerate(padded_ids(chunk, *specials)):
@@ -66,12 +66,12 @@ def name_tokens(
             elif position > len(chunk):
                 special = "eos" if position == len(chunk) + 1 else "pad"
             text, word = (f"<{special}>", None) if special else reader.read(token_id)
-            named.append(Token(len(named), token_id, text, word, special))
-    return tuple(named)
+            tokens.append(Token(len(tokens), token_id, text, word, special))
+    return tuple(tokens)
 
 
 class _PieceReader:
-    """Turns pieces into texts and running word numbers; a word may go on in the next chunk."""
+    """Reader of pieces that gives texts and running word numbers; a word may continue in the next chunk."""
 
     def __init__(self, piece_of: Callable[[int], str], whole: Collection[int]) -> None:
         self._piece_of = piece_of
@@ -80,7 +80,7 @@ class _PieceReader:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def read(self, token_id: int) -> tuple[str, int | None]:
-        """The piece's text and the number of its word."""
+        """Return the piece's text and the number of its word."""
         piece, word = self._piece_of(token_id), self._word
         whole = token_id in self._whole
         ends = whole or piece.endswith(_WORD_END)
@@ -90,16 +90,16 @@ class _PieceReader:
         return text, word
 
     def _decode(self, piece: str, ends: bool) -> str:
-        # Pieces are bytes: an emoji's may be spread over several of them.
+        # Pieces are bytes; those of an emoji may be split over several pieces.
         table = _byte_of_letter()
         return self._decoder.decode(bytes(table[letter] for letter in piece if letter in table), final=ends)
 
 
 @lru_cache(maxsize=1)
 def _byte_of_letter() -> dict[str, int]:
-    """The byte that each letter of a byte-level BPE vocabulary stands for.
+    """Return the byte for each letter of a byte-level BPE vocabulary (GPT-2's).
 
-    Printable bytes stand for themselves; the others, in order, for the letters from U+0100 on (GPT-2).
+    A printable byte is written as its own letter; the others, in order, as the letters from U+0100 on.
     """
     printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
     letters = {chr(byte): byte for byte in printable}

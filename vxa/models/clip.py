@@ -1,4 +1,4 @@
-"""Prompts through the CLIP tokenizer and text encoder that a pipeline holds, chunk by chunk."""
+"""Prompts encoded by a pipeline's CLIP tokenizers and text encoders, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _CHUNKS_AT_ONCE = 8  # a prompt of 10,000 words has hundreds
 
 @dataclass(frozen=True)
 class TextEncoder:
-    """One tokenizer and its text encoder.
+    """A tokenizer and its text encoder.
 
     Attributes:
         tokenizer: a CLIPTokenizer of transformers.
         encoder: a CLIPTextModel, with or without projection.
-        penultimate: take the layer before the last, not normalised, as SDXL does.
-        expand: what a pipeline does to a prompt first (textual inversion: a concept of several vectors
-            becomes several tokens).
+        penultimate: use the output of the layer before the last, not normalised, as SDXL does.
+        expand: the pipeline's rewriting of a prompt before tokenizing (textual inversion: a concept of
+            several vectors becomes several tokens).
     """
 
     tokenizer: Any
@@ -33,17 +33,17 @@ class TextEncoder:
     expand: Callable[[str, Any], str]
 
     def chunks(self, prompt: str) -> list[list[int]]:
-        """The prompt's own token ids in chunks of at most 75."""
+        """Return the prompt's own token ids in chunks of at most 75."""
         return split_chunks(self._ids(prompt), self.tokenizer.get_vocab().get(",</w>"))
 
     def tokens(self, prompt: str, at_least: int = 1) -> tuple[Token, ...]:
-        """One Token for each position of the prompt's context, of so many chunks `at_least`."""
+        """Return one Token for each position of the prompt's context, padded to `at_least` chunks."""
         chunks = self.chunks(prompt)
-        return self._named(chunks + [[]] * (at_least - len(chunks)))
+        return self._tokens_of(chunks + [[]] * (at_least - len(chunks)))
 
     def first_tokens(self, prompt: str) -> tuple[Token, ...]:
-        """One Token for each of the 77 positions of a prompt cut off after 75, as pipelines do."""
-        return self._named([self._ids(prompt)[:ROOM]])
+        """Return one Token for each of 77 positions, the prompt cut off after 75 tokens, as pipelines do."""
+        return self._tokens_of([self._ids(prompt)[:ROOM]])
 
     def _ids(self, prompt: str) -> list[int]:
         text = self.expand(prompt, self.tokenizer)
@@ -52,12 +52,15 @@ class TextEncoder:
         ]
         return ids
 
-    def _named(self, chunks: list[list[int]]) -> tuple[Token, ...]:
+    def _tokens_of(self, chunks: list[list[int]]) -> tuple[Token, ...]:
         whole = {*self.tokenizer.get_added_vocab().values(), *self.tokenizer.all_special_ids}
         return name_tokens(chunks, self._specials(), self.tokenizer.convert_ids_to_tokens, whole)
 
     def encode(self, prompt: str, device: torch.device) -> tuple[Tensor, Tensor]:
-        """The context [1, 77·chunks, channels] and the first chunk's first output (pooled, if projected)."""
+        """Return the context [1, 77·chunks, channels] and the encoder's first output for the first chunk.
+
+        The latter is the pooled text where the encoder has a projection.
+        """
         rows = [padded_ids(chunk, *self._specials()) for chunk in self.chunks(prompt)]
         contexts, firsts = [], []
         for start in range(0, len(rows), _CHUNKS_AT_ONCE):
@@ -74,7 +77,7 @@ class TextEncoder:
 
 
 def text_encoders(pipeline: Any, penultimate: bool) -> list[TextEncoder]:
-    """The pipeline's text encoders in the order their contexts are joined; SDXL's refiner lacks the first."""
+    """Return the pipeline's text encoders in the order of their contexts; SDXL's refiner lacks the first."""
     found = []
     for suffix in ("", "_2"):
         tokenizer = getattr(pipeline, f"tokenizer{suffix}", None)

@@ -1,7 +1,9 @@
-"""A diffusers pipeline of the SD1, SD2 or SDXL family as a Model: the only place that imports diffusers.
+"""A diffusers pipeline of the SD1, SD2 or SDXL family as a Model.
 
-The pipeline stays as it is (adapters, offloading, attention processors included) and is there as
-`.pipeline`; tensors go to its execution device, so that offloaded weights are brought in by its own hooks.
+Only this module and `vxa.training` import diffusers.
+
+The pipeline stays as it is (adapters, offloading and attention processors included) and is available as
+`.pipeline`. Tensors go to its execution device, so that its own hooks load offloaded weights.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from torch import Tensor, nn
 from vxa.errors import ModelError, PromptError
 from vxa.models.chunks import CHUNK
 from vxa.models.clip import TextEncoder, text_encoders
-from vxa.models.latent_cache import remembered
+from vxa.models.latent_cache import cached_latent
 from vxa.models.protocol import Conditioning, pixels_for
 from vxa.models.quiet import quietly
 from vxa.models.unet import unet_sites, usual_sites
@@ -30,7 +32,7 @@ with quietly("transformers"):
 
 _LIBRARIES = ("diffusers", "transformers")
 _SUPPORTED = "VXA reads UNet models: SD1, SD2 and SDXL"
-# What diffusers, transformers and safetensors raise for broken, incomplete and absent models.
+# Raised by diffusers, transformers and safetensors for broken, incomplete and missing models.
 _LOADING_ERRORS = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError)
 _IP_ADAPTER = (
     "an IP-Adapter is loaded: only the text part of the attention is shown, and its image prompt is empty"
@@ -38,26 +40,26 @@ _IP_ADAPTER = (
 
 
 def from_pretrained(source: str) -> DiffusersModel:
-    """The model in a diffusers folder or on the hub, from safetensors only.
+    """Load the model from a diffusers folder or the hub, from safetensors only.
 
     Raises:
-        ModelError: it cannot be loaded, or is no model VXA understands.
+        ModelError: it cannot be loaded, or is not a model VXA understands.
     """
-    libraries = _LIBRARIES if os.path.isdir(source) else ()  # a download's bars say how far it is
+    libraries = _LIBRARIES if os.path.isdir(source) else ()  # keep a download's progress bars
     with _as_model_error(source), quietly(*libraries):
         pipeline = DiffusionPipeline.from_pretrained(source, use_safetensors=True)
-        # For weights saved in half precision transformers 5 takes half and diffusers float32; one must do.
+        # Weights saved in half precision load as half in transformers 5, as float32 in diffusers: use one.
         pipeline.to(torch.float32)
     return DiffusersModel(pipeline, name=source)
 
 
 def from_single_file(path: str) -> DiffusersModel:
-    """The model in one .safetensors checkpoint of SD1, SD2 or SDXL.
+    """Load the model from one .safetensors checkpoint of SD1, SD2 or SDXL.
 
-    The checkpoint's configuration, which the file does not hold, comes from the hub or its cache.
+    The file does not contain the model's configuration; it comes from the hub or its cache.
 
     Raises:
-        ModelError: the file is broken, no such checkpoint, or its configuration cannot be had.
+        ModelError: the file is broken or not such a checkpoint, or its configuration is not available.
     """
     with _as_model_error(path):
         with safe_open(path, framework="pt") as file:
@@ -72,7 +74,7 @@ def from_single_file(path: str) -> DiffusersModel:
 
 @contextlib.contextmanager
 def _as_model_error(source: str) -> Iterator[None]:
-    """What loading raises for a source that is no good, said in one line."""
+    """Turn the errors of loading a bad source into a ModelError of one line."""
     try:
         yield
     except ModelError:
@@ -86,11 +88,11 @@ def _as_model_error(source: str) -> Iterator[None]:
 
 
 class DiffusersModel:
-    """A StableDiffusionPipeline or StableDiffusionXLPipeline, or one of their shape.
+    """A StableDiffusionPipeline, StableDiffusionXLPipeline or one of their shape, as a Model.
 
     Args:
         pipeline: the pipeline; it is neither moved nor changed.
-        name: what provenance calls it; by default where it was loaded from.
+        name: the model's name in provenance; by default the path or hub id it was loaded from.
         default_sites: the sites read when none are named, by default `usual_sites`.
 
     Raises:
@@ -130,18 +132,21 @@ class DiffusersModel:
 
     @property
     def prediction_type(self) -> str:
-        """What the UNet predicts."""
+        """Quantity that the UNet predicts."""
         return str(self.pipeline.scheduler.config.get("prediction_type", "epsilon"))
 
     def tokenize(self, prompt: str) -> tuple[Token, ...]:
-        """One Token for each position of the prompt's context."""
+        """Return one Token for each position of the prompt's context."""
         return self._encoders()[0].tokens(prompt)
 
     def tokens_read(self, prompt: str, positions: int) -> tuple[Token, ...]:
-        """One Token for each position of what the pipeline itself, or `encode_prompt`, made of the prompt.
+        """Return one Token for each of the `positions` of a prompt's embeddings.
 
-        A pipeline cuts a prompt off after 75 tokens; one that stands beside a longer prompt may have chunks
-        of the empty one after it. Raises PromptError where the prompt has other positions.
+        A pipeline cuts a prompt off after 75 tokens. `encode_prompt` does not; beside a longer prompt its
+        context may be padded with chunks of the empty prompt.
+
+        Raises:
+            PromptError: the prompt has another number of positions.
         """
         encoder = self._encoders()[0]
         tokens = encoder.tokens(prompt, at_least=positions // CHUNK)
@@ -155,21 +160,21 @@ class DiffusersModel:
         return tokens
 
     def cut_words(self, prompt: str, positions: int) -> tuple[str, ...]:
-        """The texts of the prompt's words that have no whole place in so many positions."""
+        """Return the texts of the prompt's words that have no token within `positions` positions."""
         kept, whole = words(self.tokens_read(prompt, positions)), words(self.tokenize(prompt))
         return tuple(word.text for word in whole[len(kept) :])
 
     def encode_image(self, pixels: Tensor) -> Tensor:
-        """The scaled mode of the posterior [n, c, h, w], float32 on the CPU."""
+        """Return the scaled mode of the posterior [n, c, h, w], float32 on the CPU."""
         vae = self.pipeline.vae
-        return _scaled(remembered(vae, pixels, lambda: self._mode(pixels)), vae.config)
+        return _scale(cached_latent(vae, pixels, lambda: self._mode(pixels)), vae.config)
 
     @torch.no_grad()
     def _mode(self, pixels: Tensor) -> Tensor:
-        """The mode of the posterior, float32 on the CPU."""
+        """Return the mode of the posterior, float32 on the CPU."""
         vae = self.pipeline.vae
         dtype = vae.dtype
-        # SDXL's own VAE overflows in half precision; diffusers' image-to-image pipelines do the same.
+        # SDXL's own VAE overflows in half precision; diffusers' image-to-image pipelines upcast it too.
         upcast = dtype == torch.float16 and vae.config.force_upcast
         try:
             if upcast:
@@ -184,7 +189,7 @@ class DiffusersModel:
 
     @torch.no_grad()
     def encode_prompt(self, prompt: str, image_size: tuple[int, int]) -> Conditioning:
-        """The prompt's chunks through every text encoder, joined; SDXL's pooled text is the first chunk's."""
+        """Encode the prompt's chunks by every text encoder; SDXL's pooled text is that of the first chunk."""
         try:
             encoded = [encoder.encode(prompt, self._device()) for encoder in self._encoders()]
         finally:
@@ -204,9 +209,9 @@ class DiffusersModel:
 
     @torch.no_grad()
     def denoise(self, latent: Tensor, timestep: int, conditioning: Conditioning) -> Tensor:
-        """The UNet's raw prediction for latents [1, c, h, w] on the variance-preserving schedule."""
+        """Return the UNet's raw prediction for latents [1, c, h, w] on the variance-preserving schedule."""
         unet, device, dtype = self.network, self._device(), self.pipeline.unet.dtype
-        extra = {name: _moved(value, device, dtype) for name, value in conditioning.extra.items()}
+        extra = {name: _move(value, device, dtype) for name, value in conditioning.extra.items()}
         try:
             prediction: Tensor = unet(
                 latent.to(device, dtype),
@@ -220,12 +225,12 @@ class DiffusersModel:
         return prediction
 
     def _device(self) -> torch.device:
-        # Under sequential offload the parameters themselves are on the meta device.
+        # Not the parameters' device: sequential offload keeps them on the meta device.
         device: torch.device = self.pipeline._execution_device
         return device
 
     def _free(self) -> None:
-        """Let model offloading send its weights back, also after a forward that was left early."""
+        """Send the weights of model offloading back, also after a forward that was left early."""
         self.pipeline.maybe_free_model_hooks()
 
     def _is_xl(self) -> bool:
@@ -238,7 +243,7 @@ class DiffusersModel:
         return text_encoders(self.pipeline, penultimate=self._is_xl())
 
     def _time_ids(self, image_size: tuple[int, int], pooled_channels: int) -> Tensor:
-        """SDXL's size conditioning [1, 6]: original, crop, target; the refiner's [1, 5] ends in a score."""
+        """Return SDXL's sizes [1, 6]: original, crop, target; the refiner's [1, 5] end in a score."""
         unet = self.pipeline.unet
         numbers = (unet.add_embedding.linear_1.in_features - pooled_channels) // (
             unet.config.addition_time_embed_dim
@@ -247,8 +252,8 @@ class DiffusersModel:
         return torch.tensor([[*image_size, 0, 0, *ending]], dtype=torch.float32)
 
 
-def _scaled(latent: Tensor, config: Any) -> Tensor:
-    """The latent on the UNet's scale; some SDXL models give a mean and deviation for each channel."""
+def _scale(latent: Tensor, config: Any) -> Tensor:
+    """Return the latent on the UNet's scale; some SDXL VAEs have a mean and deviation for each channel."""
     mean, deviation = (getattr(config, f"latents_{name}", None) for name in ("mean", "std"))
     if mean is not None and deviation is not None:
         latent = (latent - torch.tensor(mean).view(1, -1, 1, 1)) / torch.tensor(deviation).view(1, -1, 1, 1)
@@ -256,7 +261,7 @@ def _scaled(latent: Tensor, config: Any) -> Tensor:
 
 
 def _empty_image_prompt(layer: Any) -> Tensor:
-    """An IP-Adapter's input as zeros, as diffusers makes it for the unconditional branch.
+    """Return zeros as an IP-Adapter's input, as diffusers does for the unconditional branch.
 
     One pooled vector [1, 1, channels], or a vision model's 257 positions [1, 1, 257, channels].
     """
@@ -268,7 +273,7 @@ def _empty_image_prompt(layer: Any) -> Tensor:
     return torch.zeros(1, 1, first.in_features)
 
 
-def _moved(value: Any, device: torch.device, dtype: torch.dtype) -> Any:
+def _move(value: Any, device: torch.device, dtype: torch.dtype) -> Any:
     return [item.to(device, dtype) for item in value] if isinstance(value, list) else value.to(device, dtype)
 
 

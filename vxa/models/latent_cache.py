@@ -1,9 +1,10 @@
-"""The latents of the last images of each encoder: another prompt or timestep for one of them encodes nothing.
+"""Cache of the last images' latents, per encoder: another prompt or timestep does not encode the image again.
 
-    latent = remembered(vae, pixels, lambda: vae.encode(pixels).latent_dist.mode())
+    latent = cached_latent(vae, pixels, lambda: vae.encode(pixels).latent_dist.mode())
 
-They belong to the encoder's weights as they were: weights that were exchanged, changed in place or cast
-encode anew, and so do weights that are not there (offloaded ones), of which nothing can be known.
+A latent is valid for unchanged weights: after weights are replaced, changed in place or cast, the image is
+encoded again. Nothing is cached where changes cannot be seen: for weights on the meta device (offloaded) and
+for inference tensors.
 """
 
 from __future__ import annotations
@@ -19,23 +20,23 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 import torch
 from torch import Tensor, nn
 
-__all__ = ["remembered"]
+__all__ = ["cached_latent"]
 
-_MOST = 4  # latents of an encoder: 64 kB each at 512², 256 kB at 1024²
+_MOST = 4  # latents per encoder: 64 kB each at 512², 256 kB at 1024²
 
 
 @dataclass(eq=False)
 class _CachedLatents:
-    """Some latents, by what they are of, and the weights that made them."""
+    """Latents by the digest of their pixels, and the weights that encoded them."""
 
     weights: list[tuple[ReferenceType[Tensor], int, torch.dtype]]
     latents: OrderedDict[bytes, Tensor] = field(default_factory=OrderedDict)
 
-    def made_by(self, weights: list[Tensor]) -> bool:
-        """Whether the weights are those, unchanged."""
+    def encoded_by(self, weights: list[Tensor]) -> bool:
+        """Return whether `weights` are those that encoded the latents, unchanged."""
         return len(weights) == len(self.weights) and all(
-            known() is weight and (version, dtype) == (weight._version, weight.dtype)
-            for (known, version, dtype), weight in zip(self.weights, weights, strict=True)
+            reference() is weight and (version, dtype) == (weight._version, weight.dtype)
+            for (reference, version, dtype), weight in zip(self.weights, weights, strict=True)
         )
 
 
@@ -43,23 +44,23 @@ _encoders: WeakKeyDictionary[nn.Module, _CachedLatents] = WeakKeyDictionary()
 _lock = Lock()
 
 
-def remembered(encoder: nn.Module, pixels: Tensor, encode: Callable[[], Tensor]) -> Tensor:
-    """The latent that `encode` makes of the pixels; one that it made of the same pixels lately, if any.
+def cached_latent(encoder: nn.Module, pixels: Tensor, encode: Callable[[], Tensor]) -> Tensor:
+    """Return the cached latent of the same pixels, or else that of `encode`.
 
     Args:
         encoder: the module whose weights the latent depends on.
-        pixels: what it is of, on the CPU.
-        encode: makes it.
+        pixels: the image, on the CPU.
+        encode: called to compute the latent.
     """
     weights = [*chain(encoder.parameters(), encoder.buffers())]
     if not weights or any(weight.is_meta or weight.is_inference() for weight in weights):
         return encode()
     key = _digest(pixels)
     with _lock:
-        kept = _encoders.get(encoder)
-        if kept is not None and kept.made_by(weights) and key in kept.latents:
-            kept.latents.move_to_end(key)
-            return kept.latents[key].clone()  # networks may write into what they are given
+        cache = _encoders.get(encoder)
+        if cache is not None and cache.encoded_by(weights) and key in cache.latents:
+            cache.latents.move_to_end(key)
+            return cache.latents[key].clone()  # networks may write into their input
     latent = encode()
     _keep(encoder, weights, key, latent.clone())
     return latent
@@ -67,17 +68,17 @@ def remembered(encoder: nn.Module, pixels: Tensor, encode: Callable[[], Tensor])
 
 def _keep(encoder: nn.Module, weights: list[Tensor], key: bytes, latent: Tensor) -> None:
     with _lock:
-        kept = _encoders.get(encoder)
-        if kept is None or not kept.made_by(weights):
-            made_by = [(ref(weight), weight._version, weight.dtype) for weight in weights]
-            kept = _encoders[encoder] = _CachedLatents(made_by)
-        kept.latents[key] = latent
-        while len(kept.latents) > _MOST:
-            kept.latents.popitem(last=False)
+        cache = _encoders.get(encoder)
+        if cache is None or not cache.encoded_by(weights):
+            states = [(ref(weight), weight._version, weight.dtype) for weight in weights]
+            cache = _encoders[encoder] = _CachedLatents(states)
+        cache.latents[key] = latent
+        while len(cache.latents) > _MOST:
+            cache.latents.popitem(last=False)
 
 
 def _digest(pixels: Tensor) -> bytes:
-    given = pixels.detach().cpu().contiguous()
-    digest = blake2b(f"{given.dtype} {tuple(given.shape)}".encode())
-    digest.update(given.numpy().tobytes())
+    values = pixels.detach().cpu().contiguous()
+    digest = blake2b(f"{values.dtype} {tuple(values.shape)}".encode())
+    digest.update(values.numpy().tobytes())
     return digest.digest()

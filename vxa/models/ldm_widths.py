@@ -1,8 +1,9 @@
-"""ldm's UNet with levels of any width: what papercut's YAML names, since YAML has no such numbers.
+"""ldm's UNet with levels of any width: the `target` in papercut's YAML.
 
-ldm makes a level's width by multiplying that of the first with a number of its configuration. One and a
-half times 64 is 96.0 there, which is no number of channels; here it is 96. A host imports this by the name
-in the YAML, so it imports nothing of VXA and no model library but the one that it is told.
+ldm computes a level's width as that of the first times a number of its configuration. 1.5 times 64 is 96.0
+there, which is not a valid number of channels, and YAML has no number that gives 96; here it is 96. A host
+imports this module by the name in the YAML, so it imports nothing of VXA, and no model library but the one
+that the YAML names.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ __all__ = ["unet"]
 
 
 class _Times:
-    """A factor, whole or not, whose product with the first width is a whole number of channels."""
+    """Factor, whole or not, whose product with the first width is a whole number of channels."""
 
     def __init__(self, width: int, first: int) -> None:
         self._width = width
@@ -28,10 +29,10 @@ class _Times:
 
 
 def unet(network: str, widths: Sequence[int], **settings: Any) -> Any:
-    """The network of the class `network` ("ldm.….UNetModel") whose levels have `widths` channels.
+    """Return a network of the class `network` ("ldm.….UNetModel") whose levels have `widths` channels.
 
     Args:
-        settings: all else that the class takes, as it takes it.
+        settings: the other arguments of the class, unchanged.
     """
     module, _, name = network.rpartition(".")
     first = widths[0]

@@ -1,4 +1,4 @@
-"""The embedded model: papercut's pipeline, read from the package itself."""
+"""The embedded model: papercut's pipeline, loaded from the package itself."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from vxa.models.diffusers import DiffusersModel, from_pretrained
 FOLDER = Path(vxa.papercut.__file__).parent / "weights"
 
 DEFAULT_SITES = "IN01,OUT02,OUT03"
-"""Chosen on `dev` by benchmarks/papercut.py (attention), with the threshold in vxa.maps.heat_map."""
+"""Default sites, chosen on `dev` by benchmarks/papercut.py (attention) with vxa.maps.heat_map's threshold."""
 
 
 def weights_folder() -> Path:
-    """The diffusers folder in the package.
+    """Return the diffusers folder in the package.
 
     Raises:
         ModelError: the package was installed without its weights.
@@ -26,6 +26,6 @@ def weights_folder() -> Path:
 
 
 def load() -> DiffusersModel:
-    """The embedded model in float32 on the CPU. Raises ModelError as `weights_folder` does."""
+    """Load the embedded model in float32 on the CPU. Raises ModelError as `weights_folder` does."""
     loaded = from_pretrained(str(weights_folder()))
     return DiffusersModel(loaded.pipeline, name="papercut", default_sites=DEFAULT_SITES)

@@ -1,4 +1,4 @@
-"""What VXA asks of a model, whoever made it: a Stable-Diffusion-shaped latent diffusion model."""
+"""Protocol of a model: the members that VXA needs of a latent diffusion model of Stable Diffusion's shape."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Conditioning:
     Attributes:
         tokens: one for each position of the context, in its order.
         context: [1, 77·chunks, channels].
-        extra: whatever else the model's own `denoise` needs (SDXL's pooled text and sizes).
+        extra: further inputs of the model's own `denoise` (SDXL's pooled text and sizes).
     """
 
     tokens: tuple[Token, ...]
@@ -33,27 +33,27 @@ class Model(Protocol):
 
     @property
     def name(self) -> str:
-        """What provenance calls it."""
+        """Name in provenance."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of its maps must know now: adapters in use, parts not shown."""
+        """Facts that a reader of its maps must know: adapters in use now, parts not shown."""
 
     @property
     def network(self) -> nn.Module:
-        """The module in which the sites' names are looked up."""
+        """Module in which the sites' names are looked up."""
 
     @property
     def sites(self) -> tuple[Site, ...]:
-        """Every self- and cross-attention site in run order."""
+        """Every self- and cross-attention layer (site) in run order."""
 
     @property
     def default_sites(self) -> str:
-        """The sites read when none are named, in the grammar of `vxa.attention.sites`."""
+        """Sites read when none are named, in the grammar of `vxa.attention.sites`."""
 
     @property
     def multiple(self) -> int:
-        """Pixels that an image's sides must be a multiple of, so that every grid halves exactly."""
+        """Divisor of an image's sides, in pixels, with which every grid halves exactly."""
 
     @property
     def num_timesteps(self) -> int:
@@ -65,25 +65,25 @@ class Model(Protocol):
 
     @property
     def prediction_type(self) -> str:
-        """What `denoise` gives: "epsilon", "v_prediction" or "sample"."""
+        """Quantity that `denoise` predicts: "epsilon", "v_prediction" or "sample"."""
 
     def tokenize(self, prompt: str) -> tuple[Token, ...]:
-        """One Token for each position of the prompt's context."""
+        """Return one Token for each position of the prompt's context."""
 
     def encode_image(self, pixels: Tensor) -> Tensor:
-        """The scaled latent [n, c, h, w], float32 on the CPU, of pixels [n, 3, H, W] in [-1, 1].
+        """Return the scaled latent [n, c, h, w], float32 on the CPU, of pixels [n, 3, H, W] in [-1, 1].
 
         Deterministic: the mode of the posterior, not a sample.
         """
 
     def encode_prompt(self, prompt: str, image_size: tuple[int, int]) -> Conditioning:
-        """The prompt encoded whole, for an image of (height, width)."""
+        """Encode the whole prompt, for an image of (height, width)."""
 
     def denoise(self, latent: Tensor, timestep: int, conditioning: Conditioning) -> Tensor:
-        """The network's raw prediction for the noised latent [1, c, h, w], without guidance."""
+        """Return the network's raw prediction for the noised latent [1, c, h, w], without guidance."""
 
 
 def pixels_for(device: torch.device, pixels: Tensor, dtype: torch.dtype) -> Tensor:
-    """The pixels as an encoder reads them fastest: on a CPU, with channels last, in a fifth less time."""
+    """Return the pixels in an encoder's fastest layout; on a CPU channels last takes a fifth less time."""
     layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
     return pixels.to(device, dtype, memory_format=layout)

@@ -1,7 +1,7 @@
 """Loading without the libraries' own progress bars and advice on the terminal.
 
-transformers warns, whenever diffusers is imported, of a torchvision that nothing here needs; both draw a
-bar for every part they load from disk. A download's bars stay.
+Whenever diffusers is imported, transformers warns about a torchvision that nothing here needs. Both draw a
+progress bar for every part that they load from disk. A download's bars stay.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 @contextmanager
 def quietly(*libraries: str) -> Iterator[None]:
-    """Errors alone are logged by `libraries` in this block, and no bars drawn; then all is as it was."""
+    """Limit logs of `libraries` to errors and hide their progress bars in this block, then restore both."""
     with ExitStack() as stack:
         for library in libraries:
             logging = import_module(f"{library}.utils.logging")

@@ -1,6 +1,6 @@
-"""The attention sites of a diffusers-shaped UNet, in run order, under the names webui users know.
+"""The attention sites of a diffusers-shaped UNet, in run order, labelled as in the webui.
 
-webui numbers ldm's blocks: IN00 is the first convolution, then one number for each residual layer and one
+The webui numbers ldm's blocks: IN00 is the first convolution, then one number for each residual layer and one
 for each downsampling; M00 is the middle; OUT00 … one for each residual layer on the way up.
 """
 
@@ -16,31 +16,31 @@ _KINDS: tuple[tuple[str, Kind], ...] = (("attn1", "self"), ("attn2", "cross"))
 
 
 def unet_sites(unet: Any) -> tuple[Site, ...]:
-    """Every self- and cross-attention site; `index` counts each kind by itself."""
-    return numbered(_walk(unet))
+    """Return every self- and cross-attention site in run order; each kind has its own `index`."""
+    return number_sites(_walk(unet))
 
 
 def usual_sites(sites: Sequence[Site]) -> str:
-    """The choice of sites when none are named.
+    """Return the default choice of sites: those at a quarter of the latent's sides, or all if there are none.
 
-    Those at a quarter of the latent's sides (16×16 for SD1 at 512², 32×32 for SDXL at 1024²), where
-    Prompt-to-Prompt and Attend-and-Excite read their maps; every site where there are none.
+    Their grid is 16×16 for SD1 at 512² and 32×32 for SDXL at 1024²; Prompt-to-Prompt and Attend-and-Excite
+    read their maps there.
     """
     return "f4" if any(site.factor == 4 for site in sites) else "all"
 
 
-def numbered(walked: Iterable[Site]) -> tuple[Site, ...]:
-    """The sites in run order, each with its place among those of its kind."""
+def number_sites(walk: Iterable[Site]) -> tuple[Site, ...]:
+    """Number the sites, given in run order, by `index` among those of their kind."""
     counts: dict[Kind, int] = {"self": 0, "cross": 0}
     sites = []
-    for site in walked:
+    for site in walk:
         sites.append(replace(site, index=counts[site.kind]))
         counts[site.kind] += 1
     return tuple(sites)
 
 
 def transformer_sites(attention: Any, name: str, part: Part, factor: int, label: str) -> Iterator[Site]:
-    """The sites of one spatial transformer, whose module is called `name`; not yet numbered."""
+    """Yield the sites of one spatial transformer, whose module is called `name`, without their `index`."""
     depth = getattr(attention, "transformer_blocks", ())
     for place, transformer in enumerate(depth):
         suffix = f".{place}" if len(depth) > 1 else ""
@@ -52,7 +52,7 @@ def transformer_sites(attention: Any, name: str, part: Part, factor: int, label:
 
 
 def _walk(unet: Any) -> Iterator[Site]:
-    """The sites in run order: down, mid, up; a block's attention runs before its resampling."""
+    """Yield the sites in run order: down, mid, up; a block's attention runs before its resampling."""
     factor, number = 1, 1
     for position, block in enumerate(unet.down_blocks):
         yield from _block_sites(block, f"down_blocks.{position}", "down", factor, "IN", number)

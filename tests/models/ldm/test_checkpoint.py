@@ -1,4 +1,4 @@
-"""Papercut for the webui, as files; tests/models/test_ldm.py loads them into ldm's own networks."""
+"""Papercut exported for the webui, as files; test_model.py loads the same into ldm's own networks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_one_checkpoint_its_yaml_and_its_clip_folder(tmp_path: Path) -> None:
         names = set(file.keys())
         assert file.metadata()["vxa.default_sites"] == papercut.DEFAULT_SITES
     assert "while the VXA extension is in it" in checkpoint.with_suffix(".yaml").read_text("utf-8")
-    # By this one name the webui knows that it need not download a text encoder.
+    # The webui looks for this name: with it, no text encoder is downloaded.
     assert "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight" in names
     clip = clip_folder(checkpoint)
     assert clip == tmp_path / "models" / "papercut-clip"

@@ -1,4 +1,4 @@
-"""The adapter on real ldm code: papercut's weights in it give what they give through diffusers."""
+"""LdmModel on real ldm code: papercut's weights give the same results as through diffusers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLOSE = {"atol": 1e-4, "rtol": 0.0}
 
 
 class Words:
-    """A host's reader of prompts: a position a word, each with a vector of its own."""
+    """A host's reader of prompts: one position a word, each with its own vector."""
 
     def __init__(self, channels: int = 16, vector: Tensor | None = None) -> None:
         self.channels, self.vector = channels, vector
@@ -67,11 +67,11 @@ def tiny(ldm: Modules) -> LdmModel:
 
 @pytest.fixture
 def figure() -> Image.Image:
-    """Higher than wide."""
+    """A picture that is taller than wide."""
     return vxa.papercut.scene(83, "test").image.crop((40, 0, 168, 192))
 
 
-# The same weights, twice
+# The same weights in ldm and in diffusers
 
 
 def test_the_sites_are_called_the_same(through_ldm: LdmModel, through_diffusers: Any) -> None:
@@ -150,7 +150,7 @@ def test_the_object_itself_can_be_loaded(papercut_ldm: Any) -> None:
     assert vxa.load(papercut_ldm).name == "LatentDiffusion"
 
 
-# What watching must not do
+# Watching changes nothing
 
 
 def test_output_is_bit_identical_with_and_without_a_recording(through_ldm: LdmModel) -> None:
@@ -191,7 +191,7 @@ def test_no_hook_is_left_after_an_exception(tiny: LdmModel, picture: Image.Image
 
 @pytest.mark.filterwarnings("ignore:torch.get_autocast_gpu_dtype:DeprecationWarning")
 def test_checkpointed_blocks(ldm: Modules, picture: Image.Image) -> None:
-    """The webui's older YAMLs have them: the layers then run inside an autograd function."""
+    """The webui's older YAMLs enable checkpointing: the layers then run inside an autograd function."""
     plain, checkpointed = (LdmModel(tiny_ldm(ldm, use_checkpoint=use), Words()) for use in (False, True))
     checkpointed.model.load_state_dict(plain.model.state_dict())
     maps, expected = (vxa.visualize(model, picture, PROMPT) for model in (checkpointed, plain))
@@ -223,7 +223,7 @@ def test_another_kernel_gives_the_same_maps(
         assert torch.allclose(kept.tokens(range(77)), expected.records[name].tokens(range(77)), **CLOSE)
 
 
-# What a host gives
+# The host's prompts, names and contexts
 
 
 def test_the_hosts_words_are_the_maps_words(tiny: LdmModel, picture: Image.Image) -> None:
@@ -276,7 +276,7 @@ def test_the_schedule_is_the_one_the_host_has_now(tiny: LdmModel) -> None:
 
 
 def test_matched_noise_is_ldms_own_and_a_v_model_gets_the_same(ldm: Modules) -> None:
-    """ε- and v-prediction differ in what the network is asked for, not in what it is shown."""
+    """ε- and v-prediction differ in the network's output, not in its input."""
     from vxa.tracing.visualize import add_noise
 
     latent = torch.randn(1, 4, 6, 4, generator=torch.Generator().manual_seed(1))
@@ -333,12 +333,14 @@ def test_a_host_may_write_into_what_it_is_given(inpainting: LdmModel) -> None:
     assert torch.isfinite(second).all()
 
 
-# sgm's shape
+# Engines of sgm
 
 
 class Engine(nn.Module):
-    """A DiffusionEngine as the webui holds one, its networks ldm's: the first stage gives a scaled sample of
-    the posterior, the network takes a dict."""
+    """A DiffusionEngine as in the webui, with ldm's networks.
+
+    `encode_first_stage` gives a scaled sample of the posterior; the network takes a dict.
+    """
 
     class Wrapper(nn.Module):
         def __init__(self, network: nn.Module) -> None:
@@ -460,7 +462,7 @@ def test_pooled_levels_and_deeper_transformers(ldm: Modules) -> None:
     ]  # fmt: skip
 
 
-# What is refused
+# Refused models
 
 
 def test_objects_that_are_no_such_model(ldm: Modules) -> None:
@@ -491,5 +493,5 @@ def test_a_vae_without_a_posterior(tiny: LdmModel) -> None:
 
 
 def _altered(raw: Any, **parts: Any) -> Any:
-    """What the adapter asks of an object, some of it replaced."""
+    """The members that LdmModel needs of an object, some of them replaced."""
     return SimpleNamespace(**{name: getattr(raw, name) for name in PARTS} | parts)

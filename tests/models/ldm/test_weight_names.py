@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vxa.models.ldm.weight_names import renamed, unet_names, vae_names, vae_weights
+from vxa.models.ldm.weight_names import rename_weights, unet_names, vae_names, vae_weights
 from vxa.models.ldm_widths import unet
 
 UNET = {
@@ -15,7 +15,7 @@ VAE = {"block_out_channels": [64, 64, 128], "layers_per_block": 1}
 
 
 def names(table: dict[str, str], *old: str) -> list[str]:
-    return list(renamed({name: torch.zeros(1) for name in old}, table))
+    return list(rename_weights({name: torch.zeros(1) for name in old}, table))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_beginning_is_a_whole_part_of_a_name() -> None:
         "last.x",
         "first.norms.x",
     ]
-    assert list(renamed({"x": torch.zeros(1)}, table, "model.")) == ["model.x"]
+    assert list(rename_weights({"x": torch.zeros(1)}, table, "model.")) == ["model.x"]
 
 
 def test_the_autoencoders_matrices_become_convolutions() -> None:

@@ -1,1 +1,1 @@
-"""Model objects of ldm and sgm, and papercut written as a checkpoint that they load."""
+"""Model objects of ldm and sgm, and papercut as a checkpoint that ldm loads."""

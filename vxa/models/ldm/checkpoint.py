@@ -3,11 +3,11 @@
     write_checkpoint("stable-diffusion-webui/models/Stable-diffusion")
 
     papercut.safetensors     the one checkpoint, in ldm's layout and half precision
-    papercut.yaml            what the webui reads beside a checkpoint of that name
+    papercut.yaml            the configuration that the webui reads beside a checkpoint of that name
     papercut-clip/           configuration and tokenizer; the YAML names this folder by its absolute path
 
-The weights are the shipped ones, only named as ldm names them; the checkpoint's metadata names the sites that
-were chosen for them. The YAML names `vxa.models.ldm_widths` too, so the webui must have VXA in it.
+The weights are the shipped ones under ldm's names. The checkpoint's metadata holds the default sites chosen
+for them. The YAML also names `vxa.models.ldm_widths`, so the webui must have the VXA extension.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import Tensor
 from vxa.errors import SettingError
 from vxa.models import papercut
 from vxa.models.ldm.config import MODEL_KEY, SITES_KEY, as_yaml, ldm_config
-from vxa.models.ldm.weight_names import renamed, unet_names, vae_names, vae_weights
+from vxa.models.ldm.weight_names import rename_weights, unet_names, vae_names, vae_weights
 
 __all__ = ["write_checkpoint"]
 
@@ -40,13 +40,13 @@ _CLIP_FILES = ("text_encoder/config.json", *(f"tokenizer/{name}" for name in (
 
 
 def write_checkpoint(folder: str | Path) -> Path:
-    """The path of the checkpoint, written into `folder`, which is made where it is not there.
+    """Write the checkpoint into `folder`, which is created if missing, and return the checkpoint's path.
 
-    An older export in the folder is replaced; nothing else in it is touched. The checkpoint is moved into its
+    An older export in the folder is replaced; nothing else in it is touched. The checkpoint is moved into
     place last, so that it is never there without its YAML.
 
     Raises:
-        SettingError: the folder cannot be written, is a file, or has a name that a YAML cannot hold.
+        SettingError: the folder cannot be written, is a file, or has a name that the YAML cannot contain.
         ModelError: the package was installed without papercut's weights.
     """
     folder = Path(folder).absolute()
@@ -63,7 +63,7 @@ def write_checkpoint(folder: str | Path) -> Path:
 
 def _export(source: Path, folder: Path) -> None:
     new = not folder.exists()
-    work = folder / f".vxa-{secrets.token_hex(8)}.tmp"  # the webui passes over hidden folders
+    work = folder / f".vxa-{secrets.token_hex(8)}.tmp"  # the webui ignores hidden folders
     try:
         (work / _CLIP).mkdir(parents=True)
         _write(source, work, folder / _CLIP)
@@ -91,7 +91,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _write(source: Path, work: Path, clip: Path) -> None:
-    """Everything, in the hidden folder; `clip` is where CLIP's files will be."""
+    """Write all files into the hidden folder `work`; `clip` is the final folder of CLIP's files."""
     from safetensors.torch import save
 
     for name in _CLIP_FILES:
@@ -116,12 +116,12 @@ def _weights(source: Path) -> dict[str, Tensor]:
     unet = load_file(source / "unet" / "diffusion_pytorch_model.safetensors")
     vae = load_file(source / "vae" / "diffusion_pytorch_model.safetensors")
     text = load_file(source / "text_encoder" / "model.safetensors")
-    named = {
-        **renamed(unet, unet_names(_config(source, "unet")), "model.diffusion_model."),
-        **renamed(vae_weights(vae), vae_names(_config(source, "vae")), "first_stage_model."),
-        **renamed(text, {}, "cond_stage_model.transformer.text_model."),
+    weights = {
+        **rename_weights(unet, unet_names(_config(source, "unet")), "model.diffusion_model."),
+        **rename_weights(vae_weights(vae), vae_names(_config(source, "vae")), "first_stage_model."),
+        **rename_weights(text, {}, "cond_stage_model.transformer.text_model."),
     }
-    return {name: weight.contiguous() for name, weight in named.items()}
+    return {name: weight.contiguous() for name, weight in weights.items()}
 
 
 def _config(source: Path, part: str) -> dict[str, Any]:

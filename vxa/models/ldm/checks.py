@@ -1,4 +1,4 @@
-"""What makes an object a Stable Diffusion model of ldm's kind: methods and modules by their names."""
+"""Checks for a Stable Diffusion model of ldm's kind, by the names of its methods and modules."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_model(model: Any) -> None:
 
 
 def pixels_of_a_latent(first_stage: Any) -> int:
-    """How many pixels a side of one of the latent's places has.
+    """Return the VAE's downsampling factor: image pixels per cell of the latent, along each side.
 
     Raises:
         ModelError: the VAE is not ldm's.
@@ -46,7 +46,7 @@ def pixels_of_a_latent(first_stage: Any) -> int:
 
 
 def extra_channels(network: Any) -> int:
-    """Channels that the UNet takes beside the latent's own: 0, or an inpainting model's 5."""
+    """Return the number of the UNet's input channels beside the latent's: 0, or an inpainting model's 5."""
     return int(network.input_blocks[0][0].weight.shape[1]) - _latent_channels(network)
 
 

@@ -1,4 +1,4 @@
-"""A diffusers model's configuration as ldm's: what a YAML beside a checkpoint holds."""
+"""Conversion of a diffusers model's configuration to ldm's, for the YAML beside a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ __all__ = ["MODEL_KEY", "SITES_KEY", "as_yaml", "ldm_config"]
 Config = Mapping[str, Any]
 
 SITES_KEY = "vxa.default_sites"
-"""In the metadata of a checkpoint: the sites that are read when none are named."""
+"""Metadata key of a checkpoint: the sites read when none are named."""
 MODEL_KEY = "vxa.model"
-"""In the metadata of a checkpoint: what `vxa.load` calls the same weights."""
+"""Metadata key of a checkpoint: the name by which `vxa.load` loads the same weights."""
 
 
 def ldm_config(unet: Config, vae: Config, schedule: Config, clip: str) -> dict[str, Any]:
-    """LatentDiffusion's configuration for diffusers' own of a model of SD1's kind.
+    """Convert diffusers' configurations of a model of SD1's kind to that of ldm's LatentDiffusion.
 
     Args:
-        schedule: the scheduler's, of betas that diffusers calls "scaled_linear" and ldm linear.
-        clip: the folder with CLIP's configuration and tokenizer.
+        unet: the UNet's.
+        vae: the autoencoder's.
+        schedule: the scheduler's; its betas are "scaled_linear", which ldm calls linear.
+        clip: the path of the folder with CLIP's configuration and tokenizer.
     """
     return {
         "target": "ldm.models.diffusion.ddpm.LatentDiffusion",
@@ -48,7 +50,7 @@ def ldm_config(unet: Config, vae: Config, schedule: Config, clip: str) -> dict[s
 
 
 def _unet_config(config: Config) -> dict[str, Any]:
-    attending = [2**level for level, kind in enumerate(config["down_block_types"]) if "CrossAttn" in kind]
+    factors = [2**level for level, kind in enumerate(config["down_block_types"]) if "CrossAttn" in kind]
     return {
         "target": "vxa.models.ldm_widths.unet",
         "params": {
@@ -58,8 +60,8 @@ def _unet_config(config: Config) -> dict[str, Any]:
             "in_channels": config["in_channels"],
             "out_channels": config["out_channels"],
             "num_res_blocks": config["layers_per_block"],
-            "attention_resolutions": attending,
-            "num_heads": config["attention_head_dim"],  # diffusers' old name for it
+            "attention_resolutions": factors,
+            "num_heads": config["attention_head_dim"],  # the number of heads, under diffusers' old name
             "use_spatial_transformer": True,
             "transformer_depth": config["transformer_layers_per_block"],
             "context_dim": config["cross_attention_dim"],
@@ -93,7 +95,7 @@ def _vae_config(config: Config) -> dict[str, Any]:
 
 
 def as_yaml(values: Mapping[str, Any], indent: str = "") -> str:
-    """The nested values in YAML's block style; what is no mapping is written as JSON, which YAML includes."""
+    """Format nested mappings in YAML's block style; other values are written as JSON, which YAML includes."""
     lines = []
     for key, value in values.items():
         if isinstance(value, Mapping):

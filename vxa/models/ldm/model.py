@@ -1,12 +1,12 @@
-"""A Stable Diffusion model object of ldm or sgm, as webuis hold it, as a Model; neither is imported.
+"""A Stable Diffusion model object of ldm or sgm, as webuis have it, as a Model; neither is imported.
 
     maps = vxa.visualize(LdmModel(sd_model), "photo.png", "a cat on a sofa")
 
-The object is known by its shape: LatentDiffusion's `encode_first_stage`, `apply_model` and
-`alphas_cumprod`, and below `model.diffusion_model` a UNet of input, middle and output blocks. It is neither
-moved nor changed, and is always called by these, never by its parts: hosts with little memory move weights
-in and out around them. What the host alone knows (how a prompt is read, the precision it computes in, the
-device) is given.
+The object is recognised by its members: LatentDiffusion's `encode_first_stage`, `apply_model` and
+`alphas_cumprod`, and at `model.diffusion_model` a UNet of input, middle and output blocks. It is neither
+moved nor changed. Only its own methods are called, never its parts, since hosts with little memory move
+weights in and out around them. What only the host knows (its reading of prompts, its precision, its device)
+is passed to LdmModel.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from vxa.errors import ModelError
 from vxa.models.clip import TextEncoder
-from vxa.models.latent_cache import remembered
+from vxa.models.latent_cache import cached_latent
 from vxa.models.ldm.checks import SUPPORTED, check_model, extra_channels, pixels_of_a_latent
 from vxa.models.ldm.sites import ldm_sites, level_factors
 from vxa.models.protocol import Conditioning, pixels_for
@@ -31,31 +31,33 @@ from vxa.tokens import Token
 __all__ = ["LdmModel", "PromptReader"]
 
 _INPAINTING = "an inpainting model: it is told that the whole image is masked"
-_COMPUTED_IN = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_COMPUTE_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 class PromptReader(Protocol):
-    """How a host reads a prompt: both must speak of the same positions."""
+    """Reader of a host's prompts; both methods must describe the same positions."""
 
     def tokens(self, prompt: str) -> tuple[Token, ...]:
-        """One Token for each position of the prompt's context."""
+        """Return one Token for each position of the prompt's context."""
 
     def condition(self, prompt: str, image_size: tuple[int, int]) -> Tensor | Mapping[str, Any]:
-        """What `get_learned_conditioning` gives for one image of (height, width): a context
-        [1, 77·chunks, channels], or sgm's dict of `crossattn`, `vector` and more."""
+        """Return the result of the host's `get_learned_conditioning` for one image of (height, width).
+
+        It is a context [1, 77·chunks, channels], or sgm's dict of `crossattn`, `vector` and more.
+        """
 
 
 class LdmModel:
-    """A LatentDiffusion, or a DiffusionEngine that its host gave `apply_model` and `alphas_cumprod`.
+    """A LatentDiffusion, or a DiffusionEngine to which its host added `apply_model` and `alphas_cumprod`.
 
     Args:
         model: the object.
-        prompts: how prompts are read; by default by the CLIP that a plain ldm model of SD1's kind holds.
-        name: what provenance calls it.
-        notes: what a reader of its maps must know: networks and embeddings in use.
+        prompts: the reader of prompts; by default the CLIP of a plain ldm model of SD1's kind.
+        name: the model's name in provenance; by default its class.
+        notes: facts that a reader of its maps must know: networks and embeddings in use.
         default_sites: the sites read when none are named, by default `usual_sites`.
-        device: where the model computes; by default where its UNet is.
-        within: entered around each call of the model: a host's autocast.
+        device: the device on which the model computes; by default that of its UNet.
+        within: makes the context of each call of the model, such as a host's autocast.
 
     Raises:
         ModelError: the object is not of this family.
@@ -88,13 +90,13 @@ class LdmModel:
 
     @property
     def network(self) -> nn.Module:
-        """The UNet that the object holds now."""
+        """UNet that the object holds now."""
         network: nn.Module = self.model.model.diffusion_model
         return network
 
     @property
     def alphas_cumprod(self) -> Tensor:
-        """ᾱ [num_timesteps] in float32 on the CPU, as the host has it now (it may rescale it)."""
+        """ᾱ [num_timesteps] in float32 on the CPU, as the host has it now (a host may rescale it)."""
         alphas: Tensor = self.model.alphas_cumprod
         return alphas.detach().float().cpu()
 
@@ -105,39 +107,39 @@ class LdmModel:
 
     @property
     def prediction_type(self) -> str:
-        """What the UNet predicts, by diffusers' names."""
+        """Quantity that the UNet predicts, by diffusers' names."""
         parameterization = str(getattr(self.model, "parameterization", "eps"))
         return {"eps": "epsilon", "v": "v_prediction", "x0": "sample"}.get(parameterization, parameterization)
 
     def tokenize(self, prompt: str) -> tuple[Token, ...]:
-        """One Token for each position of the prompt's context."""
+        """Return one Token for each position of the prompt's context."""
         return self._prompts.tokens(prompt)
 
     def encode_image(self, pixels: Tensor) -> Tensor:
-        """The scaled mode of the posterior [n, c, h, w], float32 on the CPU.
+        """Return the scaled mode of the posterior [n, c, h, w], float32 on the CPU.
 
         Raises:
-            ModelError: the first stage gives no posterior.
+            ModelError: the VAE gives no mean and variance.
         """
-        mode = remembered(self.model.first_stage_model, pixels, lambda: self._mode(pixels))
+        mode = cached_latent(self.model.first_stage_model, pixels, lambda: self._mode(pixels))
         return mode * float(self.model.scale_factor)
 
     @torch.no_grad()
     def _mode(self, pixels: Tensor) -> Tensor:
-        """The mode of the posterior, float32 on the CPU."""
+        """Return the mode of the posterior, float32 on the CPU."""
         first_stage = self.model.first_stage_model
-        given = pixels_for(self._device, pixels, _precision(first_stage))
-        with _moments(first_stage) as seen, self._within():
-            encoded = self.model.encode_first_stage(given)
-        mean = encoded.mode() if hasattr(encoded, "mode") and not torch.is_tensor(encoded) else _mean(seen)
+        pixels = pixels_for(self._device, pixels, _precision(first_stage))
+        with _moments(first_stage) as moments, self._within():
+            encoded = self.model.encode_first_stage(pixels)
+        mean = encoded.mode() if hasattr(encoded, "mode") and not torch.is_tensor(encoded) else _mean(moments)
         return mean.float().cpu()
 
     @torch.no_grad()
     def encode_prompt(self, prompt: str, image_size: tuple[int, int]) -> Conditioning:
-        """The prompt as its reader encodes it; for an inpainting model also the mask and what it leaves."""
+        """Encode the prompt by its reader; for an inpainting model add the mask and the masked image."""
         with self._within():
-            given = self._prompts.condition(prompt, image_size)
-        parts: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {"crossattn": given}
+            encoded = self._prompts.condition(prompt, image_size)
+        parts: dict[str, Any] = dict(encoded) if isinstance(encoded, Mapping) else {"crossattn": encoded}
         context: Tensor = parts.pop("crossattn")
         if self._inpaints:
             parts["c_concat"] = [self._all_masked(image_size)]
@@ -145,12 +147,12 @@ class LdmModel:
 
     @torch.no_grad()
     def denoise(self, latent: Tensor, timestep: int, conditioning: Conditioning) -> Tensor:
-        """The UNet's raw prediction for latents [1, c, h, w] on the variance-preserving schedule."""
+        """Return the UNet's raw prediction for latents [1, c, h, w] on the variance-preserving schedule."""
         noised = latent.to(self._device, _precision(self.network))
         context = conditioning.context.to(self._device)
-        # sgm takes tensors by its own names, ldm lists. Hosts write into what they are given: a new dict.
+        # sgm takes tensors under its own names, ldm lists. The dict is new, since hosts write into it.
         text = {"crossattn": context} if hasattr(self.model, "conditioner") else {"c_crossattn": [context]}
-        rest = {name: _moved(part, self._device) for name, part in conditioning.extra.items()}
+        rest = {name: _move(part, self._device) for name, part in conditioning.extra.items()}
         with self._within():
             prediction: Tensor = self.model.apply_model(
                 noised, torch.tensor([timestep], device=self._device), {**text, **rest}
@@ -158,13 +160,13 @@ class LdmModel:
         return prediction
 
     def _all_masked(self, image_size: tuple[int, int]) -> Tensor:
-        """What a text-to-image pass tells an inpainting UNet [1, 1 + c, h, w]: a mask of ones, and grey."""
+        """Return an inpainting UNet's extra channels [1, 1 + c, h, w]: a mask of ones, and a grey latent."""
         grey = self.encode_image(torch.zeros(1, 3, *image_size))
         return torch.cat([torch.ones_like(grey[:, :1]), grey], 1)
 
 
 class _ClipPrompts:
-    """Prompts through ldm's own CLIP embedder, chunk by chunk as the webui's."""
+    """Reader of prompts by ldm's own CLIP embedder, chunk by chunk as in the webui."""
 
     def __init__(self, embedder: Any) -> None:
         self._text = TextEncoder(embedder.tokenizer, embedder.transformer, False, lambda prompt, _: prompt)
@@ -188,21 +190,21 @@ def _clip_prompts(model: Any) -> PromptReader:
 
 @contextmanager
 def _moments(first_stage: nn.Module) -> Iterator[list[Tensor]]:
-    """What the autoencoder's last layer gives in this block, in this thread: means and variances.
+    """Collect the means and variances that the VAE's `quant_conv` outputs in this block, in this thread.
 
-    sgm's encoder returns a sample of them, another one each time.
+    sgm's encoder returns a random sample of them instead.
     """
-    seen: list[Tensor] = []
+    moments: list[Tensor] = []
     thread = get_ident()
 
-    def see(module: nn.Module, given: Any, output: Tensor) -> None:
+    def on_output(module: nn.Module, inputs: Any, output: Tensor) -> None:
         if get_ident() == thread:
-            seen.append(output.detach())
+            moments.append(output.detach())
 
     layer = getattr(first_stage, "quant_conv", None)
-    handle = layer.register_forward_hook(see) if isinstance(layer, nn.Module) else None
+    handle = layer.register_forward_hook(on_output) if isinstance(layer, nn.Module) else None
     try:
-        yield seen
+        yield moments
     finally:
         if handle is not None:
             handle.remove()
@@ -219,10 +221,10 @@ def _first_parameter(module: nn.Module) -> Tensor:
 
 
 def _precision(module: nn.Module) -> torch.dtype:
-    """What the module computes in; weights stored in 8 bits are computed with in more."""
+    """Return the dtype in which the module computes; for weights stored in 8 bits it is float32."""
     dtype = _first_parameter(module).dtype
-    return dtype if dtype in _COMPUTED_IN else torch.float32
+    return dtype if dtype in _COMPUTE_DTYPES else torch.float32
 
 
-def _moved(part: Any, device: torch.device) -> Any:
+def _move(part: Any, device: torch.device) -> Any:
     return [item.to(device) for item in part] if isinstance(part, list) else part.to(device)

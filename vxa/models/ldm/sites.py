@@ -1,6 +1,6 @@
-"""The attention sites of a UNet of ldm's shape, in run order, under the names webui users know.
+"""The attention sites of a UNet of ldm's shape, in run order, labelled as in the webui.
 
-Here the names are the modules' own: IN04 is `input_blocks.4`, M00 `middle_block`, OUT05 `output_blocks.5`.
+The modules have the same numbers: IN04 is `input_blocks.4`, M00 `middle_block`, OUT05 `output_blocks.5`.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import Any
 from torch import nn
 
 from vxa.attention.sites import Part, Site
-from vxa.models.unet import numbered, transformer_sites
+from vxa.models.unet import number_sites, transformer_sites
 
 __all__ = ["ldm_sites", "level_factors"]
 
 
 def ldm_sites(network: Any) -> tuple[Site, ...]:
-    """Every self- and cross-attention site; `index` counts each kind by itself."""
-    return numbered(_walk(network))
+    """Return every self- and cross-attention site in run order; each kind has its own `index`."""
+    return number_sites(_walk(network))
 
 
 def level_factors(network: Any) -> list[int]:
-    """How often the latent's sides are divided behind each input block: 1, 1, 2, 2, 4 …"""
+    """Return the divisor of the latent's sides after each input block: 1, 1, 2, 2, 4 …"""
     factors, factor = [], 1
     for block in network.input_blocks:
         factor *= 2 if any(_halves(module) for module in block.modules()) else 1
@@ -31,13 +31,16 @@ def level_factors(network: Any) -> list[int]:
 
 
 def _halves(module: nn.Module) -> bool:
-    # A convolution has a pair, a pooling a number.
+    # The stride of a convolution is a pair, that of a pooling a number.
     return getattr(module, "stride", 1) in (2, (2, 2))
 
 
 def _walk(network: Any) -> Iterator[Site]:
-    """An output block is joined to what an input block gave, the last to the first: so it has its grid.
-    It attends before it doubles."""
+    """Yield the sites in run order: input blocks, middle block, output blocks.
+
+    An output block has the grid of the input block whose output it takes (the first takes the last's); its
+    attention runs before its upsampling.
+    """
     factors = level_factors(network)
     for number, (block, factor) in enumerate(zip(network.input_blocks, factors, strict=True)):
         yield from _block_sites(block, f"input_blocks.{number}", "down", factor, f"IN{number:02d}")

@@ -1,10 +1,10 @@
 """ldm's names for the weights of a diffusers model of Stable Diffusion 1's kind, as tables.
 
-    renamed(weights, unet_names(config))
+    rename_weights(weights, unet_names(config))
 
-A block has its place (`down_blocks.1.resnets.0` is `input_blocks.3.0`), and within a block every kind of
-layer has names of its own (`norm1` is `in_layers.0`). A table maps the beginnings of names; nothing is
-decided by looking at the weights.
+Blocks have other numbers (`down_blocks.1.resnets.0` is `input_blocks.3.0`), and the layers within a block
+other names (`norm1` is `in_layers.0`). A table maps prefixes of names and depends on the configuration alone,
+not on the weights.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["renamed", "unet_names", "vae_names", "vae_weights"]
+__all__ = ["rename_weights", "unet_names", "vae_names", "vae_weights"]
 
 Names = dict[str, str]
-"""Beginnings of diffusers' names, whole parts of them, and what ldm has instead; the longest counts."""
+"""Prefixes of diffusers' names, in whole dotted parts, and ldm's for them; the longest match wins."""
 
 _RESIDUAL = {
     "norm1": "in_layers.0",
@@ -31,25 +31,28 @@ _VAE_RESIDUAL = {"conv_shortcut": "nin_shortcut"}
 _VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
 
 
-def renamed(weights: Mapping[str, Tensor], names: Names, prefix: str = "") -> dict[str, Tensor]:
-    """The weights under ldm's names, each behind `prefix`; a name that the table lacks is the same in ldm."""
-    found = {}
+def rename_weights(weights: Mapping[str, Tensor], names: Names, prefix: str = "") -> dict[str, Tensor]:
+    """Return the weights under ldm's names, each behind `prefix`; a name not in the table stays the same."""
+    renamed = {}
     for name, weight in weights.items():
         start = max((start for start in names if f"{name}.".startswith(f"{start}.")), key=len, default="")
-        found[prefix + names.get(start, "") + name[len(start) :]] = weight
-    return found
+        renamed[prefix + names.get(start, "") + name[len(start) :]] = weight
+    return renamed
 
 
 def vae_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The autoencoder's weights in ldm's shapes: its attention projects by convolutions of one pixel."""
+    """Return the VAE's weights in ldm's shapes: its attention projections are 1×1 convolutions there."""
     return {name: weight[..., None, None] if weight.ndim == 2 else weight for name, weight in weights.items()}
 
 
 def unet_names(config: Mapping[str, Any]) -> Names:
-    """The table for a UNet: a residual layer takes a block of ldm's, with its attention; so does resampling.
+    """Return the table for a UNet.
+
+    One block of ldm's is a residual layer with its attention. A downsampling is a block by itself; an
+    upsampling is the end of the last layer's block.
 
     Args:
-        config: diffusers' own: the types of its blocks and `layers_per_block`, the same for all.
+        config: diffusers' configuration: the types of its blocks and `layers_per_block`, the same for all.
     """
     down, up, layers = config["down_block_types"], config["up_block_types"], config["layers_per_block"]
     names = {
@@ -59,8 +62,8 @@ def unet_names(config: Mapping[str, Any]) -> Names:
         "conv_norm_out": "out.0",
         "conv_out": "out.2",
         "mid_block.attentions.0": "middle_block.1",
-        **_within("mid_block.resnets.0", "middle_block.0", _RESIDUAL),
-        **_within("mid_block.resnets.1", "middle_block.2", _RESIDUAL),
+        **_block_names("mid_block.resnets.0", "middle_block.0", _RESIDUAL),
+        **_block_names("mid_block.resnets.1", "middle_block.2", _RESIDUAL),
     }
     for level in range(len(down)):
         block, first = f"down_blocks.{level}", level * (layers + 1) + 1
@@ -71,38 +74,40 @@ def unet_names(config: Mapping[str, Any]) -> Names:
         block, first = f"up_blocks.{level}", level * (layers + 1)
         for layer in range(layers + 1):
             names |= _layer_names(block, layer, f"output_blocks.{first + layer}")
-        place = 2 if "CrossAttn" in kind else 1  # behind the last residual layer and its attention
+        place = 2 if "CrossAttn" in kind else 1  # after the last residual layer and its attention
         names[f"{block}.upsamplers.0.conv"] = f"output_blocks.{first + layers}.{place}.conv"
     return names
 
 
 def vae_names(config: Mapping[str, Any]) -> Names:
-    """The table for an AutoencoderKL; ldm counts the decoder's levels from the finest."""
+    """Return the table for an AutoencoderKL; ldm counts the decoder's levels from the finest."""
     levels = len(config["block_out_channels"])
     names = {}
     for part in ("encoder", "decoder"):
         names[f"{part}.conv_norm_out"] = f"{part}.norm_out"
-        names |= _within(f"{part}.mid_block.attentions.0", f"{part}.mid.attn_1", _VAE_ATTENTION)
+        names |= _block_names(f"{part}.mid_block.attentions.0", f"{part}.mid.attn_1", _VAE_ATTENTION)
         for layer in range(2):
             names[f"{part}.mid_block.resnets.{layer}"] = f"{part}.mid.block_{layer + 1}"
     for level in range(levels):
-        ways = (("encoder.down", level, "downsample"), ("decoder.up", levels - 1 - level, "upsample"))
-        for way, place, resampling in ways:
-            block = f"{way}_blocks.{level}"
-            names[f"{block}.{resampling}rs.0"] = f"{way}.{place}.{resampling}"
+        sides = (("encoder.down", level, "downsample"), ("decoder.up", levels - 1 - level, "upsample"))
+        for side, place, resampling in sides:
+            block = f"{side}_blocks.{level}"
+            names[f"{block}.{resampling}rs.0"] = f"{side}.{place}.{resampling}"
             for layer in range(config["layers_per_block"] + 1):
-                names |= _within(f"{block}.resnets.{layer}", f"{way}.{place}.block.{layer}", _VAE_RESIDUAL)
+                names |= _block_names(
+                    f"{block}.resnets.{layer}", f"{side}.{place}.block.{layer}", _VAE_RESIDUAL
+                )
     return names
 
 
 def _layer_names(block: str, layer: int, place: str) -> Names:
-    """A residual layer and the attention behind it."""
+    """Return the names of a residual layer and the attention after it."""
     return {
-        **_within(f"{block}.resnets.{layer}", f"{place}.0", _RESIDUAL),
+        **_block_names(f"{block}.resnets.{layer}", f"{place}.0", _RESIDUAL),
         f"{block}.attentions.{layer}": f"{place}.1",
     }
 
 
-def _within(old: str, new: str, layers: Mapping[str, str]) -> Names:
-    """A block and its layers."""
-    return {old: new, **{f"{old}.{layer}": f"{new}.{named}" for layer, named in layers.items()}}
+def _block_names(old: str, new: str, layers: Mapping[str, str]) -> Names:
+    """Return the names of a block and its layers."""
+    return {old: new, **{f"{old}.{layer}": f"{new}.{name}" for layer, name in layers.items()}}

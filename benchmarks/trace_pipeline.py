@@ -20,7 +20,7 @@ from diffusers import (
 from sd15 import PROMPT, SD15, SDXL, random_unet
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from vxa.models.papercut import weights_folder
+from vxa.papercut.shipped import weights_folder
 
 GUIDANCE = 7.5
 _Pipeline = TypeVar("_Pipeline", bound=DiffusionPipeline)

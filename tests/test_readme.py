@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vxa.cli.main import app
-from vxa.models.papercut import weights_folder
+from vxa.papercut.shipped import weights_folder
 from vxa.study.report import table_text
 from vxa.study.tables import short_table
 

@@ -12,7 +12,7 @@ from measure import Row, on_both_clocks
 
 from panel_parts.desk import PROMPT, Desk, Options, desk, photo
 from panel_parts.window import chip, choose_site, give, stopwatch, window
-from vxa.pictures.render import MODES
+from vxa.pictures.modes import MODES
 from vxa.ui.asked import Asked
 from vxa.ui.pages import Kept
 

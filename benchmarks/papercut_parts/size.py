@@ -9,17 +9,17 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vxa import load
-from vxa.models.papercut import FOLDER
 from vxa.papercut import judge
+from vxa.papercut.shipped import WEIGHTS
 
 
 def size(scale: float) -> dict[str, Any]:
     """The figures of the weights' files and of one row of the UNet."""
     unet = load("papercut").pipeline.unet  # the first load pays for the imports
-    files = [path for path in FOLDER.rglob("*.safetensors") if path != judge.WEIGHTS]
+    files = [path for path in WEIGHTS.rglob("*.safetensors") if path != judge.JUDGE_WEIGHTS]
     return {
         "megabytes": sum(path.stat().st_size for path in files) / 1e6,
-        "judge_megabytes": judge.WEIGHTS.stat().st_size / 1e6,
+        "judge_megabytes": judge.JUDGE_WEIGHTS.stat().st_size / 1e6,
         "unet_row_gflop": row_gflop(unet),
         "load_seconds": load_seconds(),
     }

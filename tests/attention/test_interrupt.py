@@ -11,7 +11,8 @@ from torch.nn.modules import module as torch_module
 
 import vxa
 from vxa.attention.interrupt import interruptible
-from vxa.generation.generate import GenerationSettings, make_image
+from vxa.generation.generate import make_image
+from vxa.generation.settings import GenerationSettings
 
 
 class Stop(Exception):
@@ -102,8 +103,8 @@ def test_a_pass_ends_within_each_of_the_models_parts_and_leaves_no_hook(
 
 def test_making_an_image_ends_within_a_step(sd_model: Any) -> None:
     check, steps = Countdown(400), []
-    settings = GenerationSettings("hat", steps=1000, size="16x16")
+    settings = GenerationSettings(steps=1000, size="16x16")
     with pytest.raises(Stop), interruptible(check):
-        make_image(sd_model, settings, lambda: steps.append(check.calls))
+        make_image(sd_model, "hat", settings, lambda: steps.append(check.calls))
     assert check.calls == 400
     assert len(steps) < 999

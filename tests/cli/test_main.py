@@ -21,7 +21,8 @@ import vxa
 from vxa.cli.console import columns, quiet
 from vxa.cli.main import app
 from vxa.errors import SettingError
-from vxa.pictures.render import MODES, render
+from vxa.pictures.modes import MODES
+from vxa.pictures.render import render
 
 README = ROOT / "README.md"
 SIZE = (40, 24)  # of `picture`, height first

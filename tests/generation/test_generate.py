@@ -9,7 +9,8 @@ import torch
 
 pytest.importorskip("diffusers")
 import vxa
-from vxa.generation.generate import GenerationSettings, make_image
+from vxa.generation.generate import make_image
+from vxa.generation.settings import GenerationSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -31,7 +32,7 @@ def test_a_long_prompt_is_read_whole(request: pytest.FixtureRequest, kind: str) 
     model = request.getfixturevalue(kind)
     passes, handle = seen_by(model)
     with vxa.trace(model, negative=True) as trace:
-        make_image(model, GenerationSettings(LONG, "hat", **SIZE))
+        make_image(model, LONG, GenerationSettings("hat", **SIZE))
     handle.remove()
     wanted, empty = (model.encode_prompt(text, (16, 8)) for text in (LONG, ""))
     context = passes[0]["encoder_hidden_states"]
@@ -48,14 +49,14 @@ def test_a_long_prompt_is_read_whole(request: pytest.FixtureRequest, kind: str) 
 
 def test_a_long_negative_prompt_stands_beside_a_short_prompt(sd_model: Any) -> None:
     with vxa.trace(sd_model) as trace:
-        make_image(sd_model, GenerationSettings("red hat", LONG, **SIZE))
+        make_image(sd_model, "red hat", GenerationSettings(LONG, **SIZE))
     assert len(trace.maps[0].tokens) == 154
     assert [word.text for word in trace.maps[0].words] == ["red", "hat"]
 
 
 def test_a_prompt_that_the_pipeline_reads_is_left_to_it(sd_model: Any) -> None:
     passes, handle = seen_by(sd_model)
-    made = make_image(sd_model, GenerationSettings("red " * 75, "hat", seed=3, **SIZE))
+    made = make_image(sd_model, "red " * 75, GenerationSettings("hat", seed=3, **SIZE))
     handle.remove()
     assert passes[0]["encoder_hidden_states"].shape[1] == 77
     own = sd_model.pipeline(

@@ -8,8 +8,8 @@ from vxa import load, visualize
 from vxa.errors import ModelError
 from vxa.maps.heat_map import DEFAULT_THRESHOLD
 from vxa.models import papercut
-from vxa.models.papercut import FOLDER
 from vxa.papercut import judge, scene
+from vxa.papercut.shipped import WEIGHTS
 from vxa.study import segmentation as seg
 
 pytest.importorskip("diffusers")
@@ -26,10 +26,10 @@ def figure():
 
 
 def test_it_is_small(model):
-    files = [path for path in FOLDER.rglob("*.safetensors") if path.name != "judge.safetensors"]
+    files = [path for path in WEIGHTS.rglob("*.safetensors") if path.name != "judge.safetensors"]
     assert sum(path.stat().st_size for path in files) <= 24e6
-    assert judge.WEIGHTS.stat().st_size <= 4e6
-    assert {path.suffix for path in FOLDER.rglob("*") if path.is_file()} <= {".safetensors", ".json", ".txt"}
+    assert judge.JUDGE_WEIGHTS.stat().st_size <= 4e6
+    assert {path.suffix for path in WEIGHTS.rglob("*") if path.is_file()} <= {".safetensors", ".json", ".txt"}
 
 
 def test_one_row_of_the_unet_is_cheap(model):
@@ -87,7 +87,7 @@ def test_the_judge_sees_a_render_and_tells_its_colours(figure):
 
 
 def test_missing_weights_are_a_clear_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(papercut, "FOLDER", tmp_path)
+    monkeypatch.setattr("vxa.papercut.shipped.WEIGHTS", tmp_path)
     with pytest.raises(ModelError, match="install vxa again"):
         papercut.load()
 

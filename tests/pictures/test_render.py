@@ -13,8 +13,9 @@ from vxa.errors import HeadError, ImageError, SettingError, SiteError, TokenInde
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.pictures.colormaps import coloured
 from vxa.pictures.grids import MAX_CELLS
+from vxa.pictures.modes import MODES
 from vxa.pictures.picture_spec import PictureSpec, number
-from vxa.pictures.render import MODES, render
+from vxa.pictures.render import render
 from vxa.pictures.view import View
 
 FIGURES = ("overlay", "contour", "words", "sites", "matrix", "difference", "timesteps")

@@ -13,7 +13,7 @@ from vxa.errors import RecordingError
 from vxa.maps.attention_maps import Provenance
 from vxa.maps.steps import Schedule
 from vxa.tokens import Token
-from vxa.tracing import GenerationInfo, Settings, TracedCall, TracedPrompt
+from vxa.tracing.generation import GenerationInfo, Settings, TracedCall, TracedPrompt
 
 SITES = (Site("a", "cross", "down", 0, 2, 1, "IN01"), Site("b", "cross", "mid", 1, 2, 2, "M00"))
 SIZE = (4, 3)

@@ -14,7 +14,8 @@ from support.replayed import PROMPT, SITES, SIZE, same_pixels, saved_maps
 
 from vxa import ImageError, SettingError, read_maps
 from vxa.maps.heat_map import REFINED_THRESHOLD
-from vxa.pictures.render import MODES, render
+from vxa.pictures.modes import MODES
+from vxa.pictures.render import render
 from vxa.ui import strings
 from vxa.ui.asked import Asked
 from vxa.ui.backend import site_labels, site_spec

@@ -21,7 +21,8 @@ from support.browser import (
 )
 
 import vxa
-from vxa.generation.generate import GenerationSettings, make_image
+from vxa.generation.generate import make_image
+from vxa.generation.settings import GenerationSettings
 from vxa.pictures.render import render
 from vxa.ui.local import STEP_BINS, local_backend
 
@@ -42,7 +43,7 @@ def model() -> Iterator[Any]:
 def made(model: Any) -> tuple[vxa.AttentionMaps, Image.Image]:
     """What the library makes of the prompt."""
     with vxa.trace(model, bins=STEP_BINS) as trace:
-        image = make_image(model, GenerationSettings(PROMPT, seed=3))
+        image = make_image(model, PROMPT, GenerationSettings(seed=3))
     return trace.maps[0], image
 
 
@@ -157,7 +158,7 @@ def test_refining_is_traced_when_it_is_on(page: Any, model: Any):
     page.click("#vxa_make")
     page.wait_for_selector("#vxa_summary:has-text('traced over')")
     with vxa.trace(model, bins=STEP_BINS, self_attention=True) as trace:
-        image = make_image(model, GenerationSettings(PROMPT, seed=3))
+        image = make_image(model, PROMPT, GenerationSettings(seed=3))
     wait_until_shown(page, render(trace.maps[0], image, "contour", tokens="3", refine=True), within=2)
     page.uncheck("#vxa_refine input")
     wait_until_shown(page, render(trace.maps[0], image, "contour", tokens="3"), within=2)

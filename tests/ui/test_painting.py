@@ -15,9 +15,11 @@ from typer.testing import CliRunner
 
 import vxa
 from vxa.errors import SettingError
-from vxa.generation.generate import GenerationSettings, make_image
+from vxa.generation.generate import make_image
+from vxa.generation.settings import GenerationSettings
 from vxa.maps.heat_map import REFINED_THRESHOLD
-from vxa.pictures.render import MODES, render
+from vxa.pictures.modes import MODES
+from vxa.pictures.render import render
 from vxa.ui import strings
 from vxa.ui.asked import Asked
 from vxa.ui.downloads import Downloads
@@ -59,7 +61,7 @@ def same(first: Image.Image, second: Image.Image) -> bool:
 
 def traced(sd_model: Any, **settings: Any) -> tuple[vxa.AttentionMaps, Image.Image]:
     with vxa.trace(sd_model, bins=STEP_BINS, **settings) as trace:
-        image = make_image(sd_model, GenerationSettings(PROMPT, seed=3))
+        image = make_image(sd_model, PROMPT, GenerationSettings(seed=3))
     return trace.maps[0], image
 
 

@@ -23,7 +23,7 @@ from support.fake_host import FakeHost
 
 import vxa
 from vxa.errors import ModelError, PromptError
-from vxa.pictures.render import MODES
+from vxa.pictures.modes import MODES
 from vxa.ui import strings
 from vxa.ui.stopping import Stopped
 from vxa.webui import strings as webui_strings

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -16,7 +15,7 @@ from typer.core import TyperGroup
 
 from vxa.errors import VxaError
 
-__all__ = ["OneLineErrors", "columns", "progress", "quiet", "status"]
+__all__ = ["OneLineErrors", "columns", "note", "progress", "quiet", "status"]
 
 USER_ERROR = 2
 
@@ -68,6 +67,11 @@ def _fail(message: str) -> None:
     sys.exit(USER_ERROR)
 
 
+def note(message: str) -> None:
+    """Say something on stderr, in one line."""
+    typer.echo(f"vxa: {' '.join(message.split())}", err=True)
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep third parties' warnings, log lines and bars off the terminal; show them when the block fails.
@@ -115,18 +119,12 @@ def progress(text: str, total: int) -> Iterator[Callable[[], None]]:
 
 def columns(*rows: Sequence[object]) -> str:
     """The rows as aligned text, never cut, so that it reads the same through a pipe."""
+    from rich.cells import cell_len
+
     table = [[str(cell) for cell in row] for row in rows]
-    widths = [max(_cells(row[column]) for row in table) for column in range(len(table[0]))]
+    widths = [max(cell_len(row[column]) for row in table) for column in range(len(table[0]))]
     lines = (
-        "  ".join(cell + " " * (width - _cells(cell)) for cell, width in zip(row, widths, strict=True))
+        "  ".join(cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
         for row in table
     )
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _cells(string: str) -> int:
-    """Terminal cells that the string takes: wide characters two, combining marks none."""
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in string
-    )

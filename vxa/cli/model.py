@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vxa.cli.console import quiet, status
+import typer
+
+from vxa.cli import options
+from vxa.cli.console import columns, note, quiet, status
 from vxa.errors import PromptError, SettingError
-from vxa.tracing.timesteps import parse_timesteps
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from vxa.maps.attention_maps import AttentionMaps
     from vxa.models.protocol import Model
 
-__all__ = ["check_prompt", "load_quietly", "native_latent", "watch_passes"]
+__all__ = [
+    "check_prompt",
+    "export_webui",
+    "load_quietly",
+    "native_latent",
+    "sites",
+    "tell_unknown_words",
+    "tokens",
+]
 
 _DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 
@@ -44,38 +51,6 @@ def _place(model: Any, device: str) -> None:
         raise SettingError(f"device {device!r} cannot be used ({reason}); choose cpu") from error
 
 
-def watch_passes(
-    name: str,
-    device: str,
-    image: Image,
-    prompt: str | None,
-    timesteps: int | str,
-    sites: str | None,
-    everything: bool,
-    settings: dict[str, Any],
-) -> list[AttentionMaps]:
-    """The maps of one pass for each timestep, of no more sites than the picture needs unless `everything`.
-
-    The timesteps are one number, or several as `parse_timesteps` reads them.
-    """
-    from vxa.tracing.visualize import visualize
-
-    if prompt is None:
-        raise PromptError('no prompt was given; describe the image after its path, as in "hat, neck"')
-    check_prompt(prompt)
-    loaded = load_quietly(name, device)
-    recorded = None if everything else sites or loaded.default_sites
-    if isinstance(timesteps, int):
-        wanted: tuple[int, ...] = (timesteps,)
-    else:
-        wanted = parse_timesteps(timesteps, loaded.num_timesteps)
-    watched = []
-    for number, timestep in enumerate(wanted, 1):
-        with status(f"denoising pass {number} of {len(wanted)}"), quiet():
-            watched.append(visualize(loaded, image, prompt, timestep, sites=recorded, **settings))
-    return watched
-
-
 def check_prompt(prompt: str) -> None:
     """Raise PromptError for a prompt of no words, or of what is no text, before the model is loaded."""
     if not prompt.strip():
@@ -92,3 +67,63 @@ def native_latent(model: Any) -> tuple[int, int] | None:
     if size is None:
         return None
     return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def tell_unknown_words(model: str, prompt: str) -> None:
+    """Say on stderr, in one line, which words of the prompt papercut does not know, where it is the model."""
+    if model == "papercut":
+        from vxa.papercut.vocabulary import unknown_words, unknown_words_note
+
+        if unknown := unknown_words(prompt):
+            note(unknown_words_note(unknown))
+
+
+def tokens(prompt: options.Prompt, model: options.ModelName = "papercut") -> None:
+    """List the tokens of PROMPT: their indices, pieces and words."""
+    from vxa.models.tokenizer import tokenizer_folder, tokens_of_folder
+    from vxa.tokens import words as words_of
+
+    check_prompt(prompt)
+    folder = tokenizer_folder(model)
+    listed = load_quietly(model).tokenize(prompt) if folder is None else tokens_of_folder(folder, prompt)
+    tell_unknown_words(model, prompt)
+    texts = {word.tokens[0]: word.text for word in words_of(listed)}
+    rows: list[tuple[object, ...]] = []
+    for token in listed:
+        if token.special == "pad" and rows[-1][3] == "pad":
+            rows[-1] = (f"{str(rows[-1][0]).partition('-')[0]}-{token.index}", *rows[-1][1:])
+            continue
+        rows.append((token.index, token.text, texts.get(token.index, ""), token.special or ""))
+    typer.echo(columns(("index", "piece", "word", "special"), *rows))
+
+
+def sites(model: options.ModelName = "papercut") -> None:
+    """List the attention layers (sites) of the model; * marks those that are read by default."""
+    from vxa.attention.sites import select_sites
+
+    loaded = load_quietly(model)
+    size = native_latent(loaded)
+    cross = [site for site in loaded.sites if site.kind == "cross"]
+    default = set(select_sites(cross, loaded.default_sites, size))
+    rows = [
+        (
+            site.label + ("*" if site in default else ""),
+            site.kind,
+            site.part,
+            site.heads,
+            f"f{site.factor}",
+            "{}x{}".format(*site.grid(size)) if size else "",
+            site.name,
+        )
+        for site in loaded.sites
+    ]
+    typer.echo(columns(("label", "kind", "part", "heads", "factor", "grid", "name"), *rows))
+
+
+def export_webui(folder: options.WebuiFolder) -> None:
+    """Write papercut as a checkpoint, with its YAML and CLIP folder, for a webui that has VXA in it."""
+    with status("writing papercut"), quiet():
+        from vxa.models.ldm.checkpoint import write_checkpoint
+
+        checkpoint = write_checkpoint(folder)
+    typer.echo(columns(("checkpoint", checkpoint), ("beside it", "papercut.yaml, papercut-clip")))

@@ -1,18 +1,97 @@
-"""The arguments and options of the command line: what each is called and how its help describes it."""
+"""The arguments and options of the command line: what each is called and how its help describes it.
+
+A command takes a settings class as one parameter, and `with_settings` gives it an option for each field:
+
+    @with_settings
+    def show(image: options.ImagePath, *, view: View) -> None: …
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from typer import Argument, Option
 
-from vxa.pictures.colormaps import COLORMAPS
-from vxa.pictures.render import MODES
-from vxa.pictures.view import RESAMPLES, VIEW_NORMALIZATIONS
+from vxa.generation.settings import GenerationSettings
+from vxa.pictures.modes import MODES
+from vxa.settings import Setting, Settings, setting_of, settings_of
+from vxa.tracing.settings import PassSettings
 
 
-def _one_of(names: tuple[str, ...]) -> str:
+def help_of(facts: Setting) -> str:
+    """Return a setting's help, with the values it allows where the text does not say them."""
+    return facts.help + (f" {facts.range.capitalize()}." if facts.choices else "")
+
+
+def option(kind: type[Settings], name: str) -> Any:
+    """Return the typer option of one setting."""
+    facts = setting_of(kind, name)
+    return Option(*facts.flags, help=help_of(facts))
+
+
+@dataclass(frozen=True)
+class Without:
+    """Names of a settings class that a command does not take: `Annotated[View, Without("threshold")]`."""
+
+    names: tuple[str, ...]
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", names)
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with an option for each field of the settings classes among its parameters."""
+    hints = get_type_hints(command, include_extras=True)
+    taken = {name: found for name, hint in hints.items() if (found := _settings_class(hint)) is not None}
+    signature = inspect.signature(command)
+    expanded: list[inspect.Parameter] = []
+    for name, parameter in signature.parameters.items():
+        if name in taken:
+            expanded += [_parameter(kind, each) for kind, names in (taken[name],) for each in names]
+        else:
+            expanded.append(parameter.replace(annotation=hints[name]))
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        for name, (kind, names) in taken.items():
+            given[name] = kind(**{each: given.pop(each) for each in names})
+        command(**given)
+
+    del run.__wrapped__  # typer reads what the signature says
+    run.__signature__ = signature.replace(parameters=expanded)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in expanded}
+    return run
+
+
+def _settings_class(hint: Any) -> tuple[type[Settings], tuple[str, ...]] | None:
+    left_out: tuple[str, ...] = ()
+    if get_origin(hint) is Annotated:
+        hint, *marks = get_args(hint)
+        left_out = tuple(name for mark in marks if isinstance(mark, Without) for name in mark.names)
+    if not (isinstance(hint, type) and issubclass(hint, Settings)):
+        return None
+    return hint, tuple(name for name in settings_of(hint) if name not in left_out)
+
+
+def _parameter(kind: type[Settings], name: str) -> inspect.Parameter:
+    default = next(one.default for one in fields(kind) if one.name == name)  # type: ignore[arg-type]
+    hint: Any = Annotated[_type_of(default, setting_of(kind, name)), option(kind, name)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
+
+
+def _type_of(default: Any, facts: Setting) -> Any:
+    """Return the type of a value on the command line; choices stay text, to be refused in one sentence."""
+    if default is None:
+        return float | None if facts.high is not None else str | None
+    return type(default)
+
+
+def _one_of(names: Any) -> str:
     return f"One of {', '.join(names)}."
 
 
@@ -20,7 +99,9 @@ ImagePath = Annotated[Path, Argument(help="The image to look at.", show_default=
 Prompt = Annotated[str, Argument(help="What the image shows, in words.", show_default=False)]
 OptionalPrompt = Annotated[str | None, Argument(help="Its prompt; not with --maps.", show_default=False)]
 Output = Annotated[Path, Option("--output", "-o", help="The picture to write: .png, .jpg, .webp …")]
-OutputFolder = Annotated[Path, Option("--output", "-o", help="The folder to write; new or empty.")]
+SceneOutput = Annotated[
+    Path, Option("--output", "-o", help="The folder to write, new or empty; or a picture, such as scene.png.")
+]
 WebuiFolder = Annotated[
     Path, Argument(help="The webui's models/Stable-diffusion, or any folder.", show_default=False)
 ]
@@ -30,31 +111,14 @@ ModelName = Annotated[
 Device = Annotated[str, Option(help="auto (CUDA where there is one), cpu, cuda, cuda:1, mps.")]
 Version = Annotated[bool, Option("--version", help="Show the version and leave.")]
 
-Words = Annotated[str | None, Option(help="Words or phrases: hat, red scarf, cat#2. Blank: all.")]
-Tokens = Annotated[str | None, Option(help='Token indices instead of words: "1, 3-5", or all.')]
-Sites = Annotated[str | None, Option(help="Sites or groups: mid, OUT04, f4, all; see vxa sites.")]
-Refine = Annotated[bool, Option("--refine", help="Spread the map over what self-attention ties together.")]
-Heads = Annotated[str, Option(help="mean, or head numbers: 0, 3.")]
 Mode = Annotated[str, Option(help=_one_of(MODES))]
 Against = Annotated[str | None, Option(help="Words to compare with, in mode difference. Blank: all.")]
 AgainstTokens = Annotated[str | None, Option(help="Token indices to compare with, instead of words.")]
-Timestep = Annotated[int, Option(help="The noise level the model is told, from 0.")]
 Timesteps = Annotated[str | None, Option(help="Several noise levels: 1, 100, 300.")]
-Noise = Annotated[str, Option(help="none (clean latent) or matched (the noise of the timestep).")]
-Seed = Annotated[int, Option(help="Seed of the noise.")]
-MaxSide = Annotated[int, Option(help="For the pass the image is scaled down to this many pixels a side.")]
-Normalize = Annotated[str, Option(help=_one_of(VIEW_NORMALIZATIONS))]
-Threshold = Annotated[float | None, Option(help="Of the contour, as a fraction of the maximum.")]
-Opacity = Annotated[float, Option(help="Of an overlay, 0 to 1.")]
-Colormap = Annotated[str, Option(help=_one_of(COLORMAPS))]
-Resample = Annotated[str, Option(help=_one_of(RESAMPLES))]
+MaxSide = Annotated[int, option(PassSettings, "max_side")]
+Steps = Annotated[int, option(GenerationSettings, "steps")]
 Save = Annotated[Path | None, Option(help="Save the maps here too: an .npz, and a .json beside it.")]
 SavedMaps = Annotated[Path | None, Option("--maps", help="Read maps saved before; no model runs.")]
-
-Steps = Annotated[int, Option(help="Denoising steps.")]
-Guidance = Annotated[float, Option(help="Guidance scale; 1 is none.")]
-Size = Annotated[str | None, Option(help="HEIGHTxWIDTH in pixels; the size the model was made for if blank.")]
-Negative = Annotated[str, Option(help="What the picture should not show.")]
 
 GeneratedImage = Annotated[Path | None, Option("--image", help="Write the picture that was made here.")]
 StepBins = Annotated[

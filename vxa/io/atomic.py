@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["atomic_file"]
+__all__ = ["atomic_file", "check_folder_writable"]
 
 
 @contextmanager
@@ -30,3 +30,11 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def check_folder_writable(folder: str | Path) -> None:
+    """Raise OSError where no file can be made in the folder; one is made, since rights alone do not tell."""
+    probe = Path(folder) / f".vxa-{secrets.token_hex(8)}.tmp"
+    with open(probe, "xb"):
+        pass
+    probe.unlink()

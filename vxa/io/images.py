@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from vxa.errors import ImageError
-from vxa.io.atomic import atomic_file
+from vxa.io.atomic import atomic_file, check_folder_writable
 
 __all__ = ["MAX_PIXELS", "check_image_path", "opened_image", "read_image", "save_image"]
 
@@ -107,6 +107,10 @@ def check_image_path(path: str | Path) -> Path:
             f"cannot write image {str(path)!r}: there is no folder {str(path.parent)!r}; "
             "create it or choose another"
         )
+    try:
+        check_folder_writable(path.parent)
+    except OSError as error:
+        raise ImageError(f"cannot write image {str(path)!r}: {error.strerror or error}") from error
     return path
 
 

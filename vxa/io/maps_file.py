@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from vxa.attention.sites import Kind, Part, Site
 from vxa.errors import MapsFileError
-from vxa.io.atomic import atomic_file
+from vxa.io.atomic import atomic_file, check_folder_writable
 from vxa.io.npz import StoredArrays, digest_of
 from vxa.io.records import check_record, pack_record, pair, unpack_record
 from vxa.maps.attention_maps import AttentionMaps, Provenance
@@ -57,6 +57,10 @@ def check_maps_path(path: str | Path) -> Path:
         raise MapsFileError(
             f"cannot write maps to {str(path)!r}: there is no folder {str(path.parent)!r}; create it"
         )
+    try:
+        check_folder_writable(path.parent)
+    except OSError as error:
+        raise MapsFileError(f"cannot write maps to {str(path)!r}: {error.strerror or error}") from error
     return path
 
 

@@ -21,13 +21,13 @@ from PIL import Image
 
 from vxa.attention.sites import SiteSpec
 from vxa.errors import ImageError, SettingError
-from vxa.io.atomic import atomic_file
+from vxa.io.atomic import atomic_file, check_folder_writable
 from vxa.io.images import save_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.selection import WordSpec
 from vxa.tokens import Word
 
-__all__ = ["coco_rle", "mask_of_rle", "write_masks"]
+__all__ = ["check_masks_folder", "coco_rle", "mask_of_rle", "write_masks"]
 
 _SPLIT, _SIGN, _MORE, _FIRST = 5, 0x10, 0x20, 48
 
@@ -73,6 +73,14 @@ def _numbers(counts: str) -> Iterator[int]:
         if not value & _MORE:
             yield number - (1 << shift) if value & _SIGN else number
             number = shift = 0
+
+
+def check_masks_folder(folder: Path) -> None:
+    """Raise ImageError for a folder that masks could not be written into."""
+    try:
+        check_folder_writable(folder if folder.is_dir() else folder.absolute().parent)
+    except OSError as error:
+        raise ImageError(f"cannot write masks to {str(folder)!r}: {error.strerror or error}") from error
 
 
 def write_masks(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vxa.errors import ModelError
-from vxa.models.protocol import Conditioning, Model
 
-__all__ = ["Conditioning", "Model", "load"]
+if TYPE_CHECKING:
+    from vxa.models.protocol import Model
+
+__all__ = ["load"]
 
 _PICKLES = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
 _ALLOWED = (

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .nouns import COLOURS, GROUNDS, NOUNS
+from .shipped import WEIGHTS
 
 CLASSES = (*GROUNDS, *NOUNS)
 """What a pixel can be: a ground, or the noun of the topmost sheet. A person's own pixels are face and hands;
@@ -27,7 +27,7 @@ PRESENT = 0.01
 """The share of the picture from which on a noun counts as present."""
 
 FIGURE = ("girl", "boy", "hair", "neck", "shirt", "hat", "crown", "glasses", "scarf")
-WEIGHTS = Path(__file__).parent / "weights" / "judge.safetensors"
+JUDGE_WEIGHTS = WEIGHTS / "judge.safetensors"
 
 
 class Block(nn.Module):
@@ -74,7 +74,7 @@ def load_judge() -> Judge:
     from safetensors.torch import load_file
 
     network = Judge()
-    network.load_state_dict({k: v.float() for k, v in load_file(WEIGHTS).items()})
+    network.load_state_dict({k: v.float() for k, v in load_file(JUDGE_WEIGHTS).items()})
     return network.eval()
 
 

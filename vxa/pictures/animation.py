@@ -17,7 +17,7 @@ from PIL import Image
 
 from vxa.attention.sites import SiteSpec
 from vxa.errors import ImageError, SettingError
-from vxa.io.atomic import atomic_file
+from vxa.io.atomic import atomic_file, check_folder_writable
 from vxa.io.images import read_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.selection import TokenSpec, WordSpec
@@ -80,6 +80,10 @@ def check_animation_path(path: str | Path) -> Path:
         raise ImageError(f"cannot animate to {str(path)!r}: end the file name in {', '.join(ANIMATIONS)}")
     if not path.parent.is_dir():
         raise ImageError(f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}; create it")
+    try:
+        check_folder_writable(path.parent)
+    except OSError as error:
+        raise ImageError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
     return path
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from vxa.errors import SettingError
 
-__all__ = ["COLORMAPS", "DIVERGING", "colormap", "coloured"]
+__all__ = ["DIVERGING", "colormap", "coloured"]
 
 _TABLES = {
     "inferno": (
@@ -40,9 +40,6 @@ _TABLES = {
     ),
 }
 
-COLORMAPS = tuple(sorted(_TABLES))
-"""The colour maps of heat, dark to light."""
-
 DIVERGING = "balance"
 """The colour map of signed differences."""
 
@@ -53,9 +50,9 @@ _TABLES[DIVERGING] = (
 
 @cache
 def colormap(name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The table uint8 [256, 3] of one of COLORMAPS, or of DIVERGING. Raises SettingError for another."""
+    """Return the table uint8 [256, 3] of one of `View`'s maps or DIVERGING. Raises SettingError."""
     if name not in _TABLES:
-        raise SettingError(f"there is no colour map {name!r}; choose one of {', '.join(COLORMAPS)}")
+        raise SettingError(f"there is no colour map {name!r}; choose one of {', '.join(_TABLES)}")
     points = np.frombuffer(bytes.fromhex(_TABLES[name]), np.uint8).reshape(-1, 3)
     at = np.linspace(0, 255, len(points))
     channels = [np.interp(np.arange(256), at, points[:, channel]) for channel in range(3)]

@@ -2,15 +2,7 @@
 
 render(maps, "figure.png", "overlay", "hat").save("hat.png")
 
-masked       the image times the map, the original extension's look    the image's own size
-grey         the map alone                                             the image's own size
-overlay      the map's colours over the image, with a colour bar       a figure
-contour      the outline of the map's mask on the image                a figure
-words        one overlay for each word                                 a figure
-sites        one overlay for each site                                 a figure
-matrix       words by sites                                            a figure
-difference   two selections, and the first minus the second            a figure
-timesteps    one row, an overlay for each of several passes            a figure
+`vxa.pictures.modes` names the modes.
 """
 
 from __future__ import annotations
@@ -32,11 +24,12 @@ from vxa.pictures.difference import difference
 from vxa.pictures.grids import matrix, sites_grid, timesteps_strip, words_grid
 from vxa.pictures.image_regions import show_image_region
 from vxa.pictures.layout import above, beside, colour_bar, framed, heading
+from vxa.pictures.modes import MODES
 from vxa.pictures.picture_spec import PictureSpec, number
 from vxa.pictures.shading import grey, masked, outlined
 from vxa.pictures.view import View
 
-__all__ = ["MODES", "check_mode", "overlay_figure", "render"]
+__all__ = ["check_mode", "overlay_figure", "render"]
 
 _SMALLEST, _LARGEST = 512, 1536  # pixels of a figure's picture on its longer side
 _NARROWEST = 240  # pixels of a caption, however narrow the image
@@ -83,7 +76,7 @@ def render(
 
 def check_mode(mode: str, against: WordSpec = None, against_tokens: TokenSpec = None) -> None:
     """Raise SettingError unless `mode` is one of MODES, and draws what it is told to compare with."""
-    if mode not in _DRAW:
+    if mode not in MODES:
         raise SettingError(f"there is no mode {mode!r}; choose one of {', '.join(MODES)}")
     if mode != "difference" and not (against is None and against_tokens is None):
         raise SettingError(f"mode {mode!r} compares nothing; leave against out, or choose mode difference")
@@ -150,6 +143,3 @@ _DRAW: dict[str, Callable[[PictureSpec], Image.Image]] = {
     "difference": difference,
     "timesteps": timesteps_strip,
 }
-
-MODES = tuple(_DRAW)
-"""The names `render` knows."""

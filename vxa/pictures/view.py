@@ -1,27 +1,27 @@
-"""How maps are shown: scale, threshold, opacity, colours, interpolation."""
+"""Settings of how maps are shown: scale, threshold, opacity, colours, interpolation."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+from vxa.settings import Settings, setting
 
-from vxa.errors import SettingError
-from vxa.maps.heat_map import HeatMap, Resample
-from vxa.pictures.colormaps import COLORMAPS
-from vxa.pictures.shading import NORMALIZATIONS, normalized
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-__all__ = ["RESAMPLES", "VIEW_NORMALIZATIONS", "View"]
+    from vxa.maps.heat_map import HeatMap, Resample
 
-RESAMPLES: tuple[str, ...] = get_args(Resample)
-VIEW_NORMALIZATIONS = (*NORMALIZATIONS, "original")
+__all__ = ["COLORMAPS", "NORMALIZATIONS", "RESAMPLES", "View"]
+
+COLORMAPS = ("inferno", "magma", "viridis")
+NORMALIZATIONS = ("max", "minmax", "absolute", "original")
+RESAMPLES = ("bicubic", "nearest")
 
 
 @dataclass(frozen=True)
-class View:
+class View(Settings):
     """How maps are shown; every question stays answerable under every view.
 
     Attributes:
@@ -36,19 +36,33 @@ class View:
     Raises SettingError for a value outside these.
     """
 
-    normalize: str = "max"
-    threshold: float | None = None
-    opacity: float = 0.8
-    colormap: str = "inferno"
-    resample: Resample = "bicubic"
-
-    def __post_init__(self) -> None:
-        _check_choice("normalize", self.normalize, VIEW_NORMALIZATIONS)
-        _check_choice("resample", self.resample, RESAMPLES)
-        _check_fraction("opacity", self.opacity)
-        if self.threshold is not None:
-            _check_fraction("threshold", self.threshold)
-        _check_choice("colormap", self.colormap, COLORMAPS)
+    normalize: str = setting(
+        "max", "Scale", "What the brightest colour stands for.", choices=NORMALIZATIONS, entry="VXA scale"
+    )
+    threshold: float | None = setting(
+        None,
+        "Threshold",
+        "Of the contour and the mask, as a fraction of the map's maximum.",
+        low=0,
+        high=1,
+        step=0.05,
+        entry="VXA threshold",
+    )
+    opacity: float = setting(
+        0.8,
+        "Opacity",
+        "Of an overlay, 0 (the image alone) to 1 (the map alone).",
+        low=0,
+        high=1,
+        step=0.05,
+        entry="VXA opacity",
+    )
+    colormap: str = setting(
+        "inferno", "Colour map", "Colours of the map.", choices=COLORMAPS, entry="VXA colour map"
+    )
+    resample: Resample = setting(
+        "bicubic", "Interpolation", "nearest shows the model's grid.", choices=RESAMPLES, entry="VXA drawn"
+    )
 
     def shade(self, heat: HeatMap, size: tuple[int, int]) -> tuple[NDArray[np.float32], float, float]:
         """The map in [0, 1], float32 of (height, width), and the values that 0 and 1 stand for."""
@@ -60,23 +74,10 @@ class View:
 
     def normalize_values(self, values: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, float]:
         """The values of one map, or of several on one scale, in [0, 1], and what 0 and 1 stand for."""
+        from vxa.pictures.shading import normalized
+
         return normalized(values, "max" if self.normalize == "original" else self.normalize)
 
     def cut(self, heat: HeatMap) -> float:
         """The threshold in use for the map."""
         return heat.default_threshold if self.threshold is None else self.threshold
-
-
-def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise SettingError(f"{name} {value!r} is unknown; choose one of {', '.join(allowed)}")
-
-
-def _check_fraction(name: str, value: Any) -> None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or not math.isfinite(value)
-        or not 0 <= value <= 1
-    ):
-        raise SettingError(f"{name} {value!r} is out of range; give a number from 0 to 1")

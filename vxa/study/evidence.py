@@ -28,8 +28,8 @@ from vxa.maps.attention_maps import AttentionMaps
 from vxa.models.diffusers import DiffusersModel
 from vxa.study.pictures import Picture
 from vxa.study.untrained import untrained_model
-from vxa.tracing import trace
 from vxa.tracing.attribute import attribute
+from vxa.tracing.pipeline import trace
 from vxa.tracing.visualize import visualize
 
 STEPS, GUIDANCE = 20, 5.0

@@ -6,10 +6,5 @@
     trace.maps[0].heat_map("hat")
 
 The mean over steps, sites and heads of the cross-attention probabilities is DAAM's attribution map (Tang et
-al. 2022, eq. 4) up to a constant, without its clamp; `vxa.daam` has the formula of its release to the letter.
+al. 2022, eq. 4) up to a constant, without its clamp; `vxa.maps.daam` has the formula of its release to the letter.
 """
-
-from vxa.tracing.generation import GenerationInfo, Settings, TracedCall, TracedPrompt
-from vxa.tracing.pipeline import Trace, trace
-
-__all__ = ["GenerationInfo", "Settings", "Trace", "TracedCall", "TracedPrompt", "trace"]

@@ -14,7 +14,7 @@ import math
 import operator
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,10 +29,9 @@ from vxa.io.images import read_image
 from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.models import load
 from vxa.models.protocol import Conditioning, Model
+from vxa.tracing.settings import NOISES, Noise, PassSettings
 from vxa.version import versions
 
-Noise = Literal["none", "matched"]
-NOISES: tuple[str, ...] = get_args(Noise)
 ImageSource = str | Path | Image.Image | NDArray[Any]
 
 
@@ -40,11 +39,11 @@ def visualize(
     source: object,
     image: ImageSource,
     prompt: str,
-    timestep: int = 1,
-    noise: Noise = "none",
-    seed: int = 0,
+    timestep: int = PassSettings.timestep,
+    noise: Noise = PassSettings.noise,
+    seed: int = PassSettings.seed,
     sites: SiteSpec = None,
-    max_side: int = 1024,
+    max_side: int = PassSettings.max_side,
     self_attention: SelfAttentionSpec = False,
 ) -> AttentionMaps:
     """The attention maps of `image` for `prompt`, from one pass of a model.

@@ -21,8 +21,8 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from torch import distributed
 
-from vxa.models.papercut import FOLDER as SHIPPED
 from vxa.papercut.judge import Judge, load_judge
+from vxa.papercut.shipped import WEIGHTS as SHIPPED
 
 from .judge import reconstructed, train_judge
 from .latents import make_latents, read_latents

@@ -7,40 +7,9 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from vxa.papercut.nouns import COLOURS, GROUNDS, NOUNS, PATTERNS
-from vxa.papercut.phrases import CASES, NUMBERS
+from vxa.papercut.vocabulary import vocabulary
 
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
-OTHERS = [
-    "a",
-    "an",
-    "the",
-    "and",
-    "of",
-    "to",
-    "left",
-    "right",
-    "apple",
-    "is",
-    "she",
-    "he",
-    "her",
-    "his",
-    "wearing",
-    "holding",
-    "stands",
-    "sits",
-    ",",
-    ".",
-]
-
-
-def vocabulary() -> tuple[str, ...]:
-    """Every word that a caption can hold, sorted."""
-    words = {*COLOURS, *PATTERNS, *GROUNDS, *NUMBERS.values(), *OTHERS}
-    words |= {word for case in CASES.values() for word in case}
-    words |= {form for noun in NOUNS.values() for form in (noun.name, noun.many)}
-    return tuple(sorted(words))
 
 
 def byte_alphabet() -> list[str]:

@@ -27,7 +27,7 @@ class Asked:
         selection: the indices box; blank is every word.
         sites: a label of the site dropdown, or sites written by hand.
         heads: "mean", or head numbers.
-        mode: one of vxa.render.MODES.
+        mode: one of vxa.pictures.modes.MODES.
         opacity, threshold, colormap, normalize, resample: as in View.
         against: the indices box of what mode "difference" compares with; blank is every word.
         refine: whether maps are spread by self-attention.

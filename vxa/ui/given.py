@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.tracing.visualize import NOISES
+from vxa.tracing.settings import NOISES
 from vxa.ui import strings
 from vxa.ui.backend import Backend
 from vxa.ui.compat import component

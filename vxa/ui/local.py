@@ -11,13 +11,14 @@ from pathlib import Path
 from PIL import Image
 
 from vxa.attention.interrupt import interruptible
-from vxa.generation.generate import GenerationSettings, make_image
+from vxa.generation.generate import make_image
 from vxa.generation.preview import previewing
+from vxa.generation.settings import GenerationSettings
 from vxa.io.images import save_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.models.protocol import Model
 from vxa.papercut.scene import scene
-from vxa.tracing import trace
+from vxa.tracing.pipeline import trace
 from vxa.tracing.visualize import visualize
 from vxa.ui import strings
 from vxa.ui.assets import asset
@@ -78,7 +79,7 @@ def _paint(model: Model, turns: Turns) -> Paint:
     def paint(
         prompt: str, seed: int, refine: bool, progress: Progress, seen: Callable[[Painted], None]
     ) -> Painted:
-        wanted = GenerationSettings(prompt, seed=seed)
+        wanted = GenerationSettings(seed=seed)
         done, pace = 0, Pace()
         image: Image.Image | None = None
 
@@ -107,7 +108,7 @@ def _paint(model: Model, turns: Turns) -> Paint:
                 previewing(model, wanted.guidance) as preview,
                 trace(model, bins=STEP_BINS, self_attention=refine) as traced,
             ):
-                picture = make_image(model, wanted, advance)
+                picture = make_image(model, prompt, wanted, advance)
             progress(1.0, strings.DONE)
             return Painted(picture, maps())
 

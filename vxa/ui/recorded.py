@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 
 from vxa.io.infotext import Infotext
 from vxa.maps.attention_maps import AttentionMaps
-from vxa.pictures.colormaps import COLORMAPS
-from vxa.pictures.render import MODES
-from vxa.pictures.view import RESAMPLES, VIEW_NORMALIZATIONS
+from vxa.pictures.modes import MODES
+from vxa.pictures.view import COLORMAPS, NORMALIZATIONS, RESAMPLES
 from vxa.tokens import parse_indices
-from vxa.tracing.visualize import NOISES
+from vxa.tracing.settings import NOISES
 from vxa.ui import strings
 from vxa.ui.asked import Asked, usual_threshold
 from vxa.version import __version__
@@ -87,7 +86,7 @@ ENTRIES = (
     Entry("vxa_opacity", "VXA opacity", _fraction, Asked.opacity),
     Entry("vxa_threshold", "VXA threshold", _fraction, Asked.threshold),
     Entry("vxa_colormap", "VXA colour map", _one_of(tuple(COLORMAPS)), Asked.colormap),
-    Entry("vxa_normalize", "VXA scale", _one_of(VIEW_NORMALIZATIONS), Asked.normalize),
+    Entry("vxa_normalize", "VXA scale", _one_of(NORMALIZATIONS), Asked.normalize),
     Entry("vxa_resample", "VXA drawn", _one_of(RESAMPLES), Asked.resample),
     Entry("vxa_timesteps", "VXA timesteps", _short),
 )

@@ -8,9 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.pictures.colormaps import COLORMAPS
-from vxa.pictures.render import MODES
-from vxa.pictures.view import RESAMPLES, VIEW_NORMALIZATIONS
+from vxa.pictures.modes import MODES
+from vxa.pictures.view import COLORMAPS, NORMALIZATIONS, RESAMPLES
 from vxa.tracing.timesteps import DEFAULT_TIMESTEPS
 from vxa.ui import strings
 from vxa.ui.asked import Asked
@@ -169,7 +168,7 @@ def _scales(asked: Asked) -> dict[str, Any]:
         return {
             "normalize": component(
                 gr.Dropdown, label=strings.NORMALIZE, info=strings.NORMALIZE_INFO, value=asked.normalize,
-                choices=list(VIEW_NORMALIZATIONS), min_width=140, elem_id="vxa_normalize",
+                choices=list(NORMALIZATIONS), min_width=140, elem_id="vxa_normalize",
             ),
             "resample": component(
                 gr.Dropdown, label=strings.RESAMPLE, info=strings.RESAMPLE_INFO, value=asked.resample,

@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.pictures.colormaps import COLORMAPS
-from vxa.pictures.render import MODES
-from vxa.tracing.visualize import NOISES
+from vxa.pictures.modes import MODES
+from vxa.pictures.view import COLORMAPS
+from vxa.tracing.settings import NOISES
 from vxa.ui.asked import Asked
 from vxa.webui import strings
 from vxa.webui.host import options

@@ -93,9 +93,8 @@ def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_without_weights_there_is_nothing_to_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vxa.models import papercut
 
-    monkeypatch.setattr(papercut, "FOLDER", tmp_path / "nowhere")
+    monkeypatch.setattr("vxa.papercut.shipped.WEIGHTS", tmp_path / "nowhere")
     with pytest.raises(ModelError, match="install vxa again"):
         write_checkpoint(tmp_path / "models")
     assert not (tmp_path / "models").exists()

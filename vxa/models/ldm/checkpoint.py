@@ -25,6 +25,7 @@ from vxa.errors import SettingError
 from vxa.models import papercut
 from vxa.models.ldm.config import MODEL_KEY, SITES_KEY, as_yaml, ldm_config
 from vxa.models.ldm.weight_names import rename_weights, unet_names, vae_names, vae_weights
+from vxa.papercut.shipped import weights_folder
 
 __all__ = ["write_checkpoint"]
 
@@ -52,7 +53,7 @@ def write_checkpoint(folder: str | Path) -> Path:
     folder = Path(folder).absolute()
     try:
         _check_folder(folder)
-        _export(papercut.weights_folder(), folder)
+        _export(weights_folder(), folder)
     except OSError as error:
         reason = error.strerror or str(error)
         raise SettingError(

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.pictures.colormaps import COLORMAPS
+from vxa.pictures.view import COLORMAPS
 from vxa.ui import strings as page_strings
 from vxa.webui import strings
 from vxa.webui.generation.options import SHOWN, TraceOptions, pasted

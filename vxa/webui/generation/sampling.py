@@ -29,7 +29,7 @@ from vxa.maps.selection import token_groups, union
 from vxa.maps.steps import CountedSteps
 from vxa.models.ldm.model import LdmModel
 from vxa.tokens import Token
-from vxa.tracing import GenerationInfo, Settings, TracedCall, TracedPrompt
+from vxa.tracing.generation import GenerationInfo, Settings, TracedCall, TracedPrompt
 from vxa.ui.handlers import sentence
 from vxa.version import versions
 from vxa.webui import strings

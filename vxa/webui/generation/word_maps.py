@@ -15,7 +15,7 @@ from vxa.attention.sums import SumRecord
 from vxa.errors import WordError
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.heat_map import HeatMap, mean_on_largest
-from vxa.tracing import TracedCall
+from vxa.tracing.generation import TracedCall
 
 __all__ = ["PromptMaps", "at_each_bin", "heat_of", "pieces_of", "subjects"]
 

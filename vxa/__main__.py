@@ -1,0 +1,5 @@
+"""The command line as a module: `python -m vxa`."""
+
+from vxa.cli.main import main
+
+main()

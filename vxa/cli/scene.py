@@ -1,0 +1,32 @@
+"""`vxa scene`: a scene of papercut as a folder with its exact masks, or as a picture alone."""
+
+from __future__ import annotations
+
+import typer
+
+from vxa.cli import options
+from vxa.cli.console import columns
+
+__all__ = ["scene"]
+
+
+def scene(
+    output: options.SceneOutput,
+    seed: options.SceneSeed = 0,
+    split: options.Split = "test",
+) -> None:
+    """Write a papercut scene: picture, caption, parse, and the exact mask of every noun."""
+    from vxa.io.images import check_image_path, save_image
+    from vxa.io.scene_folder import write_scene
+    from vxa.papercut import scene as make
+
+    picture_alone = bool(output.suffix) and not output.is_dir()
+    if picture_alone:
+        check_image_path(output)
+    made = make(seed, split)
+    if picture_alone:
+        save_image(made.image, output)
+        typer.echo(columns(("picture", output), ("caption", made.caption)))
+        return
+    write_scene(made, output)
+    typer.echo(columns(("folder", output), ("caption", made.caption), ("masks", ", ".join(made.masks))))

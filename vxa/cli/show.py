@@ -1,0 +1,61 @@
+"""`vxa show`: one picture of one image and its prompt, or of maps saved before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from vxa.cli import options
+from vxa.cli.console import columns
+from vxa.cli.options import with_settings
+from vxa.maps.settings import Selection
+from vxa.pictures.view import View
+from vxa.tracing.settings import PassSettings
+
+__all__ = ["show"]
+
+
+@with_settings
+def show(
+    context: typer.Context,
+    image: options.ImagePath,
+    prompt: options.OptionalPrompt = None,
+    *,
+    output: options.Output,
+    selection: Selection,
+    mode: options.Mode = "masked",
+    against: options.Against = None,
+    against_tokens: options.AgainstTokens = None,
+    model: options.ModelName = "papercut",
+    settings: PassSettings,
+    timesteps: options.Timesteps = None,
+    view: View,
+    save: options.Save = None,
+    maps: options.SavedMaps = None,
+    device: options.Device = "auto",
+) -> None:
+    """Draw where the model sees some words of PROMPT in IMAGE."""
+    from vxa.cli.outputs import check_outputs, check_passes, check_unused, saved_maps, summary, write_outputs
+    from vxa.cli.passes import watch_passes
+    from vxa.io.images import read_image
+    from vxa.pictures.render import check_mode, render
+
+    compared: dict[str, Any] = {"against": against, "against_tokens": against_tokens}
+    # All that can be refused without the model is refused before it is loaded.
+    check_outputs(output, save)
+    check_passes(mode, timesteps, save, maps)
+    check_unused(context, maps)
+    check_mode(mode, **compared)
+    picture = read_image(image)
+    asked = {**vars(selection), "sites": selection.sites or None}
+    if maps is not None:
+        answered = [saved_maps(maps, prompt)]
+    else:
+        everything = save is not None or (not asked["sites"] and mode in ("sites", "matrix"))
+        several = (timesteps or "") if mode == "timesteps" else None
+        answered = watch_passes(model, device, picture, prompt, settings, several, selection, everything)
+    drawn = render(answered, picture, mode, **asked, **compared, **vars(view))
+    rows = summary(answered, answered[0].heat_map(**asked))
+    write_outputs(drawn, output, answered[0], save)
+    typer.echo(columns(*rows, ("picture", f"{output} ({mode})")))

@@ -184,7 +184,7 @@ def test_names() -> None:
 
 
 def test_refining_gathers_the_map_by_self_attention_on_its_own_grid() -> None:
-    # In the 2×3 grid, the upper row attends half to each of the first two positions, the lower row to the last.
+    # The upper row of the 2×3 grid attends equally to the first two positions, the lower row to the last.
     attention = torch.zeros(1, 6, 2, 3)
     attention[:, :2, 0] = 0.5
     attention[:, 5, 1] = 1.0

@@ -18,7 +18,7 @@ from vxa.errors import (
 )
 from vxa.models.diffusers import DiffusersModel
 
-# diffusers' Euler and its kin ask numpy for a tensor's array in an old way.
+# diffusers' Euler schedulers convert a tensor to numpy in a deprecated way.
 pytestmark = pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")
 
 
@@ -49,7 +49,7 @@ def test_every_image_of_every_prompt_has_its_own_maps(pipeline: Any) -> None:
     assert [maps.provenance.prompt for maps in trace.images] == [PROMPT, PROMPT, OTHER, OTHER]
     assert [maps.provenance.prompt for maps in trace.negatives] == ["", "", NEGATIVE, NEGATIVE]
     first, second = (maps.heat_map("neck", sites="all").values for maps in trace.images[2:])
-    assert not np.array_equal(first, second)  # of other noise
+    assert not np.array_equal(first, second)  # from different noise
     assert trace.negatives[3].heat_map("red", sites="all").values.max() > 0
     with vxa.trace(pipeline) as alone:
         make(pipeline, OTHER, num_images_per_prompt=1, negative_prompt=NEGATIVE)

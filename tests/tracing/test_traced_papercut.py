@@ -1,4 +1,4 @@
-"""Tracing the embedded model: what a word painted is where its map is."""
+"""Traces of the embedded model: the map of each word, and refined maps."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_picture_is_the_same_and_every_word_has_its_map(model: Any) -> None:
     apart = hat - maps.heat_map("boy")
     assert apart.values.min() < 0 < apart.values.max()
     everything = maps.heat_map(tokens="0-76", sites="mid").values * 77
-    assert np.allclose(everything, 1, atol=1e-4)  # each place's attention sums to one
+    assert np.allclose(everything, 1, atol=1e-4)  # the attention of each position sums to one
     assert np.allclose(trace.negatives[0].heat_map(tokens="0-76", sites="mid").values * 77, 1, atol=1e-4)
 
 

@@ -1,4 +1,4 @@
-"""A picture from a prompt, by the model's own pipeline."""
+"""Image generation from a prompt, with the model's own pipeline."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _MAX_STEPS = 1000
 
 @dataclass(frozen=True)
 class Generation:
-    """What to make.
+    """Settings of a generation.
 
     Attributes:
-        prompt: any length; more than 75 tokens are encoded in chunks (`vxa.models.chunks`).
-        negative: what the picture should not show.
-        seed: of the starting noise, drawn on the CPU so that every device starts from the same.
-        steps: denoising steps.
-        guidance: classifier-free guidance scale; 1 is none.
-        size: "HEIGHTxWIDTH" in pixels; None is the model's own.
+        prompt: a text of any length; more than 75 tokens are encoded in chunks (`vxa.models.chunks`).
+        negative: the negative prompt.
+        seed: the seed of the initial noise, drawn on the CPU so that it is the same on every device.
+        steps: the number of denoising steps.
+        guidance: the classifier-free guidance scale; 1 is no guidance.
+        size: "HEIGHTxWIDTH" in pixels; None is the model's default.
 
     Raises SettingError for a value out of range.
     """
@@ -53,7 +53,7 @@ class Generation:
         self.pixels()
 
     def pixels(self) -> tuple[int, int] | None:
-        """The wanted (height, width)."""
+        """Return (height, width) in pixels, or None for the model's default. Raises SettingError."""
         if self.size is None:
             return None
         match = re.fullmatch(r"\s*([0-9]{1,6})\s*[x×]\s*([0-9]{1,6})\s*", self.size)
@@ -71,7 +71,7 @@ def generate(
     wanted: Generation,
     advance: Callable[[], None] = lambda: None,
 ) -> Image.Image:
-    """The picture; `advance` is called after each step.
+    """Generate an image; `advance` is called after each step.
 
     Raises ModelError for a model without a pipeline.
     """
@@ -101,7 +101,7 @@ def generate(
 
 
 def _prompts(model: Any, wanted: Generation) -> dict[str, Any]:
-    """The texts as the pipeline takes them: as they are, or, where it would cut one off, all their chunks."""
+    """Return the pipeline's prompt arguments: the texts, or embeddings if the pipeline would truncate one."""
     from vxa.models.chunks import CHUNK
     from vxa.models.prompt_events import EncodedPrompts, notify
 
@@ -111,17 +111,17 @@ def _prompts(model: Any, wanted: Generation) -> dict[str, Any]:
     prompt, negative = (model.encode_prompt(text, wanted.pixels() or (0, 0)) for text in texts)
     empty = model.encode_prompt("", (0, 0)).context
     length = max(prompt.context.shape[1], negative.context.shape[1])
-    context, against = (_lengthened(one.context, empty, length) for one in (prompt, negative))
-    notify(model.pipeline, EncodedPrompts((wanted.prompt,), (wanted.negative,), context, against))
-    embeddings = {"prompt_embeds": context, "negative_prompt_embeds": against}
+    context, negative_context = (_pad_context(one.context, empty, length) for one in (prompt, negative))
+    notify(model.pipeline, EncodedPrompts((wanted.prompt,), (wanted.negative,), context, negative_context))
+    embeddings = {"prompt_embeds": context, "negative_prompt_embeds": negative_context}
     if "text_embeds" in prompt.extra:
         embeddings["pooled_prompt_embeds"] = prompt.extra["text_embeds"]
         embeddings["negative_pooled_prompt_embeds"] = negative.extra["text_embeds"]
     return embeddings
 
 
-def _lengthened(context: Tensor, empty: Tensor, length: int) -> Tensor:
-    """The context [1, tokens, channels] with the empty prompt's after it, up to so many tokens."""
+def _pad_context(context: Tensor, empty: Tensor, length: int) -> Tensor:
+    """Pad a context [1, tokens, channels] to `length` tokens with that of the empty prompt."""
     import torch
 
     return torch.cat([context, *[empty] * ((length - context.shape[1]) // empty.shape[1])], 1)

@@ -179,7 +179,7 @@ def _check_values(maps: AttentionMaps) -> None:
     whole += [token.word for token in tokens if token.word is not None]
     whole += [number for site in sites for number in (site.index, site.heads, site.factor)]
     if not all(isinstance(text, str) for text in texts):
-        raise ValueError("texts are not texts")
+        raise ValueError("texts are not strings")
     if not all(type(number) is int for number in whole):
         raise ValueError("numbers are not whole numbers")
     if not all(type(token.weight) in (int, float) for token in tokens):

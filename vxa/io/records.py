@@ -59,7 +59,7 @@ def check_record(
     elif isinstance(record, PassRecord) and not bins:
         _check_pass(site, record, tokens)
     else:
-        raise ValueError(f"{site.label} is of one pass among steps")
+        raise ValueError(f"{site.label} has a record of one pass in maps with steps")
 
 
 def _check_pass(site: Site, record: PassRecord, tokens: int) -> None:
@@ -87,9 +87,9 @@ def _check_sums(site: Site, record: SumRecord, tokens: int, bins: int) -> None:
         raise ValueError(f"{site.label} has sums of other tokens or steps")
     counts = [*record.passes, *(record.kept or ())]
     if not all(type(count) is int and count >= 0 for count in counts) or min(record.passes) < 1:
-        raise ValueError(f"{site.label} has no count of passes, or of tokens")
+        raise ValueError(f"{site.label} has invalid counts of passes, or invalid kept tokens")
     if len(set(record.kept or ())) != len(record.kept or ()) or max(record.kept or (0,)) >= tokens:
-        raise ValueError(f"{site.label} kept tokens that there are not")
+        raise ValueError(f"{site.label} lists kept tokens that are repeated or out of range")
 
 
 def pair(value: Any, kind: Any) -> tuple[Any, Any]:

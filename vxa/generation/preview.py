@@ -66,7 +66,7 @@ class Preview:
 
     @torch.no_grad()
     def image(self, size: tuple[int, int]) -> Image.Image:
-        """Return the image at (height, width), decoded at half that size: a quarter of the VAE's work."""
+        """Return the image at (height, width), decoded at half size and enlarged: a quarter of the work."""
         assert self._latent is not None, "no pass was made yet"
         pipeline, latent = self._model.pipeline, self._latent
         vae, half = pipeline.vae, [max(1, side // 2) for side in latent.shape[-2:]]

@@ -156,7 +156,7 @@ class AttentionMaps:
         Args:
             words: "hat, red scarf, cat#2", or a sequence of phrases.
             tokens: instead of words: indices as "1, 3-5" or numbers, where 0 is the begin-of-text token.
-                "all" is every token except that one, padding included (as a blank in the original extension).
+                "all" is every token except that one, padding included (a blank in the original extension).
                 Without words and tokens: every real token of the prompt.
             sites: in the grammar of `vxa.attention.sites`; None is `default_sites`.
             heads: None or "mean" for all, or indices as "0, 3" or numbers.

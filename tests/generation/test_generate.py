@@ -19,7 +19,7 @@ LONG = "red " * 80 + "neck"
 
 
 def seen_by(model: Any) -> tuple[list[dict[str, Any]], Any]:
-    """What the network is given at each pass."""
+    """Record the network's keyword arguments at each pass."""
     passes: list[dict[str, Any]] = []
     handle = model.network.register_forward_pre_hook(
         lambda network, args, given: passes.append(given), with_kwargs=True

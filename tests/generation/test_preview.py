@@ -1,4 +1,4 @@
-"""What a generation is heading for: the latent that its last pass ends at, under several schedulers."""
+"""Previews: after the last pass they equal the generated latent, under several schedulers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_clean_latent_is_what_was_noised():
         assert torch.allclose(clean_latent(noised, prediction, alpha, kind), clean, atol=1e-6)
 
 
-# Euler's schedule of diffusers, under numpy 2.
+# diffusers' Euler scheduler raises it under numpy 2.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize(
     "scheduler", ["DDIMScheduler", "EulerDiscreteScheduler", "DPMSolverMultistepScheduler"]

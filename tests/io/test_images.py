@@ -1,4 +1,4 @@
-"""Reading any image a person may have, and writing one whole or not at all."""
+"""Reading of images in many formats, and atomic writing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def one_line(error: pytest.ExceptionInfo[ImageError]) -> str:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that only claims to be that large."""
+    """Return a PNG whose header claims this size."""
     body = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", len(body)) + b"IHDR" + body + struct.pack(">I", zlib.crc32(b"IHDR" + body))
     data = zlib.compress(b"\0" * 100)
@@ -118,7 +118,7 @@ def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path: Path) -> None:
 def test_exif_is_turned(tmp_path: Path, suffix: str, orientation: int) -> None:
     upright = Image.new("RGB", (32, 16), WHITE)
     upright.paste(RED, (0, 0, 16, 8))
-    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # orientation -> the transpose a camera applied
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # orientation -> the transpose that a camera applied
     stored = upright.transpose(Image.Transpose(undo[orientation])) if orientation > 1 else upright
     exif = Image.Exif()
     exif[0x0112] = orientation

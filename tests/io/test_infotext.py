@@ -1,4 +1,4 @@
-"""How an image says it was made: what webuis write, read; what VXA writes, read back."""
+"""Infotexts: those of webuis are parsed, those of VXA are read back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Maps written and read back bit for bit, and everything that must not be read."""
+"""Saved maps: read back bit for bit, and rejected if damaged."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def edit(path: Path, **changes: object) -> None:
 
 
 def replace_archive(path: Path, data: bytes) -> None:
-    """Another npz, vouched for by the JSON as a hostile sender would."""
+    """Replace the npz and put its digest into the JSON, as an attacker would."""
     path.write_bytes(data)
     edit(path, digest=digest_of(io.BytesIO(data)))
 
@@ -101,7 +101,7 @@ def refused(path: Path, match: str) -> None:
 def test_missing_files(saved: Path, tmp_path: Path) -> None:
     refused(tmp_path / "none.npz", "no file")
     refused(tmp_path, "no file")
-    refused(Path("."), "no file")  # as an empty path is read
+    refused(Path("."), "no file")  # the value of an empty path
     sidecar_path(saved).unlink()
     refused(saved, r"no file.*maps\.json")
 
@@ -190,7 +190,7 @@ def test_a_record_that_does_not_fit(saved: Path, change: dict[str, object]) -> N
     ],
 )  # fmt: skip
 def test_a_value_of_another_kind(saved: Path, part: str, change: dict[str, object]) -> None:
-    """The digest is of the arrays alone; what the JSON says is looked at value by value."""
+    """The digest covers only the arrays, so each value of the JSON is checked."""
     before = json.loads(sidecar_path(saved).read_text())[part]
     if isinstance(before, list):
         edit(saved, **{part: [{**before[0], **change}, *before[1:]]})

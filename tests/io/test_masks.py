@@ -17,7 +17,7 @@ RECTANGLE = np.zeros((40, 50), bool)
 RECTANGLE[5:20, 7:33] = True
 
 
-# What pycocotools 2.0.11 gives: mask.encode(numpy.asfortranarray(mask.astype("uint8")))["counts"].decode().
+# Result of pycocotools 2.0.11: mask.encode(numpy.asfortranarray(mask.astype("uint8")))["counts"].decode().
 @pytest.mark.parametrize(
     ("mask", "counts"),
     [

@@ -1,4 +1,4 @@
-"""Traces written and read back, and sums that do not fit refused."""
+"""Saved traces: read back bit for bit, and rejected if their sums are inconsistent."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from vxa.tokens import Token
 
 
 class Known:
-    """A site's record with values given by hand: [heads, tokens, height, width]."""
+    """Record of a site with hand-written values, [heads, tokens, height, width]."""
 
     def __init__(self, values: Tensor) -> None:
         self.values = values
@@ -58,7 +58,7 @@ TALL = Site("tall", "cross", "up", 1, 1, 1, "OUT05")
 
 
 def make_maps(**changes: Any) -> AttentionMaps:
-    """A 2×3 site of two heads, and a 4×6 site of one, for a latent of 4×6."""
+    """Build maps of a 2×3 site with two heads and a 4×6 site with one, for a 4×6 latent."""
     coarse = torch.arange(2 * 6 * 6, dtype=torch.float32).view(2, 6, 2, 3)
     fine = torch.arange(6 * 24, dtype=torch.float32).view(1, 6, 4, 6)
     given: dict[str, Any] = {
@@ -75,7 +75,7 @@ def make_maps(**changes: Any) -> AttentionMaps:
 
 
 def head_mean(index: int) -> np.ndarray[Any, Any]:
-    """The coarse site's mean over its two heads: 6·index + 18 + 0 … 5."""
+    """Return the coarse site's mean over its two heads: 6·index + 18 + 0 … 5."""
     return np.arange(6, dtype=np.float32).reshape(2, 3) + 6 * index + 18
 
 
@@ -183,7 +183,7 @@ def test_names() -> None:
 
 
 def test_refining_gathers_the_map_by_self_attention_on_its_own_grid() -> None:
-    # Of the 2×3 grid the upper places attend to the first two, half and half, the lower ones to the last.
+    # The upper row of the 2×3 grid attends equally to the first two positions, the lower row to the last.
     attention = torch.zeros(1, 6, 2, 3)
     attention[:, :2, 0] = 0.5
     attention[:, 5, 1] = 1.0
@@ -203,7 +203,7 @@ def test_refining_gathers_the_map_by_self_attention_on_its_own_grid() -> None:
 
 def test_a_refined_map_begins_at_its_lowest_place_within_the_image() -> None:
     attention = torch.zeros(1, 6, 2, 3)
-    for place in range(3):  # above, each attends to itself; below, all to the last
+    for place in range(3):  # upper row: each position attends to itself; lower row: all attend to the last
         attention[:, place, 0, place] = 1.0
     attention[:, 5, 1] = 1.0
     values = np.array([[4.0, 2.0, 3.0], [0.0, 0.0, 1.0]], np.float32)
@@ -216,7 +216,7 @@ def test_a_refined_map_begins_at_its_lowest_place_within_the_image() -> None:
 
 
 def test_the_sites_of_a_refined_map_are_joined_by_their_power_mean() -> None:
-    itself = Known(torch.eye(4).reshape(1, 4, 2, 2))  # every place attends to itself alone
+    itself = Known(torch.eye(4).reshape(1, 4, 2, 2))  # each position attends only to itself
     first, second = np.array([[1, 2], [3, 4]], np.float32), np.array([[7, 2], [0, 0]], np.float32)
     (found,) = refine_maps([first[None], second[None]], [itself])  # type: ignore[list-item]
     expected = ((first**POWER + second**POWER) / 2) ** (1 / POWER)

@@ -1,4 +1,4 @@
-"""daam's formula, by hand and against daam itself."""
+"""daam's formula, compared with hand-computed values and with daam itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*torch.cuda.amp.autocast:Future
 
 @pytest.fixture(scope="module")
 def four_levels(tokenizer_folder: Path) -> Any:
-    """A tiny pipeline with attention at all four levels, made for 512 pixels: latents of 64 × 64."""
+    """Build a tiny pipeline with attention at all four levels, made for 512 pixels: latents of 64 × 64."""
     from diffusers import UNet2DConditionModel
 
     pipeline = make_sd_pipeline(tokenizer_folder)
@@ -53,7 +53,7 @@ def test_it_is_what_daam_gives(
         daam = daam_code.load()
     except CannotInstall as reason:
         pytest.skip(str(reason))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # daam makes a folder there
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # daam creates a folder there
     with torch.no_grad(), daam.trace(four_levels) as theirs:
         make(four_levels)
         expected = theirs.compute_global_heat_map().compute_word_heat_map(word).heatmap

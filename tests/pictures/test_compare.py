@@ -16,7 +16,7 @@ def test_a_run_against_itself_has_no_difference() -> None:
     picture = np.asarray(compare(maps, maps, words="hat"))
     apart = np.asarray(compare(maps.at_steps("0-2"), maps.at_steps("3-4"), words="hat"))
     third = slice(picture.shape[1] * 2 // 3, None)
-    # Where nothing differs, the third picture is the grey plane, its bar's ends are both 0.
+    # The runs do not differ, so the third picture is the grey area and both ends of its bar are 0.
     middle = picture[picture.shape[0] // 2, picture.shape[1] * 3 // 4]
     assert np.ptp(middle.astype(int)) <= 2
     assert not np.array_equal(picture[:, third], apart[:, third])

@@ -7,32 +7,32 @@ from support.maps import HEIGHT, WIDTH, one_token_maps
 
 from vxa import SettingError, WordError
 from vxa.pictures.colormaps import DIVERGING, coloured
-from vxa.pictures.difference import signed
+from vxa.pictures.difference import signed_shade
 from vxa.pictures.render import render
 
 IMAGE = Image.new("RGB", (WIDTH, HEIGHT), (200, 100, 50))
 
 
 def has(picture: Image.Image, shade: float) -> bool:
-    """Whether a large part of the picture, more than a line of its bar, has the colour of the shade."""
+    """Return whether a large area of the picture (more than a row of its bar) has the shade's colour."""
     colour = coloured(np.array([[shade]]), DIVERGING)[0, 0].astype(int)
     return int((np.abs(np.asarray(picture).astype(int) - colour).max(axis=2) <= 1).sum()) > 4000
 
 
 def test_a_difference_by_hand():
     values = np.array([[[0.5, 0.1]], [[0.1, 0.2]]], np.float32)
-    shade, reach = signed(values)
+    shade, reach = signed_shade(values)
     np.testing.assert_allclose(shade, [[1.0, 0.375]], atol=1e-6)
     assert reach == pytest.approx(0.4)
-    shade, reach = signed(values, "absolute")
+    shade, reach = signed_shade(values, "absolute")
     np.testing.assert_allclose(shade, [[0.7, 0.45]], atol=1e-6)
     assert reach == 1.0
-    shade, reach = signed(np.ones((2, 1, 2), np.float32))
+    shade, reach = signed_shade(np.ones((2, 1, 2), np.float32))
     assert (shade.tolist(), reach) == ([[0.5, 0.5]], 0.0)
 
 
 def test_the_side_of_zero_is_told_by_the_colour():
-    """Token 1 has 1/2 on the left and 1/7 on the right, where all have; the others have 1/12 and 1/7."""
+    """Token 1 has 1/2 on the left and 1/7 on the right; the other tokens have 1/12 and 1/7."""
     maps = one_token_maps()
     more = render(maps, IMAGE, "difference", "hat#1", against="neck", opacity=1.0, resample="nearest")
     less = render(maps, IMAGE, "difference", "neck", against="hat#1", opacity=1.0, resample="nearest")
@@ -52,7 +52,7 @@ def test_tokens_and_words_choose_the_same_and_blank_is_every_word():
 
 
 def test_both_maps_share_one_scale():
-    """neck is 1/12 on the left where hat is 1/2: a sixth of the brightest, not bright by its own maximum."""
+    """On the left, neck is 1/12 and hat is 1/2, so neck is drawn at a sixth of the shared maximum."""
     settings = {"opacity": 1.0, "resample": "nearest"}
     picture = render(one_token_maps(), IMAGE, "difference", "hat#1", against="neck", **settings)
     faint = coloured(np.array([[1 / 6]]), "inferno")[0, 0].astype(int)

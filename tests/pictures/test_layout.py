@@ -1,4 +1,4 @@
-"""Pictures put together: sizes by hand, text that always fits."""
+"""Layout: hand-computed sizes, and text that always fits."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
 from vxa.pictures import layout as drawing
-from vxa.pictures.layout import GROUND, above, beside, colour_bar, fitted, framed, grid, spread, text
+from vxa.pictures.layout import GROUND, above, beside, colour_bar, framed, grid, shorten, spread, text
 
 BITMAP = getattr(ImageFont, "load_default_imagefont", ImageFont.load_default)()
 
 
 @pytest.fixture(params=["scalable", "bitmap"])
 def font(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
-    """Both fonts that Pillow may have: before 10.1 there is only the bitmap."""
+    """Use each of Pillow's two fonts: before 10.1 it has only the bitmap font."""
     if request.param == "bitmap":
         monkeypatch.setattr(drawing, "_font", lambda size: BITMAP)
     drawing._text_mask.cache_clear()
@@ -67,16 +67,16 @@ def test_any_text_fits(font: str, string: str) -> None:
 @given(st.text(max_size=60), st.integers(30, 300))
 @settings(max_examples=60, deadline=None)
 def test_text_is_cut_to_its_width(string: str, width: int) -> None:
-    cut = fitted(string, 13, width)
+    cut = shorten(string, 13, width)
     assert cut == string or cut.endswith("…")
     assert text(string, 13, width).width <= width
 
 
 def test_a_long_word_ends_in_an_ellipsis(font: str) -> None:
-    cut = fitted("antidisestablishmentarianism", 14, 100)
+    cut = shorten("antidisestablishmentarianism", 14, 100)
     assert cut.endswith("…")
     assert cut.startswith("anti")
-    assert fitted("hat", 14, 100) == "hat"
+    assert shorten("hat", 14, 100) == "hat"
 
 
 def test_the_bitmap_font_grows_with_the_size(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Every mode on a small world whose attention is known by construction: 2 sites, 12 × 18 pixels."""
+"""All modes on small maps with known attention: 2 sites, an image of 12 × 18 pixels."""
 
 from __future__ import annotations
 
@@ -139,16 +139,16 @@ def test_passes_that_do_not_belong_together_are_refused(maps: AttentionMaps, ima
 def test_maps_of_a_part_lie_on_that_part_and_the_rest_stays(maps: AttentionMaps, image: Image.Image) -> None:
     whole = Image.new("RGB", (WIDTH * 3, HEIGHT * 2), (0, 90, 0))
     whole.paste(image, (WIDTH, HEIGHT))
-    question = PictureSpec(maps, whole, region=(WIDTH, HEIGHT, WIDTH, HEIGHT))
-    heat = question.heat(tokens=[1])
-    shown, low, high = question.overlaid(heat, (HEIGHT * 2, WIDTH * 3))
+    spec = PictureSpec(maps, whole, region=(WIDTH, HEIGHT, WIDTH, HEIGHT))
+    heat = spec.heat(tokens=[1])
+    shown, low, high = spec.overlaid(heat, (HEIGHT * 2, WIDTH * 3))
     alone, *ends = PictureSpec(maps, image).overlaid(heat, (HEIGHT, WIDTH))
     part = (WIDTH, HEIGHT, WIDTH * 2, HEIGHT * 2)
     assert ends == [low, high]
     assert shown.crop(part).tobytes() == alone.tobytes() != image.tobytes()
     shown.paste(image, part)
     assert shown.tobytes() == whole.tobytes()
-    assert question.overlaid(heat, (HEIGHT * 4, WIDTH * 6))[0].size == (WIDTH * 6, HEIGHT * 4)
+    assert spec.overlaid(heat, (HEIGHT * 4, WIDTH * 6))[0].size == (WIDTH * 6, HEIGHT * 4)
     with pytest.raises(ImageError, match="the image is 40×40"):
         PictureSpec(maps, whole, region=(0, 0, 40, 40))
 
@@ -225,15 +225,15 @@ def test_any_word_can_be_a_label(image: Image.Image, word: str, mode: str) -> No
 
 
 def test_labels_of_a_selection(maps: AttentionMaps, image: Image.Image) -> None:
-    question = PictureSpec(maps, image, words="hat, neck", heads="0")
-    assert question.subject(question.heat()) == "hat, neck"
-    assert question.place(question.heat()) == "IN01 · heads 0 · t = 1"
-    question = PictureSpec(maps, image, tokens="0-5", sites="all")
-    assert question.subject(question.heat()) == "6 tokens"
-    assert question.place(question.heat()) == "IN01, M00 · t = 1"
+    spec = PictureSpec(maps, image, words="hat, neck", heads="0")
+    assert spec.subject(spec.heat()) == "hat, neck"
+    assert spec.place(spec.heat()) == "IN01 · heads 0 · t = 1"
+    spec = PictureSpec(maps, image, tokens="0-5", sites="all")
+    assert spec.subject(spec.heat()) == "6 tokens"
+    assert spec.place(spec.heat()) == "IN01, M00 · t = 1"
     assert PictureSpec(maps, image).subject(maps.heat_map()) == "every word"
-    question = PictureSpec(maps, image, tokens="0, 1, 6")
-    assert question.subject(question.heat()) == "<bos>, hat, <eos>"
+    spec = PictureSpec(maps, image, tokens="0, 1, 6")
+    assert spec.subject(spec.heat()) == "<bos>, hat, <eos>"
     assert number(0.03125) == "0.0312"
     assert View().cut(maps.heat_map("hat")) == pytest.approx(0.4, abs=0.3)
 

@@ -1,4 +1,4 @@
-"""Maps and images, pixel by pixel, on tiny arrays that are not square."""
+"""Pixel operations of rendering, on tiny arrays that are not square."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_mask_of_everything_or_nothing_has_no_line() -> None:
 
 
 def lightness(table: np.ndarray) -> np.ndarray:
-    """CIE L* of each colour."""
+    """Return CIE L* of each colour."""
     linear = np.where(table / 255 <= 0.04045, table / 255 / 12.92, ((table / 255 + 0.055) / 1.055) ** 2.4)
     return 116 * np.cbrt(np.maximum(linear @ [0.2126, 0.7152, 0.0722], 0.00886)) - 16
 

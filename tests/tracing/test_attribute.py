@@ -50,10 +50,10 @@ def test_each_level_by_itself(sd_model: DiffusersModel, picture: Image.Image) ->
 
 
 def test_inversion_reads_what_leads_back_to_the_image(sd_model: DiffusersModel, picture: Image.Image) -> None:
-    """Down the same levels again, DDIM comes back to the latent that the inversion began with.
+    """DDIM, run from the last latent down the same levels, returns to the latent where the inversion began.
 
-    With velocities: a random network's ε, divided by a small √ᾱ, leads nowhere. Its formula is held in
-    test_inversion.
+    The network predicts velocities here, because a random network's ε divided by a small √ᾱ diverges. The
+    formula for ε is tested in test_ddim_inversion.
     """
     sd_model.pipeline.scheduler.register_to_config(prediction_type="v_prediction")
     seen: list[tuple[int, torch.Tensor]] = []
@@ -93,7 +93,7 @@ def test_inversion_reads_the_levels_nearest_to_those_asked_for(
 
 @pytest.mark.parametrize("kept", [{"words": "neck, red hat"}, {"tokens": "4, 1-2"}])
 def test_chosen_words_alone(kept: dict[str, Any], sd_model: DiffusersModel, picture: Image.Image) -> None:
-    """As they are among all; another word says which were kept."""
+    """Kept words have the same maps as in a full recording; other words raise an error."""
     every = vxa.attribute(sd_model, picture, PROMPT, timesteps=300, sites="mid")
     maps = vxa.attribute(sd_model, picture, PROMPT, timesteps=300, sites="mid", **kept)
     assert np.array_equal(maps.heat_map("red hat").values, every.heat_map("red hat").values)

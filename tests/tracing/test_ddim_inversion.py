@@ -16,7 +16,7 @@ def test_levels_go_evenly_from_the_image_to_the_last() -> None:
 
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
 def test_a_network_that_knows_the_noise_leads_to_it(kind: str) -> None:
-    """With the true image and noise in every prediction, each latent is their mixture at its level."""
+    """If each prediction gives the true image and noise, each latent is their mixture at its level."""
     image, noise = torch.randn(1, 4, 3, 2), torch.randn(1, 4, 3, 2)
 
     def mixture(level: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""A call that is fed by hand, as a host feeds it that is no diffusers pipeline."""
+"""A TracedCall fed by hand, as by a host other than a diffusers pipeline."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def expected(row: int, *seeds: int, site: Site = SITES[0], rows: int = 2) -> np.
 
 
 def test_rows_in_any_order_and_passes_apart() -> None:
-    """The conditional row first and the other last, then each in a forward of its own."""
+    """The first pass has the conditional row first and the other last; then each runs in its own forward."""
     call = new_call()
     feed(call, 900, {0: 0, 1: 1}, seed=10)
     feed(call, 500, {0: 0}, seed=20)

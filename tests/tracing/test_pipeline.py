@@ -18,7 +18,7 @@ from vxa.errors import (
 )
 from vxa.models.diffusers import DiffusersModel
 
-# diffusers' Euler and its kin ask numpy for a tensor's array in an old way.
+# diffusers' Euler schedulers convert a tensor to numpy in a deprecated way.
 pytestmark = pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")
 
 

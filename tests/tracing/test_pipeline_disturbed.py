@@ -1,4 +1,4 @@
-"""Pipelines that are interrupted, raise, are shared, compiled or offloaded, or that cannot be traced."""
+"""Pipelines that are interrupted, raise, are shared, compiled, offloaded, or cannot be traced."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vxa.errors import (
 )
 from vxa.models.diffusers import DiffusersModel
 
-# diffusers' Euler and its kin ask numpy for a tensor's array in an old way.
+# diffusers' Euler schedulers convert a tensor to numpy in a deprecated way.
 pytestmark = pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")
 
 
@@ -66,9 +66,10 @@ def test_nested_traces_hear_the_same(sd_pipeline: Any) -> None:
 
 
 def test_another_threads_generations_are_its_own(sd_pipeline: Any, sdxl_pipeline: Any) -> None:
-    """Two pipelines of one network, each generating and tracing in a thread of its own.
+    """Two pipelines share one network; each generates and traces in its own thread.
 
-    Each has its own scheduler and tokenizer: those keep, from one call to the next, how they were called."""
+    Each has its own scheduler and tokenizer, because these keep state between calls.
+    """
     from diffusers import StableDiffusionPipeline
 
     twin = StableDiffusionPipeline(
@@ -184,7 +185,7 @@ def test_rows_that_are_not_the_prompts_are_refused(sd_pipeline: Any) -> None:
 
 @pytest.mark.parametrize("guidance", [1.0, 4.0])
 def test_a_pipeline_with_rows_of_its_own_is_refused(guidance: float, sd_pipeline: Any) -> None:
-    """Perturbed-attention guidance repeats the conditional rows, with another attention."""
+    """Perturbed-attention guidance repeats the conditional rows with modified attention."""
     from diffusers import StableDiffusionPAGPipeline
 
     parts = sd_pipeline.components

@@ -1,4 +1,4 @@
-"""Tracing the embedded model: what a word painted is where its map is."""
+"""Traces of the embedded model: the map of each word, and refined maps."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def hook_count(model: Any) -> int:
 
 
 def spy(model: Any) -> list[tuple[torch.Tensor, int]]:
-    """What the network is shown from now on: (latent, timestep)."""
+    """Record the network's inputs from now on: (latent, timestep)."""
     seen: list[tuple[torch.Tensor, int]] = []
     model.network.register_forward_pre_hook(lambda module, given: seen.append((given[0], int(given[1]))))
     return seen
@@ -52,7 +52,7 @@ def test_probabilities_sum_to_one_over_all_tokens(sdxl_model: Any, picture: Imag
 
 @pytest.mark.parametrize("site", ["M00", "OUT04"])
 def test_the_original_formula_from_the_models_own_q_and_k(site: str, sd_model: Any) -> None:
-    """Σ heads Σ tokens / max, computed here from the layer's inputs and weights alone."""
+    """The formula Σ heads Σ tokens / max, computed here from the layer's inputs and weights."""
     picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (32, 16, 3), dtype=np.uint8))
     maps = visualize(sd_model, picture, PROMPT)
     name = next(s.name for s in maps.sites if s.label == site)

@@ -1,1 +1,1 @@
-"""Making pictures: a prompt to an image, and previews of what it is heading for."""
+"""Image generation from prompts, and previews of unfinished images."""

@@ -1,4 +1,4 @@
-"""Pictures from a prompt, by the model's own pipeline, with the maps of their words where wanted.
+"""Image generation from prompts, by the model's own pipeline, with the maps of their words where wanted.
 
 result = generate("papercut", "a red hat", seed=3, trace=True)
 result.image.save("hat.png")
@@ -93,7 +93,7 @@ def make_image(
     settings: GenerationSettings = GenerationSettings(),
     on_step: Callable[[], object] = lambda: None,
 ) -> Image.Image:
-    """Return the picture; `on_step` is called after each step.
+    """Generate an image; `on_step` is called after each step.
 
     Raises ModelError for a model without a pipeline.
     """
@@ -123,7 +123,7 @@ def make_image(
 
 
 def _prompts(model: Any, prompt: str, settings: GenerationSettings) -> dict[str, Any]:
-    """The texts as the pipeline takes them: as they are, or, where it would cut one off, all their chunks."""
+    """Return the pipeline's prompt arguments: the texts, or embeddings if it would truncate one."""
     from vxa.models.chunks import CHUNK
     from vxa.models.prompt_events import EncodedPrompts, notify
 
@@ -133,17 +133,17 @@ def _prompts(model: Any, prompt: str, settings: GenerationSettings) -> dict[str,
     encoded, negative = (model.encode_prompt(text, settings.pixels() or (0, 0)) for text in texts)
     empty = model.encode_prompt("", (0, 0)).context
     length = max(encoded.context.shape[1], negative.context.shape[1])
-    context, against = (_lengthened(one.context, empty, length) for one in (encoded, negative))
-    notify(model.pipeline, EncodedPrompts((prompt,), (settings.negative,), context, against))
-    embeddings = {"prompt_embeds": context, "negative_prompt_embeds": against}
+    context, negative_context = (_pad_context(one.context, empty, length) for one in (encoded, negative))
+    notify(model.pipeline, EncodedPrompts((prompt,), (settings.negative,), context, negative_context))
+    embeddings = {"prompt_embeds": context, "negative_prompt_embeds": negative_context}
     if "text_embeds" in encoded.extra:
         embeddings["pooled_prompt_embeds"] = encoded.extra["text_embeds"]
         embeddings["negative_pooled_prompt_embeds"] = negative.extra["text_embeds"]
     return embeddings
 
 
-def _lengthened(context: Tensor, empty: Tensor, length: int) -> Tensor:
-    """The context [1, tokens, channels] with the empty prompt's after it, up to so many tokens."""
+def _pad_context(context: Tensor, empty: Tensor, length: int) -> Tensor:
+    """Pad a context [1, tokens, channels] to `length` tokens with that of the empty prompt."""
     import torch
 
     return torch.cat([context, *[empty] * ((length - context.shape[1]) // empty.shape[1])], 1)

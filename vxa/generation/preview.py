@@ -1,11 +1,11 @@
-"""The image that a generation is heading for, as the network's last prediction has it.
+"""Previews of a generation: the finished image as the network's last prediction estimates it.
 
     with previewing(model, guidance=5.0) as preview:
         …                                   # a pass of model.pipeline
-        preview.image((256, 256))           # the image without its noise, roughly
+        preview.image((256, 256))           # an estimate of the denoised image
 
-What the network is given is the noised latent of the variance-preserving schedule under every scheduler, so
-its own input and output tell the clean latent: x₀ = (x_t - √(1 - ᾱ_t) ε) / √ᾱ_t (Ho et al. 2020, eq. 15).
+Under every scheduler, the network's input is the noised latent of the variance-preserving schedule. So its
+input and output give the clean latent: x₀ = (x_t - √(1 - ᾱ_t) ε) / √ᾱ_t (Ho et al. 2020, eq. 15).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Preview", "clean_latent", "previewing"]
 
 
 def clean_latent(latent: Tensor, prediction: Tensor, alpha_cumprod: float, prediction_type: str) -> Tensor:
-    """The latent without its noise; the network predicts "epsilon", "v_prediction" or "sample"."""
+    """Return the denoised latent. `prediction_type` is "epsilon", "v_prediction" or "sample"."""
     signal, noise = math.sqrt(alpha_cumprod), math.sqrt(1 - alpha_cumprod)
     if prediction_type == "sample":
         return prediction
@@ -36,33 +36,37 @@ def clean_latent(latent: Tensor, prediction: Tensor, alpha_cumprod: float, predi
 
 
 class Preview:
-    """What the last pass of a generation of one image tells of it."""
+    """Estimate of the image from the last pass of its generation (one image per batch)."""
 
     def __init__(self, model: Any, guidance: float) -> None:
         self._model, self._guidance = model, guidance
         self._thread = threading.get_ident()
         self._latent: Tensor | None = None
 
-    def see(self, network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        """A forward hook of the network, which changes nothing."""
+    def on_forward(
+        self, network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+    ) -> None:
+        """Store the clean latent of this pass; a forward hook of the network that changes nothing."""
         if threading.get_ident() != self._thread:
             return
-        given = dict(zip(("sample", "timestep"), args, strict=False)) | kwargs
-        latent, timestep = given["sample"][-1:], float(torch.as_tensor(given["timestep"]).reshape(-1)[0])
+        inputs = dict(zip(("sample", "timestep"), args, strict=False)) | kwargs
+        latent, timestep = inputs["sample"][-1:], float(torch.as_tensor(inputs["timestep"]).reshape(-1)[0])
         alphas = self._model.alphas_cumprod
         alpha = float(alphas[min(len(alphas) - 1, max(0, round(timestep)))])
-        prediction = self._guided((output[0] if isinstance(output, tuple) else output.sample).detach())
+        prediction = self._apply_guidance(
+            (output[0] if isinstance(output, tuple) else output.sample).detach()
+        )
         self._latent = clean_latent(latent.float(), prediction.float(), alpha, self._model.prediction_type)
 
-    def _guided(self, rows: Tensor) -> Tensor:
-        """diffusers puts the unconditional row first, where there is one."""
+    def _apply_guidance(self, rows: Tensor) -> Tensor:
+        """Apply classifier-free guidance; diffusers puts the unconditional row first, if there is one."""
         if len(rows) == 1:
             return rows
         return rows[:1] + self._guidance * (rows[-1:] - rows[:1])
 
     @torch.no_grad()
     def image(self, size: tuple[int, int]) -> Image.Image:
-        """The image of (height, width), decoded at half of that and enlarged: a quarter of the VAE's work."""
+        """Return the image at (height, width), decoded at half size and enlarged: a quarter of the work."""
         assert self._latent is not None, "no pass was made yet"
         pipeline, latent = self._model.pipeline, self._latent
         vae, half = pipeline.vae, [max(1, side // 2) for side in latent.shape[-2:]]
@@ -75,9 +79,9 @@ class Preview:
 
 @contextmanager
 def previewing(model: Model, guidance: float) -> Iterator[Preview]:
-    """A preview that sees the passes that this thread makes in the block."""
+    """Yield a preview that is updated by the passes of this thread in the block."""
     preview = Preview(model, guidance)
-    handle = model.network.register_forward_hook(preview.see, with_kwargs=True)
+    handle = model.network.register_forward_hook(preview.on_forward, with_kwargs=True)
     try:
         yield preview
     finally:

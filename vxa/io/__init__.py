@@ -1,1 +1,1 @@
-"""Files in and out: images, saved maps, masks, infotexts, always written whole or not at all."""
+"""Reading and writing of files: images, saved maps, masks, infotexts. Writes are atomic."""

@@ -1,4 +1,4 @@
-"""A file that appears whole or not at all."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ __all__ = ["atomic_file", "check_folder_writable"]
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
-    """A binary handle whose content becomes `path` when the block ends well, and vanishes when it does not.
+    """Yield a binary handle whose content becomes `path` if the block succeeds, and is deleted otherwise.
 
-    The bytes go to a hidden file in the same folder (so that the final move stays on one file system) and
-    are moved over `path` in one step: a reader sees the old file or the new one. Raises OSError as `open`
-    does.
+    The bytes go to a hidden file in the same folder, so that the final move stays on one file system. The
+    move replaces `path` in one step: a reader sees the old file or the new one.
+
+    Raises OSError as `open` does.
     """
     path = Path(path)
-    # A short name of its own: the target's name may already be as long as the file system allows.
+    # Not derived from the target's name, which may already be as long as the file system allows.
     temporary = path.parent / f".vxa-{secrets.token_hex(8)}.tmp"
     try:
         with open(temporary, "x+b") as handle:

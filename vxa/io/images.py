@@ -1,4 +1,4 @@
-"""Images in and out: whatever a person has becomes one upright RGB picture; what we write appears whole."""
+"""Reading images of common formats as upright RGB, and writing images atomically."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from vxa.io.atomic import atomic_file, check_folder_writable
 __all__ = ["MAX_PIXELS", "check_image_path", "opened_image", "read_image", "save_image"]
 
 MAX_PIXELS = 80_000_000
-"""The most pixels an image may have, checked before any is decoded (8000 × 6000 is 48 million)."""
+"""Limit on the pixels of an image, checked before decoding (8000 × 6000 is 48 million)."""
 
-# Only raster decoders: Pillow would also hand PostScript to an interpreter.
+# Raster decoders only: Pillow would pass PostScript files to an interpreter.
 _READ_FORMATS = (
     "PNG",
     "JPEG",
@@ -61,7 +61,7 @@ _EXIF_TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# What Pillow's decoders raise on broken bytes, seen over formats and versions.
+# Exceptions that Pillow's decoders raise on damaged files, across formats and versions.
 _DECODER_ERRORS = (
     OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError, OverflowError,
     struct.error, zlib.error, Image.DecompressionBombError,
@@ -69,11 +69,14 @@ _DECODER_ERRORS = (
 
 
 def read_image(source: str | Path | Image.Image | np.ndarray[Any, Any]) -> Image.Image:
-    """The source as an upright RGB image: EXIF turned, transparency on white, the first frame of many.
+    """Read a source as an upright RGB image.
 
-    An array is [height, width], [height, width, 1], [height, width, 3] or [height, width, 4]; uint8, uint16,
-    bool, or float in [0, 1]. 16-bit grey is scaled by 1/257. Raises ImageError for a source that is missing,
-    not an image, broken, empty, or of more than MAX_PIXELS pixels.
+    The EXIF orientation is applied, transparency is composited on white, and only the first frame is read. An
+    array is [height, width], [height, width, 1], [height, width, 3] or [height, width, 4], of uint8, uint16,
+    bool, or float in [0, 1]. 16-bit grey is scaled by 1/257.
+
+    Raises ImageError for a source that is missing, not an image, damaged, empty, or has more than MAX_PIXELS
+    pixels.
     """
     if isinstance(source, np.ndarray):
         return _flattened(_from_array(source), "the array")
@@ -90,7 +93,7 @@ def read_image(source: str | Path | Image.Image | np.ndarray[Any, Any]) -> Image
 
 
 def check_image_path(path: str | Path) -> Path:
-    """The path, when an image can be written there; checked before the work that makes the image.
+    """Return the path if an image can be written there; call it before the work that makes the image.
 
     Raises ImageError for an unknown suffix, a missing folder, or a path that is a folder.
     """
@@ -115,9 +118,11 @@ def check_image_path(path: str | Path) -> Path:
 
 
 def save_image(image: Image.Image, path: str | Path) -> Path:
-    """The path, the image written to it whole or not at all in its suffix's format (lossless but JPEG).
+    """Write the image atomically, in the format of the path's suffix, and return the path.
 
-    Raises ImageError for an unknown suffix or a place that cannot be written.
+    All formats but JPEG are lossless.
+
+    Raises ImageError for an unknown suffix or a path that cannot be written.
     """
     path = check_image_path(path)
     form, options = _SAVE_FORMATS[path.suffix.lower()]
@@ -135,7 +140,7 @@ def save_image(image: Image.Image, path: str | Path) -> Path:
 
 @contextmanager
 def opened_image(path: str | Path, name: str) -> Iterator[Image.Image]:
-    """The image file, its header read and its pixels not yet; `name` is what an ImageError calls it."""
+    """Open an image file without decoding its pixels; `name` is the file's name in an ImageError."""
     if not os.path.isfile(path):
         what = "it is a folder" if os.path.isdir(path) else "there is no such file"
         raise ImageError(f"cannot read image {name}: {what}; give the path of {_READABLE}")
@@ -144,7 +149,7 @@ def opened_image(path: str | Path, name: str) -> Iterator[Image.Image]:
     Image.init()
     formats = [form for form in _READ_FORMATS if form in Image.OPEN]
     with warnings.catch_warnings():
-        # Pillow warns of large sizes at a bound of its own; MAX_PIXELS is ours, checked before decoding.
+        # Pillow warns of large images at its own limit; ours is MAX_PIXELS, checked before decoding.
         warnings.simplefilter("ignore")
         try:
             image = Image.open(path, formats=formats)
@@ -161,7 +166,7 @@ def opened_image(path: str | Path, name: str) -> Iterator[Image.Image]:
 
 
 def _flattened(image: Image.Image, name: str) -> Image.Image:
-    """Upright RGB of any mode; the given image is left as it was."""
+    """Convert an image of any mode to upright RGB; the argument is not changed."""
     width, height = image.size
     if width < 1 or height < 1:
         raise ImageError(f"cannot read {name}: its size is {height}×{width}; give at least 1×1 pixels")
@@ -169,7 +174,7 @@ def _flattened(image: Image.Image, name: str) -> Image.Image:
         raise ImageError(f"cannot read image {name}: {_too_large(f'{height}×{width} is')}")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # corrupt EXIF and odd palettes are read as far as they go
+            warnings.simplefilter("ignore")  # damaged EXIF and palettes are read as far as possible
             image.load()
             flat = _opaque(image)
             turn = _EXIF_TURNS.get(_orientation(image))
@@ -184,8 +189,8 @@ def _flattened(image: Image.Image, name: str) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation of a loaded image, 1 where there is none that can be read."""
-    if image.format == "TIFF":  # turned by Pillow as it loads; before 10.1 the tag stays all the same
+    """Return the EXIF orientation of a loaded image, 1 if it is missing or unreadable."""
+    if image.format == "TIFF":  # Pillow applies it when loading; before 10.1 it keeps the tag
         return 1
     try:
         return int(image.getexif().get(_EXIF_ORIENTATION, 1))
@@ -194,7 +199,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """The image in RGB, its transparency laid on white."""
+    """Convert to RGB, with transparency composited on white."""
     if image.mode.startswith("I") or image.mode == "F":
         return _eight_bit(image)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
@@ -204,7 +209,7 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """RGB of a wide grey image: 16-bit by 1/257 (what `I` holds when read from a PNG), float from [0, 1]."""
+    """Convert wide grey to RGB: 16-bit (mode `I` when read from a PNG) times 1/257, float from [0, 1]."""
     values = np.asarray(image)
     transparent = image.info.get("transparency")
     grey = _unit_to_byte(values) if image.mode == "F" else _wide_to_byte(values)
@@ -214,7 +219,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _from_array(array: np.ndarray[Any, Any]) -> Image.Image:
-    """The array as an 8-bit PIL image. Raises ImageError for other shapes and types."""
+    """Convert an array to an 8-bit PIL image. Raises ImageError for other shapes and types."""
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or channels not in (1, 3, 4) or 0 in array.shape:
         raise ImageError(
@@ -253,6 +258,6 @@ def _too_large(what: str) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """One line of the error, without the path that the message already names."""
+    """Return the error's text on one line, without the path, which the message already names."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())

@@ -1,11 +1,10 @@
-"""Saved maps: `maps.npz` with the queries and keys, or the sums of a trace, and `maps.json` beside it with
-everything else.
+"""Saved maps: `maps.npz` with the queries and keys (or the sums of a trace), and `maps.json` with the rest.
 
     write_maps(maps, "maps.npz")
     read_maps("maps.npz").heat_map("hat")
 
-What is read answers every question as what was written did, bit for bit. The JSON holds a digest of the npz,
-so that two files which do not belong together are never read as one; nothing is ever unpickled.
+Maps that were read give the same heat maps as those that were written, bit for bit. The JSON holds a digest
+of the npz, so that two files that do not belong together are rejected. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -33,23 +32,23 @@ from vxa.tokens import Special, Token
 __all__ = ["SCHEMA", "check_maps_path", "read_maps", "sidecar_path", "write_maps"]
 
 SCHEMA = 2
-"""The layout's number: it grows when what an older VXA would read wrongly is written."""
+"""Version of the file layout; it grows when an older VXA would misread the new files."""
 
-_PASS_SCHEMA = 1  # maps of one pass are written as ever, for an older VXA to read
+_PASS_SCHEMA = 1  # still written for maps of one pass, so that an older VXA can read them
 
 _FORMAT = "vxa-maps"
 _MAX_SIDECAR = 64 * 2**20
-# What building values from a foreign JSON raises.
+# Exceptions raised while building values from an untrusted JSON.
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 
 
 def sidecar_path(path: str | Path) -> Path:
-    """Where the JSON of an npz is."""
+    """Return the path of the JSON that belongs to an npz."""
     return Path(path).with_suffix(".json")
 
 
 def check_maps_path(path: str | Path) -> Path:
-    """The path, when maps can be written there; else raises MapsFileError."""
+    """Return the path if maps can be written there. Raises MapsFileError otherwise."""
     path = Path(path)
     if path.suffix != ".npz":
         raise MapsFileError(f"cannot write maps to {str(path)!r}: end the file name in .npz")
@@ -65,14 +64,15 @@ def check_maps_path(path: str | Path) -> Path:
 
 
 def write_maps(maps: AttentionMaps, path: str | Path) -> Path:
-    """The path of the npz, written with its JSON: both whole, or neither.
+    """Write the npz and its JSON, each atomically, and return the path of the npz.
 
-    Raises MapsFileError for a place that cannot be written, or maps of a record that has no layout.
+    If one cannot be written completely, neither appears. Raises MapsFileError for a path that cannot be
+    written, or a record of a type that cannot be saved.
     """
     path = check_maps_path(path)
     arrays, header = _pack(maps)
     try:
-        # Left in reverse order: the npz is in its place before the JSON that vouches for it.
+        # The files are closed in reverse order: the npz is in place before the JSON with its digest.
         with atomic_file(sidecar_path(path)) as sidecar, atomic_file(path) as archive:
             np.savez(archive, **arrays)  # type: ignore[arg-type]
             header["digest"] = digest_of(archive)
@@ -84,9 +84,10 @@ def write_maps(maps: AttentionMaps, path: str | Path) -> Path:
 
 
 def read_maps(path: str | Path) -> AttentionMaps:
-    """The maps in an npz and the JSON beside it.
+    """Read the maps in an npz and the JSON beside it.
 
-    Raises MapsFileError when one is missing, corrupt, truncated, of another schema, or not the other's.
+    Raises MapsFileError if a file is missing, damaged, truncated or of another schema, or if the two do not
+    belong together.
     """
     path = Path(path)
     header = _header(path)
@@ -107,7 +108,7 @@ def read_maps(path: str | Path) -> AttentionMaps:
 
 
 def _pack(maps: AttentionMaps) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """The arrays by name, and all the rest as plain JSON values."""
+    """Return the arrays by name, and everything else as plain JSON values."""
     arrays: dict[str, NDArray[Any]] = {}
     records = []
     sites = (*maps.sites, *maps.self_sites)
@@ -117,7 +118,7 @@ def _pack(maps: AttentionMaps) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]
         records.append(entry)
     provenance = asdict(maps.provenance)
     if provenance["last_timestep"] is None:
-        del provenance["last_timestep"]  # schema 1 does not know it
+        del provenance["last_timestep"]  # schema 1 does not have it
     steps = {"steps": [asdict(each) for each in maps.steps]} if maps.steps else {}
     return arrays, {
         "format": _FORMAT,
@@ -158,7 +159,7 @@ def _unpack(header: dict[str, Any], arrays: StoredArrays) -> AttentionMaps:
 
 
 def _check(maps: AttentionMaps) -> None:
-    """Raise ValueError unless the parts fit together, so that no question can fail later."""
+    """Raise ValueError unless the parts are consistent, so that no heat map can fail later."""
     if not maps.sites or [token.index for token in maps.tokens] != list(range(len(maps.tokens))):
         raise ValueError("no sites, or tokens out of order")
     _check_values(maps)
@@ -172,7 +173,7 @@ def _check(maps: AttentionMaps) -> None:
 
 
 def _check_values(maps: AttentionMaps) -> None:
-    """Raise ValueError unless each value is of the kind that VXA writes, for a wrong one would be shown."""
+    """Raise ValueError unless each value has the type that VXA writes; a wrong one would be displayed."""
     tokens, sites, source = maps.tokens, (*maps.sites, *maps.self_sites), maps.provenance
     texts = [maps.default_sites, source.model, source.prompt, source.noise, *source.notes]
     texts += [*source.versions.values(), *(token.text for token in tokens)]
@@ -182,7 +183,7 @@ def _check_values(maps: AttentionMaps) -> None:
     whole += [token.word for token in tokens if token.word is not None]
     whole += [number for site in sites for number in (site.index, site.heads, site.factor)]
     if not all(isinstance(text, str) for text in texts):
-        raise ValueError("texts are not texts")
+        raise ValueError("texts are not strings")
     if not all(type(number) is int for number in whole):
         raise ValueError("numbers are not whole numbers")
     if not all(type(token.weight) in (int, float) for token in tokens):
@@ -194,10 +195,10 @@ def _check_values(maps: AttentionMaps) -> None:
 
 
 def _header(path: Path) -> dict[str, Any]:
-    """The JSON beside the npz, known to be ours and of our schema."""
+    """Return the JSON beside the npz. Raises MapsFileError unless it is VXA's and of a known schema."""
     if not os.path.isfile(path):
         raise _bad(path, f"there is no file {str(path)!r}")
-    sidecar = sidecar_path(path)  # which a path without a name, as ".", cannot have
+    sidecar = sidecar_path(path)  # a path without a file name, such as ".", fails above
     if not os.path.isfile(sidecar):
         raise _bad(path, f"there is no file {str(sidecar)!r}")
     if os.path.getsize(sidecar) > _MAX_SIDECAR:

@@ -1,10 +1,10 @@
-"""Masks of words in the forms that other tools read: PNG files, and COCO's compressed run lengths.
+"""Masks of words in formats that other tools read: PNG, and COCO's compressed run-length encoding.
 
     write_masks(maps, "masks", "hat, cat")          # masks/hat.png, masks/cat.png, masks/coco.json
     coco_rle(mask)                                  # {"size": [height, width], "counts": "…"}
 
-The counts are those of pycocotools' `mask.encode`: run lengths down the columns, beginning with zeros, each
-from the third on as its difference to the one two before, five bits a character.
+The counts equal those of pycocotools' `mask.encode`: run lengths in column order, beginning with zeros. From
+the fourth run on, each is stored as the difference from the run two before, with five bits per character.
 """
 
 from __future__ import annotations
@@ -33,21 +33,24 @@ _SPLIT, _SIGN, _MORE, _FIRST = 5, 0x10, 0x20, 48
 
 
 def coco_rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """The mask, bool [height, width], as pycocotools encodes it, its counts as text."""
+    """Encode a mask, bool [height, width], as pycocotools does, with the counts as text."""
     flat = np.asarray(mask, np.bool_).ravel(order="F")
     changes = np.flatnonzero(np.diff(flat)) + 1
     runs = np.diff(np.concatenate([[0], changes, [flat.size]])).tolist() if flat.size else []
     if flat.size and flat[0]:
         runs.insert(0, 0)
-    apart = [run - runs[place - 2] if place > 2 else run for place, run in enumerate(runs)]
-    return {"size": list(mask.shape), "counts": "".join(letter for run in apart for letter in _letters(run))}
+    counts = [run - runs[place - 2] if place > 2 else run for place, run in enumerate(runs)]
+    return {
+        "size": list(mask.shape),
+        "counts": "".join(letter for count in counts for letter in _encode_number(count)),
+    }
 
 
 def mask_of_rle(rle: dict[str, Any]) -> NDArray[np.bool_]:
-    """The mask of such an encoding. Raises SettingError where its runs do not fill it."""
+    """Decode a mask from `coco_rle`'s form. Raises SettingError if the runs do not fill the mask."""
     height, width = rle["size"]
     runs: list[int] = []
-    for number in _numbers(rle["counts"]):
+    for number in _decode_numbers(rle["counts"]):
         runs.append(number + runs[-2] if len(runs) > 2 else number)
     if sum(runs) != height * width or any(run < 0 for run in runs):
         raise SettingError(f"the run lengths fill {sum(runs)} pixels of {height * width}; they are damaged")
@@ -55,7 +58,7 @@ def mask_of_rle(rle: dict[str, Any]) -> NDArray[np.bool_]:
     return values.reshape((height, width), order="F")
 
 
-def _letters(number: int) -> Iterator[str]:
+def _encode_number(number: int) -> Iterator[str]:
     more = True
     while more:
         letter = number & (_MORE - 1)
@@ -64,7 +67,7 @@ def _letters(number: int) -> Iterator[str]:
         yield chr(_FIRST + letter + (_MORE if more else 0))
 
 
-def _numbers(counts: str) -> Iterator[int]:
+def _decode_numbers(counts: str) -> Iterator[int]:
     number = shift = 0
     for letter in counts:
         value = ord(letter) - _FIRST
@@ -91,17 +94,17 @@ def write_masks(
     threshold: float | None = None,
     refine: bool = False,
 ) -> list[Path]:
-    """The paths written: a PNG for each word, white in its mask, and coco.json.
+    """Write a PNG for each word, white inside its mask, and coco.json; return the paths.
 
-    A mask is where the map, refined by self-attention with `refine`, reaches `threshold` of its maximum.
-
-    Words that are there several times have a mask each. Blank is every word with a letter or digit.
+    A mask is True where the word's map reaches `threshold` times its maximum. `refine` refines the map by
+    self-attention first. Each occurrence of a repeated word has its own mask. Without `words`, every word
+    with a letter or digit is written.
 
     Raises:
         ImageError: the folder cannot be written.
         WordError, SiteError, SettingError: as `AttentionMaps.heat_map` and `HeatMap.mask`.
     """
-    chosen = _chosen(maps, words)
+    chosen = _select_words(maps, words)
     heats = [maps.heat_map(tokens=word.tokens, sites=sites, refine=refine) for word in chosen]
     masks = [heat.mask(threshold=threshold) for heat in heats]
     folder = Path(folder)
@@ -119,14 +122,14 @@ def write_masks(
     return [*paths, folder / "coco.json"]
 
 
-def _chosen(maps: AttentionMaps, words: WordSpec) -> tuple[Word, ...]:
+def _select_words(maps: AttentionMaps, words: WordSpec) -> tuple[Word, ...]:
     if words is not None and words != "":
         return maps.find_words(words)
     return tuple(word for word in maps.words if word.is_spoken)
 
 
 def _file_names(words: Sequence[Word]) -> list[str]:
-    """A file name for each word, numbered where several words would share one."""
+    """Return a file name for each word, numbered if several words would share one."""
     plain = [re.sub(r"[^\w-]+", "-", word.text)[:60].strip("-") or "word" for word in words]
     folded = [name.casefold() for name in plain]
     return [
@@ -136,7 +139,7 @@ def _file_names(words: Sequence[Word]) -> list[str]:
 
 
 def _coco(words: Sequence[Word], masks: Sequence[NDArray[np.bool_]], size: tuple[int, int]) -> dict[str, Any]:
-    """COCO's layout of one image with an annotation for each word."""
+    """Return the COCO description of one image, with an annotation for each word."""
     texts = list(dict.fromkeys(word.text for word in words))
     return {
         "images": [{"id": 1, "height": size[0], "width": size[1]}],
@@ -157,7 +160,7 @@ def _coco(words: Sequence[Word], masks: Sequence[NDArray[np.bool_]], size: tuple
 
 
 def _box(mask: NDArray[np.bool_]) -> list[int]:
-    """[left, top, width, height] of the mask; zeros of an empty one."""
+    """Return [left, top, width, height] of the mask; zeros for an empty mask."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not rows.size:
         return [0, 0, 0, 0]

@@ -1,4 +1,4 @@
-"""Arrays in an npz, stored plainly: read without unpickling and without trusting what the file claims."""
+"""Uncompressed arrays in an npz, read without unpickling and without trusting the file's headers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DTYPES = {
 
 
 class StoredArrays:
-    """The arrays of an npz, stored plainly: what is read is never larger than the file."""
+    """Arrays of an uncompressed npz; reading never allocates more than the file's size."""
 
     def __init__(self, members: zipfile.ZipFile, size: int) -> None:
         entries = members.infolist()
@@ -33,9 +33,9 @@ class StoredArrays:
         self._members = members
 
     def read(self, name: str) -> NDArray[Any]:
-        """The array of that name. Raises KeyError or ValueError when it is missing or damaged."""
+        """Read an array by name. Raises KeyError or ValueError if it is missing or damaged."""
         with self._members.open(f"{name}.npy") as member:
-            # numpy's own reader allocates what the header claims before it looks at the data.
+            # numpy's own reader allocates the size stated in the header before it reads the data.
             if np.lib.format.read_magic(member) != (1, 0):
                 raise ValueError(f"{name} is of another npy version")
             shape, fortran, dtype = np.lib.format.read_array_header_1_0(member)
@@ -46,7 +46,7 @@ class StoredArrays:
 
 
 def to_array(tensor: torch.Tensor) -> NDArray[Any]:
-    """The tensor's bits as an array; bfloat16, which numpy lacks, as int16."""
+    """Return the tensor's bits as an array; bfloat16, which numpy lacks, becomes int16."""
     tensor = tensor.detach().cpu().contiguous()
     if tensor.dtype == torch.bfloat16:
         tensor = tensor.view(torch.int16)
@@ -55,7 +55,7 @@ def to_array(tensor: torch.Tensor) -> NDArray[Any]:
 
 
 def to_tensor(array: NDArray[Any], dtype: str) -> torch.Tensor:
-    """The tensor of that dtype that `to_array` stored. Raises ValueError when the array is of another."""
+    """Return the tensor that `to_array` stored. Raises ValueError if the array does not fit `dtype`."""
     stored = "int16" if dtype == "bfloat16" else dtype
     if dtype not in _DTYPES or array.dtype.name != stored or not array.dtype.isnative:
         raise ValueError(f"an array of {array.dtype} stands for {dtype}")
@@ -63,7 +63,7 @@ def to_tensor(array: NDArray[Any], dtype: str) -> torch.Tensor:
 
 
 def digest_of(file: BinaryIO) -> str:
-    """The SHA-256 of the whole file."""
+    """Return the SHA-256 of the whole file."""
     file.seek(0)
     digest = hashlib.sha256()
     while block := file.read(2**20):

@@ -1,4 +1,4 @@
-"""What was recorded of a site, as arrays and plain JSON values: of one pass, or summed over many."""
+"""Records of a site as arrays and plain JSON values: of one pass, or summed over many passes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["check_record", "pack_record", "pair", "unpack_record"]
 
 
 def pack_record(number: int, record: SiteRecord) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """The arrays of the site of that number, and its entry in the JSON. Raises MapsFileError."""
+    """Return the arrays of the site with this number, and its JSON entry. Raises MapsFileError."""
     if isinstance(record, PassRecord):
         tensors = {"query": record.query, "key": record.key}
         entry: dict[str, Any] = {"heads": record.heads, "scale": record.scale, "grid": record.grid}
@@ -34,7 +34,7 @@ def pack_record(number: int, record: SiteRecord) -> tuple[dict[str, NDArray[Any]
 
 
 def unpack_record(number: int, entry: dict[str, Any], arrays: StoredArrays) -> PassRecord | SumRecord:
-    """The record that `pack_record` stored. Raises what a malformed entry makes it raise."""
+    """Return the record that `pack_record` stored. A malformed entry raises various exceptions."""
     grid = pair(entry["grid"], int)
     if "passes" not in entry:
         query, key = (
@@ -51,7 +51,7 @@ def unpack_record(number: int, entry: dict[str, Any], arrays: StoredArrays) -> P
 def check_record(
     site: Site, record: SiteRecord, latent_size: tuple[int, int], tokens: int, bins: int
 ) -> None:
-    """Raise ValueError unless the parts fit together, so that no question can fail later."""
+    """Raise ValueError unless the parts are consistent, so that no heat map can fail later."""
     if record.grid != site.grid(latent_size):
         raise ValueError(f"{site.label} has queries of another grid")
     if isinstance(record, SumRecord):
@@ -59,7 +59,7 @@ def check_record(
     elif isinstance(record, PassRecord) and not bins:
         _check_pass(site, record, tokens)
     else:
-        raise ValueError(f"{site.label} is of one pass among steps")
+        raise ValueError(f"{site.label} has a record of one pass in maps with steps")
 
 
 def _check_pass(site: Site, record: PassRecord, tokens: int) -> None:
@@ -87,13 +87,13 @@ def _check_sums(site: Site, record: SumRecord, tokens: int, bins: int) -> None:
         raise ValueError(f"{site.label} has sums of other tokens or steps")
     counts = [*record.passes, *(record.kept or ())]
     if not all(type(count) is int and count >= 0 for count in counts) or min(record.passes) < 1:
-        raise ValueError(f"{site.label} has no count of passes, or of tokens")
+        raise ValueError(f"{site.label} has invalid counts of passes, or invalid kept tokens")
     if len(set(record.kept or ())) != len(record.kept or ()) or max(record.kept or (0,)) >= tokens:
-        raise ValueError(f"{site.label} kept tokens that there are not")
+        raise ValueError(f"{site.label} lists kept tokens that are repeated or out of range")
 
 
 def pair(value: Any, kind: Any) -> tuple[Any, Any]:
-    """A pair of that kind. Raises ValueError for anything else."""
+    """Return the value as a pair of that type. Raises ValueError or TypeError for anything else."""
     first, second = value
     if isinstance(first, bool) or isinstance(second, bool) or kind(first) != first or kind(second) != second:
         raise ValueError(f"{value!r} is no pair of {kind.__name__}")

@@ -1,4 +1,4 @@
-"""A papercut scene as files: image.png, caption.txt, parse.conllu, masks/NOUN.png."""
+"""Papercut scenes as files: image.png, caption.txt, parse.conllu, masks/NOUN.png."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["write_scene"]
 
 
 def write_scene(scene: Scene, folder: str | Path) -> Path:
-    """The folder, which appears with everything in it or not at all.
+    """Write the scene into a new or empty folder, completely or not at all, and return the folder.
 
-    Masks are white where the noun is seen. Raises SettingError when the folder holds something, or cannot be
+    Masks are white where the noun is visible. Raises SettingError if the folder is not empty or cannot be
     written.
     """
     folder = Path(folder)
@@ -38,7 +38,7 @@ def write_scene(scene: Scene, folder: str | Path) -> Path:
     temporary = folder.absolute().parent / f".vxa-{secrets.token_hex(8)}.tmp"
     try:
         _write(scene, temporary)
-        os.replace(temporary, folder)  # over an empty folder too
+        os.replace(temporary, folder)  # replaces an empty folder too
     except OSError as error:
         raise SettingError(
             f"cannot write the folder {name}: {error.strerror or error}; choose another"

@@ -1,1 +1,1 @@
-"""Heat maps: values that answer every question about what was recorded."""
+"""Heat maps of words and tokens, computed from recorded attention."""

@@ -1,13 +1,13 @@
-"""Attention maps: what answers every question about one image, each with a heat map.
+"""Attention maps: the recorded attention of one image, from which any heat map is computed.
 
     maps.heat_map("hat")                            # a word, at the model's default sites
     maps.heat_map(tokens="1, 3-5", sites="OUT05", heads=3)
 
-The scale is absolute: a value is the mean probability with which a place of the image attends to a token
-of the selection, comparable across words, sites and images. Averages are taken in this order: over heads;
-over the tokens of a word (as in DAAM, Tang et al. 2022); over the words; over the sites, each resampled to
-the largest grid among them. A refined map joins its sites otherwise (`vxa.maps.refine`) and is no
-probability. Nothing is ever run again.
+A value is the mean probability with which a position of the image attends to a token of the selection. The
+scale is absolute: values are comparable across words, sites and images. The mean is taken in this order: over
+heads; over the tokens of a word (as in DAAM, Tang et al. 2022); over the words; over the attention layers
+(sites), each resampled to the largest grid among them. A refined map combines its sites differently
+(`vxa.maps.refine`) and is not a probability. The model is never run again.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from vxa.maps.steps import StepBin, bins_of
 from vxa.tokens import Token, Word, find_words, words
 
 Normalize = Literal["original"]
-Choice = tuple[tuple[str, ...], list[tuple[int, ...]]]  # of token_groups
+Choice = tuple[tuple[str, ...], list[tuple[int, ...]]]  # the result of token_groups
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where maps come from: enough to make them again.
+    """Origin of the maps: enough to make them again.
 
     Attributes:
-        model, prompt: what was asked, of which model.
-        timestep: the noise level of the pass; of several, the highest.
-        noise: "none", "matched", "generated" (while an image was made) or "ddim" (inverted).
-        seed: of that noise; None where it is not known.
-        versions: of what made the maps.
-        notes: what a reader must know.
-        last_timestep: the lowest noise level of several passes.
+        model, prompt: the model's name and its prompt.
+        timestep: the noise level of the pass, or the highest of several passes.
+        noise: "none", "matched", "generated" (recorded during a generation) or "ddim" (DDIM inversion).
+        seed: the seed of that noise; None if unknown.
+        versions: the versions of the software that made the maps.
+        notes: limitations a reader must know.
+        last_timestep: the lowest noise level of several passes; None for one.
     """
 
     model: str
@@ -59,26 +59,26 @@ class Provenance:
 
     @property
     def level(self) -> str:
-        """The noise levels for a label: "t = 1", "t = 981 … 1"."""
+        """Noise levels as a label: "t = 1", "t = 981 … 1"."""
         last = "" if self.last_timestep is None else f" … {self.last_timestep}"
         return f"t = {self.timestep}{last}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class AttentionMaps:
-    """The recorded attention of one image and prompt.
+    """Recorded attention of one image and prompt.
 
     Attributes:
-        sites: the sites recorded, in run order.
+        sites: the recorded cross-attention layers (sites), in run order.
         tokens: one for each position of the prompt's context.
-        image_size: (height, width) of the image that maps refer to.
-        extent: the fraction (of height, of width) of the padded plane that is image.
-        latent_size: (height, width) of the padded plane's latent.
-        provenance: where the maps come from.
-        records: what was recorded, by site name.
-        default_sites: what `sites=None` reads, in the grammar of `vxa.attention.sites`.
-        self_sites: the self-attention sites recorded, which `refine` reads.
-        steps: the step bins of a trace, in order; none for a single pass.
+        image_size: (height, width) of the image.
+        extent: the fraction (of height, of width) of the padded image that is image.
+        latent_size: (height, width) of the padded image's latent.
+        provenance: the origin of the maps.
+        records: the recorded attention by site name.
+        default_sites: the sites that `sites=None` reads, in the grammar of `vxa.attention.sites`.
+        self_sites: the recorded self-attention sites, which `refine` reads.
+        steps: the step bins of a trace, in order; empty for a single pass.
     """
 
     sites: tuple[Site, ...]
@@ -105,37 +105,39 @@ class AttentionMaps:
 
     @property
     def words(self) -> tuple[Word, ...]:
-        """The words of the prompt."""
+        """Words of the prompt."""
         return words(self.tokens)
 
     @property
     def site_labels(self) -> tuple[str, ...]:
-        """The recorded sites' labels."""
+        """Labels of the recorded sites."""
         return tuple(site.label for site in self.sites)
 
     def find_words(self, selection: str | Sequence[str]) -> tuple[Word, ...]:
-        """The words that `selection` names; see `vxa.tokens.find_words`."""
+        """Return the words that `selection` names; see `vxa.tokens.find_words`."""
         return find_words(self.tokens, selection)
 
     def select_sites(self, sites: SiteSpec = None) -> tuple[Site, ...]:
-        """The recorded sites that `sites` names, None being the default ones."""
+        """Return the recorded sites that `sites` names; None is the default sites."""
         return select_sites(self.sites, self.default_sites if sites is None else sites, self.latent_size)
 
     def at_steps(self, steps: str | int) -> AttentionMaps:
-        """The maps of some steps alone, written as "0-4, 9" or a number; they fill the bins that were kept.
+        """Return the maps of some steps alone, written as "0-4, 9" or a number.
+
+        The steps must make up whole bins of the trace.
 
         Raises:
-            SettingError: the maps are of one pass, or the steps share a bin with others.
-            TokenIndexError: the steps cannot be read.
+            SettingError: the maps are of one pass, or a bin holds other steps too.
+            TokenIndexError: the steps cannot be parsed, or are out of range.
         """
         return self.of_bins(bins_of(self.steps, steps))
 
     def each_bin(self) -> tuple[AttentionMaps, ...]:
-        """The maps of each step bin by itself, in order."""
+        """Return separate maps for each step bin, in order."""
         return tuple(self.of_bins((number,)) for number in range(len(self.steps)))
 
     def of_bins(self, bins: tuple[int, ...]) -> AttentionMaps:
-        """The maps of some step bins together, by their numbers."""
+        """Return the maps of the step bins with these indices, taken together."""
         kept = tuple(self.steps[number] for number in bins)
         records = {
             name: record.of_bins(bins)
@@ -156,18 +158,18 @@ class AttentionMaps:
         normalize: Normalize | None = None,
         refine: bool = False,
     ) -> HeatMap:
-        """The map of some words or tokens at some sites and heads.
+        """Return the heat map of some words or tokens at some sites and heads.
 
         Args:
             words: "hat, red scarf, cat#2", or a sequence of phrases.
-            tokens: instead of words: indices as "1, 3-5" or numbers, 0 being the begin-of-text token;
-                "all" is every token but that one, padding included (the original extension's blank).
-                When neither is given, every real token of the prompt.
+            tokens: instead of words: indices as "1, 3-5" or numbers, where 0 is the begin-of-text token.
+                "all" is every token except that one, padding included (a blank in the original extension).
+                Without words and tokens: every real token of the prompt.
             sites: in the grammar of `vxa.attention.sites`; None is `default_sites`.
             heads: None or "mean" for all, or indices as "0, 3" or numbers.
-            normalize: "original" is the original extension's formula, Σ over heads Σ over tokens divided
-                by the maximum, of one site.
-            refine: spread the map over what belongs together, by the self-attention that was recorded; see
+            normalize: "original" is the original extension's formula for one site: Σ over heads Σ over
+                tokens, divided by the maximum.
+            refine: refine the map by the recorded self-attention, which spreads it over whole objects; see
                 `vxa.maps.refine`.
 
         Raises:
@@ -228,7 +230,7 @@ class AttentionMaps:
     def _site_means(
         self, site: Site, choices: Sequence[list[tuple[int, ...]]], heads: tuple[int, ...] | None
     ) -> NDArray[np.float32]:
-        """Each choice's mean over its tokens and groups, [choices, h, w]; the site is asked once for all."""
+        """Return each choice's mean over its tokens and groups, [choices, h, w]; read the record once."""
         columns = {index: column for column, index in enumerate(union([g for of in choices for g in of]))}
         weights = np.zeros((len(choices), len(columns)), np.float32)
         for row, groups in enumerate(choices):
@@ -247,6 +249,6 @@ class AttentionMaps:
                 f"normalize='original' reads one site, and {len(chosen)} are chosen; give one of: {labels}"
             )
         total = self.records[chosen[0].name].tokens(union(groups), heads).sum(dim=0).numpy()
-        # Σ over heads is the mean times their number, which the division by the maximum takes out again.
+        # Σ over heads is the mean times the number of heads, a factor that dividing by the maximum cancels.
         values: NDArray[np.float32] = total / max(float(total.max()), np.finfo(np.float32).tiny)
         return values

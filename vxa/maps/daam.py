@@ -1,19 +1,20 @@
-"""The heat map of DAAM's release, to the letter: PyPI daam 0.2.0 (Tang et al. 2022, arXiv:2210.04885).
+"""The heat map exactly as PyPI's daam 0.2.0 computes it (DAAM, Tang et al. 2022, arXiv:2210.04885).
 
     with vxa.trace(pipeline, heads=True) as trace:
         pipeline("a red hat")
     daam_heat_map(trace.maps[0], "hat")
 
-Its `compute_global_heat_map` differs from the paper and from our own mean in this:
+Its `compute_global_heat_map` differs from the paper and from `AttentionMaps.heat_map` as follows:
 
-- the attention is summed over the steps, not averaged, so the scale grows with their number;
-- each head of each site is resized by itself, bicubically, to one plane, and only then clamped at 0; the map
-  is the mean over sites and heads, which is why heads must be kept;
-- the plane is 64×64 for models made for 512 or 1024 pixels, 96×96 for others;
-- the middle block is left out, and sites whose factor, the whole part of plane / side, is 8;
-- a word is the mean over the tokens of all its occurrences, each once.
+- Attention is summed over steps, not averaged, so the scale grows with the number of steps.
+- The map of each head of each attention layer (site) is resized to one plane (bicubic), then clamped at 0.
+  The result is the mean over sites and heads, so the trace must keep heads.
+- The plane is 64×64 for models made for 512 or 1024 pixels, 96×96 for others.
+- The middle block is excluded, and so are sites whose factor, floor(plane / side), is 8.
+- A word's map is the mean over the tokens of all its occurrences, each token counted once.
 
-daam knows squares alone; here the plane has the image's proportions, with that many cells on its longer side.
+daam supports square images only. Here the plane has the image's proportions, and the stated number of cells
+on its longer side.
 """
 
 from __future__ import annotations
@@ -41,14 +42,15 @@ _EXCLUDED_FACTOR = 8
 def daam_heat_map(
     maps: AttentionMaps, words: WordSpec = None, tokens: TokenSpec = None, *, side: int | None = None
 ) -> HeatMap:
-    """What daam 0.2.0 gives for the words, on its own scale, from a trace that kept heads and every site.
+    """Return daam 0.2.0's heat map of the words, on daam's scale.
 
-    `side` is the plane's longer side in cells; None is 64 where the longer side of the latent is 64 or 128
-    (SD1 at 512, SDXL at 1024), else 96, as daam has it for models used at the size they were made for.
+    `maps` must come from a trace of every site with heads=True. `side` is the plane's longer side in cells.
+    None is 64 if the longer side of the latent is 64 or 128 (SD1 at 512, SDXL at 1024), else 96: daam's own
+    choice for a model used at the size it was made for.
 
     Raises:
         SettingError: the maps are not of a trace with heads=True.
-        SiteError: no site is left of which daam takes its mean.
+        SiteError: daam reads none of the sites.
         WordError, TokenIndexError: as in `AttentionMaps.heat_map`.
     """
     names, groups = token_groups(maps.tokens, words, tokens)
@@ -56,7 +58,7 @@ def daam_heat_map(
     longer = max(maps.latent_size)
     side = side or (64 if longer in (64, 128) else 96)
     plane = tuple(max(1, round(side * cells / longer)) for cells in maps.latent_size)
-    sites = [site for site in maps.sites if _is_summed(site, maps, side * side)]
+    sites = [site for site in maps.sites if _includes(site, maps, side * side)]
     if not sites:
         raise SiteError(
             "none of the sites is one that daam reads (it leaves out the middle block and factor 8)"
@@ -66,27 +68,27 @@ def daam_heat_map(
     for site in sites:
         record = maps.records[site.name]
         for head in range(site.heads):
-            total += _resized(_sum_of(record, indices, head, site), plane)
+            total += _resize_and_average(_head_sum(record, indices, head, site), plane)
             count += 1
     values: NDArray[np.float32] = (total / count).numpy()
     labels = tuple(site.label for site in sites)
     return HeatMap(values, maps.image_size, maps.extent, names, indices, labels, "daam")
 
 
-def _is_summed(site: Site, maps: AttentionMaps, cells: int) -> bool:
+def _includes(site: Site, maps: AttentionMaps, cells: int) -> bool:
     height, width = maps.records[site.name].grid
-    square = max(height, width) ** 2  # of the plane that daam would have, were the image square
+    square = max(height, width) ** 2  # the site's grid if the image were square, as daam assumes
     return site.part != "mid" and int(math.sqrt(cells // square)) != _EXCLUDED_FACTOR
 
 
-def _sum_of(record: object, indices: tuple[int, ...], head: int, site: Site) -> Tensor:
-    """The attention of one head to each token, summed over the passes, [tokens, h, w]."""
+def _head_sum(record: object, indices: tuple[int, ...], head: int, site: Site) -> Tensor:
+    """Return the attention of one head to each token, summed over the passes, [tokens, h, w]."""
     if not isinstance(record, SumRecord) or record.heads != site.heads:
         raise SettingError("daam's formula clamps each head by itself; trace with heads=True")
     return record.tokens(indices, [head]) * sum(record.passes)
 
 
-def _resized(maps: Tensor, plane: tuple[int, ...]) -> Tensor:
-    """The mean over tokens of each map resized and clamped, [height, width]."""
-    resized = functional.interpolate(maps[:, None], size=plane, mode="bicubic").clamp_(min=0)
-    return resized[:, 0].mean(0)
+def _resize_and_average(maps: Tensor, plane: tuple[int, ...]) -> Tensor:
+    """Resize each token's map, clamp it at 0, and return the mean over tokens, [height, width]."""
+    maps_on_plane = functional.interpolate(maps[:, None], size=plane, mode="bicubic").clamp_(min=0)
+    return maps_on_plane[:, 0].mean(0)

@@ -1,10 +1,10 @@
-"""A heat map: one map for one selection of tokens, which becomes an array over the image, or a mask of it.
+"""Heat maps: one map per selection of tokens, readable as an array over the image or as a mask.
 
     heat = maps.heat_map("hat")
     heat.upsampled(512, 384)                        # float32 [512, 384]
     heat.mask(512, 384)                             # bool [512, 384]
 
-Its values stay on the grid that they were computed on; the padding of the image's plane is cropped only here.
+Values keep the grid they were computed on. `upsampled` and `mask` crop the padding of the image.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from vxa.errors import SettingError
 from vxa.maps.notebook import heat_html, shorten
 
 DEFAULT_THRESHOLD = 0.4
-"""τ of a mask, as a fraction of the map's maximum."""
+"""Threshold τ of a mask, as a fraction of the map's maximum."""
 
 REFINED_THRESHOLD = 0.45
-"""τ of a refined map's mask: they are flatter inside what they show (benchmarks/papercut.py, joined)."""
+"""Threshold τ for refined maps, which are flatter inside an object (benchmarks/papercut.py, joined)."""
 
 LARGEST_SIDE, LARGEST_AREA = 32768, 2**28
 """Pixels of an upsampled map: 1 GB of float32 at the most."""
@@ -36,18 +36,17 @@ _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "nearest": Image.Resampling.NEA
 
 @dataclass(frozen=True, eq=False, repr=False)
 class HeatMap:
-    """One map for one selection of tokens.
+    """Heat map of one selection of tokens.
 
     Attributes:
-        values: float32 [h, w] on the grid of the padded plane, read-only.
-        image_size: (height, width) of the image the maps are of.
-        extent: the fraction (of height, of width) of the plane that is image; the rest is padding.
-        words: the words selected, as texts; empty when tokens were.
-        tokens: the indices of the tokens in it.
-        sites: the labels of the sites in it.
-        scale: "probability", the mean probability per token; "original", a maximum of one; "daam", a sum over
-            steps.
-        refined: whether self-attention spread it over what belongs together; of its values the lowest is off.
+        values: float32 [h, w] on the grid of the padded image, read-only.
+        image_size: (height, width) of the image.
+        extent: the fraction (of height, of width) of the padded image that is image; the rest is padding.
+        words: the texts of the selected words; empty if tokens were selected.
+        tokens: the indices of the averaged tokens.
+        sites: the labels of the averaged sites.
+        scale: "probability" (mean probability per token), "original" (maximum 1) or "daam" (sum over steps).
+        refined: whether self-attention refined the map; if so, its minimum within the image was subtracted.
     """
 
     values: NDArray[np.float32]
@@ -72,7 +71,7 @@ class HeatMap:
 
     @property
     def default_threshold(self) -> float:
-        """τ when none is given, chosen on papercut's `dev` scenes."""
+        """Threshold used when none is given, chosen on papercut's `dev` scenes."""
         return REFINED_THRESHOLD if self.refined else DEFAULT_THRESHOLD
 
     def __post_init__(self) -> None:
@@ -81,12 +80,12 @@ class HeatMap:
     def upsampled(
         self, height: int | None = None, width: int | None = None, resample: Resample = "bicubic"
     ) -> NDArray[np.float32]:
-        """The map over the image alone, float32 [height, width] (by default the image's own size).
+        """Return the map over the image, float32 [height, width]; by default in the image's size.
 
-        The padding is cropped exactly, at fractions of a cell; bicubic overshoot below zero is clamped.
+        Padding is cropped exactly, at fractions of a cell. Bicubic undershoot below zero is clamped.
 
         Raises:
-            SettingError: a size below 1, or an unknown resampling.
+            SettingError: a size is below 1, or the resampling is unknown.
         """
         size = (
             self.image_size[0] if height is None else height,
@@ -98,30 +97,34 @@ class HeatMap:
         return resized(self.values, size, self.extent, resample)
 
     def __sub__(self, other: HeatMap) -> SignedMap:
-        """This map minus another of the same size and scale: of other words, another step, another run.
+        """Subtract another map of the same image size and scale, for example of other words, steps or runs.
+
+        The difference is on the larger of the two grids.
 
         Raises:
-            SettingError: they are of other sizes, on other scales, or one alone is refined.
+            SettingError: the image sizes, extents or scales differ, or only one of the maps is refined.
         """
         if not isinstance(other, HeatMap):
             raise SettingError(f"a heat map minus a {type(other).__name__} is nothing; subtract a HeatMap")
         mine, its = ((each.image_size, each.extent, each.scale, each.refined) for each in (self, other))
         if mine != its:
             raise SettingError(
-                f"maps of {_described(self)} and {_described(other)} have no difference; "
+                f"maps of {_describe(self)} and {_describe(other)} have no difference; "
                 "give two of one size and scale, both refined or neither"
             )
         size = max(self.values.shape, other.values.shape, key=lambda shape: shape[0] * shape[1])
-        first, second = (_on_grid(each.values, (size[0], size[1])) for each in (self, other))
+        first, second = (_resize_to_grid(each.values, (size[0], size[1])) for each in (self, other))
         return SignedMap(first - second, self.image_size, self.extent)
 
     def mask(
         self, height: int | None = None, width: int | None = None, threshold: float | None = None
     ) -> NDArray[np.bool_]:
-        """Where the smoothly upsampled map reaches `threshold` times its maximum, bool [height, width].
+        """Return a bool mask [height, width], True where the map reaches `threshold` times its maximum.
+
+        The map is upsampled bicubically. Zeros are never in the mask.
 
         Raises:
-            SettingError: the threshold is not in 0 … 1.
+            SettingError: the threshold is outside 0 … 1, or a size is below 1.
         """
         threshold = self.default_threshold if threshold is None else threshold
         if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
@@ -133,11 +136,11 @@ class HeatMap:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SignedMap:
-    """One heat map minus another: above zero where the first has more.
+    """Difference of two heat maps, positive where the first one is higher.
 
     Attributes:
-        values: float32 [h, w] on the larger of their grids, read-only.
-        image_size, extent: as of a HeatMap.
+        values: float32 [h, w] on the larger of the two grids, read-only.
+        image_size, extent: as in HeatMap.
     """
 
     values: NDArray[np.float32]
@@ -153,23 +156,23 @@ class SignedMap:
         return f"<SignedMap: {shape} grid over {_size(self.image_size)}, {low:.3g} to {high:.3g}>"
 
     def upsampled(self, height: int | None = None, width: int | None = None) -> NDArray[np.float32]:
-        """The difference over the image alone, float32 [height, width] (by default the image's own size)."""
+        """Return the difference over the image, float32 [height, width]; by default in the image's size."""
         size = (
             self.image_size[0] if height is None else height,
             self.image_size[1] if width is None else width,
         )
         check_size(size)
-        return _cropped(self.values, size, self.extent, "bicubic")
+        return _crop_and_resize(self.values, size, self.extent, "bicubic")
 
 
 def resized(
     values: NDArray[np.float32], size: tuple[int, int], extent: tuple[float, float], resample: Resample
 ) -> NDArray[np.float32]:
-    """The top-left `extent` of the map as float32 of (height, width), clamped at zero."""
-    return np.maximum(_cropped(values, size, extent, resample), 0.0)
+    """Resize the top-left `extent` of the map to float32 [height, width], clamped at zero."""
+    return np.maximum(_crop_and_resize(values, size, extent, resample), 0.0)
 
 
-def _cropped(
+def _crop_and_resize(
     values: NDArray[np.float32], size: tuple[int, int], extent: tuple[float, float], resample: Resample
 ) -> NDArray[np.float32]:
     height, width = values.shape
@@ -179,14 +182,14 @@ def _cropped(
 
 
 def mean_on_largest(maps: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """The mean on the largest grid among the maps; one map, or maps of one grid, are not resampled."""
+    """Return the mean of the maps on the largest grid among them; a map already on it is not resampled."""
     largest = max((values.shape for values in maps), key=lambda shape: shape[0] * shape[1])
-    same = [_on_grid(values, (largest[0], largest[1])) for values in maps]
+    same = [_resize_to_grid(values, (largest[0], largest[1])) for values in maps]
     mean: NDArray[np.float32] = np.mean(same, axis=0, dtype=np.float32)
     return mean
 
 
-def _on_grid(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+def _resize_to_grid(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     return values if values.shape == size else resized(values, size, (1.0, 1.0), "bicubic")
 
 
@@ -204,6 +207,6 @@ def _size(shape: tuple[int, ...]) -> str:
     return f"{shape[0]}×{shape[1]}"
 
 
-def _described(heat: HeatMap) -> str:
+def _describe(heat: HeatMap) -> str:
     refined = ", refined" if heat.refined else ""
     return f"{_size(heat.image_size)} ({heat.scale}{refined})"

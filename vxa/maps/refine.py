@@ -1,9 +1,12 @@
-"""Refining maps by self-attention: A M, what each place takes of a map from the places it attends to.
+"""Refinement of heat maps by self-attention: the product A M of self-attention A and map M.
 
-Parts of one thing attend to one another, so a refined map fills the thing and follows its edges
-(DiffSegmenter, Wang et al. 2023, arXiv:2309.02773). Each site's map is gathered by itself; their power mean
-joins them, which follows the sites that found the word more than those that did not. Every place attends a
-little to everything, which lifts the whole map: what its lowest place has is taken off.
+Each position of A M is the mean of the map over the positions that it attends to, weighted by attention. The
+parts of an object attend to one another, so a refined map fills the object and follows its edges
+(DiffSegmenter, Wang et al. 2023, arXiv:2309.02773).
+
+Each site's map is multiplied by A separately. The power mean then combines the sites and gives more weight to
+those with high values. Every position attends a little to all others, which raises the whole map, so its
+minimum is subtracted.
 """
 
 from __future__ import annotations
@@ -20,9 +23,11 @@ from vxa.errors import SettingError
 from vxa.maps.heat_map import mean_on_largest, resized
 
 POWER = 1.5
-"""p of the power mean over sites, (Σ xᵖ / n)^(1/p); 1 is the mean. Chosen on papercut's `dev` by
-benchmarks/papercut.py (joined): mean IoU 0.708 of rendered pictures and 0.637 of generated ones, where the
-mean reads 0.709 and 0.627; with the down part's self-attention, too, 0.723 and 0.627."""
+"""Exponent p of the power mean over sites, (Σ xᵖ / n)^(1/p); 1 is the arithmetic mean.
+
+Chosen on papercut's `dev` by benchmarks/papercut.py (joined): mean IoU 0.708 on rendered pictures and 0.637
+on generated ones. The arithmetic mean gives 0.709 and 0.627; with the down part's self-attention as well,
+0.723 and 0.627."""
 
 Values = NDArray[np.float32]
 
@@ -30,12 +35,13 @@ Values = NDArray[np.float32]
 def refine_maps(
     by_site: Sequence[Values], own: Sequence[SiteRecord], extent: tuple[float, float] = (1.0, 1.0)
 ) -> list[Values]:
-    """One refined map [h, w] for each of the maps, of which every site has its own: [maps, its h, its w].
+    """Return one refined map [h, w] per map.
 
-    `extent` is the fraction (of height, of width) that is image.
+    `by_site` holds each site's maps, [maps, site h, site w]; `own` holds the self-attention records. `extent`
+    is the fraction (of height, of width) of the plane that is image.
 
     Raises:
-        SettingError: there is no self-attention.
+        SettingError: no self-attention was recorded.
     """
     if not own:
         raise SettingError(
@@ -46,25 +52,27 @@ def refine_maps(
 
 
 def gathered(by_site: Sequence[Values], own: Sequence[SiteRecord]) -> Values:
-    """Each site's maps gathered through every self-attention record: their mean, [sites, maps, h, w] on the
-    largest grid among the records."""
+    """Multiply each site's maps by every self-attention record and return the mean over the records.
+
+    The result is [sites, maps, h, w] on the largest grid among the records.
+    """
     flat = [each for maps in by_site for each in maps]
-    by_record = [_gathered(flat, record) for record in own]
+    by_record = [_multiply(flat, record) for record in own]
     means = np.stack([mean_on_largest(list(of_one)) for of_one in zip(*by_record, strict=True)])
     return means.reshape(len(by_site), -1, *means.shape[1:])
 
 
 def joined(sites: Values, extent: tuple[float, float], power: float = POWER) -> Values:
-    """The power mean over the sites, less its lowest value within the image: [maps, h, w]."""
+    """Return the power mean over the sites, [maps, h, w], minus its minimum within the image."""
     mean: Values = np.power(np.power(sites, power).mean(axis=0), 1 / power)
     height, width = (math.ceil(side * share) for side, share in zip(mean.shape[1:], extent, strict=True))
     lowest = mean[:, :height, :width].min(axis=(1, 2), keepdims=True)
-    lowered: Values = np.maximum(mean - lowest, 0.0)
-    return lowered
+    offset_removed: Values = np.maximum(mean - lowest, 0.0)
+    return offset_removed
 
 
-def _gathered(maps: Sequence[Values], record: SiteRecord) -> Values:
+def _multiply(maps: Sequence[Values], record: SiteRecord) -> Values:
     grid = record.grid
     same = [each if each.shape == grid else resized(each, grid, (1.0, 1.0), "bicubic") for each in maps]
-    gathered: Values = record.gather(torch.from_numpy(np.stack(same).reshape(len(maps), -1))).numpy()
-    return gathered
+    product: Values = record.gather(torch.from_numpy(np.stack(same).reshape(len(maps), -1))).numpy()
+    return product

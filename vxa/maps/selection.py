@@ -1,4 +1,4 @@
-"""What a question picks: groups of tokens to average over, and heads.
+"""Selections of a heat map: groups of tokens to average over, and attention heads.
 
 token_groups(tokens, words="hat, red scarf")    # ("hat", "red scarf"), [(1,), (3, 4)]
 token_groups(tokens, indices="1, 3-5")          # (), [(1,), (3,), (4,), (5,)]
@@ -24,10 +24,13 @@ HeadSpec = str | int | Sequence[int] | None
 def token_groups(
     tokens: Sequence[Token], words: WordSpec = None, indices: TokenSpec = None
 ) -> tuple[tuple[str, ...], list[tuple[int, ...]]]:
-    """The selected words' texts (none for indices), and the token indices of each word, or of each index.
+    """Return the texts of the selected words, and one group of token indices per word.
+
+    A selection by indices has no texts, and one group per index.
 
     Raises:
-        WordError, TokenIndexError: nothing is there by that name or number.
+        WordError: a word is not in the prompt.
+        TokenIndexError: an index is out of range or cannot be parsed, or the prompt has no real tokens.
         SettingError: both words and indices were given.
     """
     if _is_blank(words):
@@ -69,11 +72,11 @@ def each_choice(
 
 
 def head_indices(heads: HeadSpec, count: int) -> tuple[int, ...] | None:
-    """The chosen heads of `count`; None for all of them. Raises HeadError."""
+    """Return the indices of the chosen heads out of `count`; None means all of them. Raises HeadError."""
     if heads is None or (isinstance(heads, str) and heads.strip().lower() in ("", "mean")):
         return None
     if not isinstance(heads, str):
-        return _checked(heads, count, HeadError, "head")
+        return _check_indices(heads, count, HeadError, "head")
     try:
         return parse_indices(heads, count)
     except TokenIndexError as error:
@@ -83,7 +86,7 @@ def head_indices(heads: HeadSpec, count: int) -> tuple[int, ...] | None:
 
 
 def union(groups: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    """The indices of all groups, each once, in order."""
+    """Return the indices of all groups, each once, in order of first appearance."""
     return tuple(dict.fromkeys(index for group in groups for index in group))
 
 
@@ -94,7 +97,7 @@ def _token_indices(tokens: Sequence[Token], indices: TokenSpec) -> tuple[int, ..
             raise TokenIndexError('the prompt has no tokens of its own; choose by index, as in tokens="0-2"')
         return real
     if not isinstance(indices, str):
-        return _checked(indices, len(tokens), TokenIndexError, "token index")
+        return _check_indices(indices, len(tokens), TokenIndexError, "token index")
     if indices.strip().lower() == "all":
         return tuple(token.index for token in tokens if token.special != "bos")
     return parse_indices(indices, len(tokens))
@@ -104,8 +107,10 @@ def _is_blank(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _checked(numbers: int | Sequence[int], count: int, error: type[Exception], what: str) -> tuple[int, ...]:
-    """The numbers, without repeats, when each is an integer in 0 … count - 1."""
+def _check_indices(
+    numbers: int | Sequence[int], count: int, error: type[Exception], what: str
+) -> tuple[int, ...]:
+    """Return the numbers without repeats. Raises `error` unless each is an integer in 0 … count - 1."""
     listed = list(numbers) if isinstance(numbers, Sequence) else [numbers]
     for number in listed:
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < count:

@@ -1,11 +1,12 @@
-"""The steps of a generation: its schedule of noise levels, and bins of steps that are summed together.
+"""Steps of a generation: its schedule of noise levels, and bins of steps whose attention is summed.
 
     schedule = Schedule.of(pipeline.scheduler.timesteps)
     schedule.step_of(961.0)                        # 1
     schedule.bins(4)[0]                            # StepBin(first=0, last=4, highest=981.0, lowest=741.0)
 
 A step is one noise level, in the order of the schedule. Second-order samplers run the network twice at most
-levels, or at levels in between, so passes are counted apart; no step is known by counting calls.
+levels, or at levels in between. Passes are therefore counted separately, and a step is never inferred from
+the number of calls.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Bins = int | Literal["each"]
 
 @dataclass(frozen=True)
 class StepBin:
-    """Some steps in a row, from `first` to `last`, and their `highest` and `lowest` timestep."""
+    """Range of steps from `first` to `last`, and their `highest` and `lowest` timestep."""
 
     first: int
     last: int
@@ -33,33 +34,33 @@ class StepBin:
 
     @property
     def label(self) -> str:
-        """The steps as people write them: "step 3", "steps 0-4"."""
+        """Label of the steps: "step 3", "steps 0-4"."""
         return f"step {self.first}" if self.first == self.last else f"steps {self.first}-{self.last}"
 
 
 class Steps:
-    """So many steps in a row, and how they are summed together in bins as equal as they can be."""
+    """Steps of a generation, divisible into bins of equal length (or lengths that differ by one)."""
 
     @property
     def steps(self) -> int:
-        """How many there are."""
+        """Number of steps."""
         raise NotImplementedError
 
     def levels(self, first: int, last: int) -> list[float]:
-        """The timesteps, as far as they are known, of the steps from `first` to `last`."""
+        """Return the known timesteps of the steps from `first` to `last`."""
         raise NotImplementedError
 
     def count(self, bins: Bins) -> int:
-        """The number of bins, never more than steps."""
+        """Return the number of bins, at most the number of steps."""
         steps = max(1, self.steps)
         return steps if bins == "each" else min(bins, steps)
 
     def bin_of(self, step: int, bins: Bins) -> int:
-        """The bin that the step is in."""
+        """Return the index of the step's bin."""
         return step * self.count(bins) // self.steps
 
     def bins(self, bins: Bins) -> tuple[StepBin, ...]:
-        """The bins in order."""
+        """Return the bins in order."""
         groups: list[list[int]] = [[] for _ in range(self.count(bins))]
         for step in range(self.steps):
             groups[self.bin_of(step, bins)].append(step)
@@ -72,26 +73,26 @@ class Steps:
 
 @dataclass(frozen=True)
 class Schedule(Steps):
-    """The noise levels of one generation, each once, in the order they are gone through."""
+    """Noise levels of one generation, each once, in sampling order."""
 
     timesteps: tuple[float, ...]
 
     @classmethod
     def of(cls, timesteps: Iterable[float]) -> Schedule:
-        """The schedule of a sampler's timesteps, which may repeat."""
+        """Create a schedule from a sampler's timesteps, which may repeat."""
         return cls(tuple(dict.fromkeys(float(timestep) for timestep in timesteps)))
 
     @property
     def steps(self) -> int:
-        """How many there are."""
+        """Number of steps."""
         return len(self.timesteps)
 
     def levels(self, first: int, last: int) -> list[float]:
-        """The timesteps of the steps from `first` to `last`."""
+        """Return the timesteps of the steps from `first` to `last`."""
         return list(self.timesteps[first : last + 1])
 
     def step_of(self, timestep: float) -> int:
-        """The step with this timestep. Raises RecordingError where there is none."""
+        """Return the step with this timestep. Raises RecordingError if there is none."""
         step = min(range(len(self.timesteps)), key=lambda i: abs(self.timesteps[i] - timestep), default=None)
         if step is None or abs(self.timesteps[step] - timestep) > 1e-3 * max(1.0, abs(timestep)):
             raise RecordingError(
@@ -102,11 +103,11 @@ class Schedule(Steps):
 
 
 class CountedSteps(Steps):
-    """The steps of a host that tells before each pass which one it is at, and no schedule before.
+    """Steps numbered by the host, which announces each step before its passes and has no schedule in advance.
 
     steps = CountedSteps(20)
     steps.enter(3)
-    steps.step_of(812.4)                           # 3; the level is one of step 3's
+    steps.step_of(812.4)                           # 3; records 812.4 as a timestep of step 3
     """
 
     def __init__(self, steps: int) -> None:
@@ -116,25 +117,25 @@ class CountedSteps(Steps):
 
     @property
     def steps(self) -> int:
-        """How many there are to be."""
+        """Expected number of steps."""
         return self._steps
 
     def levels(self, first: int, last: int) -> list[float]:
-        """The timesteps that came at the steps from `first` to `last`: a step of second order has two."""
+        """Return the timesteps seen at the steps from `first` to `last`; a second-order step has two."""
         return [level for step in range(first, last + 1) for level in self._levels.get(step, ())]
 
     def enter(self, step: int) -> None:
-        """What comes is of this step; a sampler that makes more of them than it said stays at the last."""
+        """Enter a step: the next passes belong to it. Steps beyond the expected number count as the last."""
         self._step = min(step, self._steps - 1)
 
     def step_of(self, timestep: float) -> int:
-        """The step that was entered, whose timestep this is."""
+        """Return the current step, and record the timestep as one of its levels."""
         self._levels.setdefault(self._step, set()).add(timestep)
         return self._step
 
 
 def check_bins(bins: object) -> Bins:
-    """The bins, as they may be given: a whole number from 1, or "each". Raises SettingError."""
+    """Return the bins if they are a whole number from 1, or "each". Raises SettingError otherwise."""
     if bins == "each":
         return "each"
     if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
@@ -143,7 +144,7 @@ def check_bins(bins: object) -> Bins:
 
 
 def check_steps(steps: tuple[StepBin, ...]) -> None:
-    """Raise ValueError unless the bins are whole steps in order, without overlaps."""
+    """Raise ValueError unless the bins are in order, do not overlap, and have valid steps and timesteps."""
     last = -1
     for each in steps:
         if not type(each.first) is type(each.last) is int or not last < each.first <= each.last < 2**31:
@@ -154,17 +155,17 @@ def check_steps(steps: tuple[StepBin, ...]) -> None:
 
 
 def bins_of(kept: tuple[StepBin, ...], steps: str | int) -> tuple[int, ...]:
-    """The numbers of the kept bins that hold `steps`, written as "0-4, 9" or a number.
+    """Return the indices of the kept bins that make up `steps`, written as "0-4, 9" or a number.
 
-    Raises SettingError unless they fill the bins they are in, TokenIndexError where they cannot be read.
+    Raises SettingError if a bin holds other steps too, TokenIndexError if `steps` cannot be parsed.
     """
     if not kept:
         raise SettingError("these maps are of one pass and have no steps; give maps of a trace")
     last = max(each.last for each in kept)
-    wanted = set(parse_indices(str(steps), last + 1))
-    chosen = [number for number, each in enumerate(kept) if wanted & set(range(each.first, each.last + 1))]
+    requested = set(parse_indices(str(steps), last + 1))
+    chosen = [number for number, each in enumerate(kept) if requested & set(range(each.first, each.last + 1))]
     covered = {step for number in chosen for step in range(kept[number].first, kept[number].last + 1)}
-    if covered != wanted:
+    if covered != requested:
         listed = ", ".join(f"{each.first}-{each.last}" for each in kept)
         raise SettingError(
             f'steps {steps!r} are not kept by themselves; the bins are {listed}; trace with bins="each"'

@@ -1,9 +1,9 @@
-"""Heat maps over the steps of a generation, as a moving picture: GIF or APNG.
+"""Animations of heat maps over the steps of a generation: GIF or APNG.
 
 write_animation(trace.maps[0], image, "hat.gif", "hat")      # of a trace with bins="each"
 
-Every frame is one step bin, over the finished image, and all share one scale, so that a map which grows
-brighter is one that grows.
+Each frame shows one step bin over the finished image. All frames share one scale, so their brightness is
+comparable.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["ANIMATIONS", "animation_frames", "check_animation_path", "write_anim
 
 ANIMATIONS = (".gif", ".png", ".apng")
 _SIDE = 360
-_LAST = 5  # the last frame stays so many times as long
+_LAST = 5  # duration of the last frame, in frames
 
 
 def animation_frames(
@@ -43,38 +43,38 @@ def animation_frames(
     refine: bool = False,
     **view: Any,
 ) -> list[Image.Image]:
-    """One picture (RGB) for each step bin, all of one size; the settings are those of `View`.
+    """Draw one picture (RGB) for each step bin, all of one size; the settings are those of `View`.
 
-    `refine` gathers every map through self-attention, as `heat_map` does.
+    `refine` refines each map by self-attention, as in `AttentionMaps.heat_map`.
 
-    Raises SettingError for maps of a single step, and what `render` raises.
+    Raises SettingError for maps of a single step bin, and the errors of `render`.
     """
     bins = maps.each_bin()
     if len(bins) < 2:
         raise SettingError('there is one step to show; trace with bins="each", or several bins')
     settings = View(**view)
     chosen = (words, tokens, sites, None, settings)
-    asked = [PictureSpec(each, read_image(image), *chosen, refine=refine) for each in bins]
-    heats = [question.heat() for question in asked]
+    specs = [PictureSpec(each, read_image(image), *chosen, refine=refine) for each in bins]
+    heats = [spec.heat() for spec in specs]
     size = fitting(maps.image_size, _SIDE)
     values = np.stack([settings.values(heat, size) for heat in heats])
     shades, _, _ = settings.normalize_values(values)
-    subject = asked[0].subject(heats[0])
+    subject = specs[0].subject(heats[0])
     return [
         framed(
             labelled(
-                f"{subject} · {question.maps.steps[0].label}",
+                f"{subject} · {spec.maps.steps[0].label}",
                 number(float(value.max())),
-                overlaid(question.scaled(size), shade, settings.colormap, settings.opacity),
+                overlaid(spec.scaled(size), shade, settings.colormap, settings.opacity),
             ),
             8,
         )
-        for question, value, shade in zip(asked, values, shades, strict=True)
+        for spec, value, shade in zip(specs, values, shades, strict=True)
     ]
 
 
 def check_animation_path(path: str | Path) -> Path:
-    """The path, when an animation can be written there; else raises ImageError."""
+    """Return the path if an animation can be written there. Raises ImageError otherwise."""
     path = Path(path)
     if path.suffix.lower() not in ANIMATIONS:
         raise ImageError(f"cannot animate to {str(path)!r}: end the file name in {', '.join(ANIMATIONS)}")
@@ -99,10 +99,10 @@ def write_animation(
     refine: bool = False,
     **view: Any,
 ) -> Path:
-    """The path of the GIF or APNG, written whole, with a frame for each step bin; it begins again at its end.
+    """Write a looping GIF or APNG with a frame for each step bin, atomically, and return its path.
 
-    Raises what `animation_frames` and `check_animation_path` raise, ImageError for a place that cannot be
-    written.
+    Raises the errors of `animation_frames` and `check_animation_path`, and ImageError for a path that cannot
+    be written.
     """
     path = check_animation_path(path)
     first, *others = animation_frames(maps, image, words, tokens, sites, refine, **view)

@@ -1,11 +1,12 @@
-"""Perceptually uniform colour maps: equal steps of heat look like equal steps of colour.
+"""Perceptually uniform colour maps: equal steps of value look like equal steps of colour.
 
-Every fifth entry of the 256-entry tables inferno, magma and viridis by Stéfan van der Walt, Nathaniel Smith
-and Eric Firing (matplotlib's `_cm_listed.py`, given to the public domain under CC0). Interpolated back, no
-channel is more than 1.2 of 255 from the original.
+The tables hold every fifth entry of the 256-entry colour maps inferno, magma and viridis by Stéfan van der
+Walt, Nathaniel Smith and Eric Firing (matplotlib's `_cm_listed.py`, public domain under CC0). Interpolated to
+256 entries, no channel differs from the original by more than 1.2 of 255.
 
-Differences have a map of our own, "balance": straight lines in Oklab from a light grey to blue and to burnt
-orange, two hues that the colour-blind tell apart, equally dark at equal distance from the middle.
+Differences use VXA's own colour map "balance": straight lines in Oklab from light grey to blue and to burnt
+orange. Colour-blind readers can distinguish these hues, and they are equally dark at equal distance from the
+middle.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _TABLES = {
 }
 
 DIVERGING = "balance"
-"""The colour map of signed differences."""
+"""Colour map for signed differences."""
 
 _TABLES[DIVERGING] = (
     "005ca8236fb44483c06096cc7ca9d798bce2b5cfebd3e2f3f5f5f5f1dbd2e8c3b3ddab95d19479c47d5db66641a84f22993700"
@@ -57,11 +58,11 @@ def colormap(name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
     at = np.linspace(0, 255, len(points))
     channels = [np.interp(np.arange(256), at, points[:, channel]) for channel in range(3)]
     table = np.stack(channels, axis=1).round().astype(np.uint8)
-    table.flags.writeable = False  # it is shared by every caller
+    table.flags.writeable = False  # all callers share it
     return table
 
 
 def coloured(values: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The colours uint8 [height, width, 3] of values in [0, 1], clipped; NaN is the lowest."""
-    levels = np.fmin(np.fmax(values, 0.0), 1.0) * 255.0 + 0.5  # of NaN and a number, fmax takes the number
+    """Return uint8 colours [height, width, 3] for values clipped to [0, 1]; NaN gets the lowest colour."""
+    levels = np.fmin(np.fmax(values, 0.0), 1.0) * 255.0 + 0.5  # fmax ignores NaN
     return np.asarray(np.take(colormap(name), levels.astype(np.uint8), axis=0))

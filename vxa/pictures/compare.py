@@ -1,8 +1,8 @@
-"""Two runs side by side: with and without a LoRA, of two prompts, of two seeds, and their signed difference.
+"""Comparison of two runs, such as with and without a LoRA, of two prompts or of two seeds.
 
     compare(first.maps[0], second.maps[0], "first.png", "second.png", "hat").save("apart.png")
 
-For the numbers alone, subtract: `first.heat_map("hat") - second.heat_map("hat")` is a SignedMap.
+For the values without a picture, subtract: `first.heat_map("hat") - second.heat_map("hat")` is a SignedMap.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vxa.attention.sites import SiteSpec
 from vxa.io.images import read_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.selection import HeadSpec, TokenSpec, WordSpec
-from vxa.pictures.difference import compared
+from vxa.pictures.difference import draw_comparison
 from vxa.pictures.picture_spec import PictureSpec
 from vxa.pictures.view import View
 
@@ -43,28 +43,28 @@ def compare(
     refine: bool = False,
     **view: Any,
 ) -> Image.Image:
-    """The picture (RGB) of both runs' maps on one scale, and of the first minus the second.
+    """Draw (RGB) the maps of two runs on one scale, and the first minus the second.
 
     Args:
-        first, second: the maps of two runs, their images of one size.
-        first_image, second_image: those images; None is a grey plane.
-        words, tokens, sites, heads: what is asked of both, as in `AttentionMaps.heat_map`.
-        against: words to ask the second run instead, as where a prompt's word was swapped.
-        refine: gather both through their self-attention, as in `AttentionMaps.heat_map`.
+        first, second: the maps of the two runs, for images of the same size.
+        first_image, second_image: the images; None is a grey area.
+        words, tokens, sites, heads: the selection in both runs, as in `AttentionMaps.heat_map`.
+        against: the words to select in the second run instead, for example if the prompt's word changed.
+        refine: refine both maps by self-attention, as in `AttentionMaps.heat_map`.
         view: settings of `View`.
 
     Raises:
-        SettingError: the images are of two sizes, or a setting is out of range.
-        ImageError: an image cannot be read, or is not of its maps' size.
-        WordError, TokenIndexError, SiteError, HeadError: as `heat_map`.
+        SettingError: the images differ in size, or a setting is out of range.
+        ImageError: an image cannot be read, or does not have the size of its maps.
+        WordError, TokenIndexError, SiteError, HeadError: as in `AttentionMaps.heat_map`.
     """
     settings = View(**view)
-    asked = PictureSpec(
+    spec = PictureSpec(
         first, _image(first, first_image), words, tokens, sites, heads, settings, refine=refine
     )
-    instead = words if against is None else against
-    other = replace(asked, maps=second, image=_image(second, second_image), words=instead)
-    return compared(asked, other, ("A: ", "B: "))
+    other_words = words if against is None else against
+    other = replace(spec, maps=second, image=_image(second, second_image), words=other_words)
+    return draw_comparison(spec, other, ("A: ", "B: "))
 
 
 def _image(maps: AttentionMaps, image: ImageSource) -> Image.Image:

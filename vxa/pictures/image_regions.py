@@ -1,9 +1,10 @@
-"""Where a picture shows the image it is of: its image regions, carried along as a figure is put together.
+"""Image regions: the areas of a picture that show the image. They map the picture's pixels to image pixels.
 
     picture = render(maps, image, "matrix")
-    image_spot(image_regions(picture), (512, 512), (300, 410))      # the row, the column, the window
+    image_spot(image_regions(picture), (512, 512), (300, 410))      # row, column, ImageRegion
 
-A window is known by what is drawn in it, so that a pixel of any figure can be followed back into the image.
+`mark_image_region` registers a region where an overlay is drawn, and `carry` copies regions when pictures are
+assembled into a figure.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
-__all__ = ["ImageRegion", "carry", "image_regions", "image_spot", "show_image_region"]
+__all__ = ["ImageRegion", "carry", "image_regions", "image_spot", "mark_image_region"]
 
-_KEY = "vxa_windows"  # in a picture's `info`, of which its files hold nothing
+_KEY = "vxa_windows"  # key in a picture's `info`; files do not contain it
 
 
 @dataclass(frozen=True)
 class ImageRegion:
-    """One place where a picture shows the whole image.
+    """Area of a picture that shows the whole image.
 
     Attributes:
-        left, top, width, height: in pixels of the picture.
-        site: the name of the one site it is of; None for those of the question.
-        number: which of the passes it is of.
+        left, top, width, height: position and size in pixels of the picture.
+        site: the name of the area's single site; None is the sites of the picture's selection.
+        number: the index of the pass.
     """
 
     left: int
@@ -36,34 +37,34 @@ class ImageRegion:
     number: int = 0
 
 
-def show_image_region(picture: Image.Image, site: str | None = None, number: int = 0) -> Image.Image:
-    """The picture, which from now on is known to show the image."""
+def mark_image_region(picture: Image.Image, site: str | None = None, number: int = 0) -> Image.Image:
+    """Mark the whole picture as an image region, and return it."""
     picture.info[_KEY] = (ImageRegion(0, 0, picture.width, picture.height, site, number),)
     return picture
 
 
 def image_regions(picture: Image.Image) -> tuple[ImageRegion, ...]:
-    """Where the picture shows the image; nowhere, when nobody knows."""
-    known: tuple[ImageRegion, ...] = picture.info.get(_KEY, ())
-    return known
+    """Return the picture's image regions; empty if none were marked."""
+    regions: tuple[ImageRegion, ...] = picture.info.get(_KEY, ())
+    return regions
 
 
 def carry(onto: Image.Image, piece: Image.Image, left: int, top: int) -> None:
-    """The image regions of a piece that was put there become those of the picture that it was put onto."""
+    """Copy the image regions of a piece, pasted at (left, top), to the picture it was pasted onto."""
     moved = (replace(each, left=each.left + left, top=each.top + top) for each in image_regions(piece))
     onto.info[_KEY] = (*image_regions(onto), *moved)
 
 
 def image_spot(
-    shown: Iterable[ImageRegion], image_size: tuple[int, int], pixel: tuple[int, int]
+    regions: Iterable[ImageRegion], image_size: tuple[int, int], pixel: tuple[int, int]
 ) -> tuple[int, int, ImageRegion] | None:
-    """The image's row and column under the picture's (row, column), and the window; None beside them all.
+    """Return the image's row and column at `pixel`, and the region; None outside all regions.
 
-    `image_size` is (height, width).
+    `pixel` is (row, column) in the picture, `image_size` is (height, width).
     """
-    for window in shown:
-        row = (pixel[0] - window.top) * image_size[0] // window.height
-        column = (pixel[1] - window.left) * image_size[1] // window.width
+    for region in regions:
+        row = (pixel[0] - region.top) * image_size[0] // region.height
+        column = (pixel[1] - region.left) * image_size[1] // region.width
         if 0 <= row < image_size[0] and 0 <= column < image_size[1]:
-            return row, column, window
+            return row, column, region
     return None

@@ -1,7 +1,7 @@
-"""Small pictures put together into larger ones: text, rows, columns, grids, colour bars.
+"""Layout of figures: text, rows, columns, grids and colour bars, assembled from small pictures.
 
-Every function takes pictures and gives a new picture on the same white ground, so that a figure is
-written the way it is read.
+Each function takes pictures and returns a new one on the same white background, so calls nest as the figure
+does.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ __all__ = [
     "cell",
     "colour_bar",
     "figure",
-    "fitted",
     "fitting",
     "framed",
     "grid",
     "heading",
+    "shorten",
     "spread",
     "text",
 ]
@@ -45,16 +45,16 @@ GROUND: Colour = (255, 255, 255)
 INK: Colour = (31, 36, 48)
 MUTED: Colour = (112, 119, 132)
 
-LETTER, SMALL = 17, 14  # pixels a line of a cell is high
+LETTER, SMALL = 17, 14  # font sizes of a cell, in pixels
 GAP = 12
 
 _BITMAP_FONT_HEIGHT = 11
-_SYSTEM_FONTS = ("DejaVuSans.ttf", "arial.ttf", "Arial.ttf")  # of Linux, Windows and macOS
+_SYSTEM_FONTS = ("DejaVuSans.ttf", "arial.ttf", "Arial.ttf")  # Linux, Windows, macOS
 
 
 @lru_cache(maxsize=16)
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own scalable font; before 10.1 it has none: a usual one of the system, or else a bitmap."""
+    """Return Pillow's scalable font; Pillow before 10.1 has none: then a system font, else a bitmap font."""
     try:
         return ImageFont.load_default(size)
     except TypeError:
@@ -66,7 +66,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 @lru_cache(maxsize=1024)
 def _text_mask(string: str, size: int) -> Image.Image:
-    """The string as an L mask of one line's full height, so that baselines agree; never empty."""
+    """Return the string as an L mask of the full line height, so that baselines align; never empty."""
     string = "".join(character if character.isprintable() else " " for character in string)
     font = _font(size)
     if isinstance(font, ImageFont.FreeTypeFont):
@@ -82,8 +82,8 @@ def _text_mask(string: str, size: int) -> Image.Image:
     return mask.resize((mask.width * scale, mask.height * scale), Image.Resampling.NEAREST)
 
 
-def fitted(string: str, size: int, width: int) -> str:
-    """The string, or its longest beginning that fits `width` pixels with an ellipsis."""
+def shorten(string: str, size: int, width: int) -> str:
+    """Return the string, or its longest prefix that fits `width` pixels with an ellipsis."""
     string = string[:500]
     if _text_mask(string, size).width <= width:
         return string
@@ -96,15 +96,15 @@ def fitted(string: str, size: int, width: int) -> str:
 
 
 def text(string: str, size: int, width: int | None = None, colour: Colour = INK) -> Image.Image:
-    """One line of text; with `width`, cut to it with an ellipsis."""
-    mask = _text_mask(string if width is None else fitted(string, size, width), size)
+    """Draw one line of text; with `width`, shorten it with an ellipsis to fit."""
+    mask = _text_mask(string if width is None else shorten(string, size, width), size)
     picture = Image.new("RGB", mask.size, GROUND)
     picture.paste(colour, (0, 0), mask)
     return picture
 
 
 def spread(left: Image.Image, right: Image.Image, width: int) -> Image.Image:
-    """One line of the given width, its two pictures at the two ends."""
+    """Place two pictures at the two ends of a line of this width."""
     line = Image.new("RGB", (width, max(left.height, right.height)), GROUND)
     line.paste(left, (0, line.height - left.height))
     line.paste(right, (width - right.width, line.height - right.height))
@@ -112,7 +112,7 @@ def spread(left: Image.Image, right: Image.Image, width: int) -> Image.Image:
 
 
 def above(pictures: Sequence[Image.Image], gap: int) -> Image.Image:
-    """The pictures in a column, left edges aligned."""
+    """Stack the pictures in a column, left edges aligned."""
     column = Image.new(
         "RGB", (max(p.width for p in pictures), _total([p.height for p in pictures], gap)), GROUND
     )
@@ -124,7 +124,7 @@ def above(pictures: Sequence[Image.Image], gap: int) -> Image.Image:
 
 
 def beside(pictures: Sequence[Image.Image], gap: int, align: Literal["top", "bottom"] = "top") -> Image.Image:
-    """The pictures in a row."""
+    """Place the pictures in a row."""
     row = Image.new(
         "RGB", (_total([p.width for p in pictures], gap), max(p.height for p in pictures)), GROUND
     )
@@ -136,20 +136,20 @@ def beside(pictures: Sequence[Image.Image], gap: int, align: Literal["top", "bot
 
 
 def framed(picture: Image.Image, margin: int) -> Image.Image:
-    """The picture with an even margin."""
+    """Add an even margin to the picture."""
     frame = Image.new("RGB", (picture.width + 2 * margin, picture.height + 2 * margin), GROUND)
     _put(frame, picture, margin, margin)
     return frame
 
 
 def grid(cells: Sequence[Image.Image], columns: int, gap: int) -> Image.Image:
-    """Cells of one size in rows of `columns`."""
+    """Arrange cells of one size in rows of `columns` cells."""
     rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
     return above([beside(row, gap) for row in rows], gap)
 
 
 def colour_bar(name: str, height: int, labels: Sequence[str], size: int) -> Image.Image:
-    """A vertical bar of the colour map, high end up, with labels from low to high evenly along it."""
+    """Draw a vertical colour bar, high end up, with evenly spaced labels (given from low to high)."""
     thickness = max(8, size)
     levels = np.linspace(255, 0, max(1, height)).round().astype(np.uint8)
     bar = Image.fromarray(np.repeat(colormap(name)[levels][:, None], thickness, axis=1))
@@ -171,31 +171,31 @@ def _total(lengths: Sequence[int], gap: int) -> int:
 
 
 def cell(label: str, note: str, picture: Image.Image) -> Image.Image:
-    """The picture under one line: its label, and a note at the right."""
+    """Draw the picture under one line with its label, and a note at the right."""
     side = text(note, SMALL, colour=MUTED)
     name = text(label, LETTER, width=max(SMALL, picture.width - side.width - 6))
     return above([spread(name, side, picture.width), picture], gap=3)
 
 
 def figure(body: Image.Image, left: str, right: str) -> Image.Image:
-    """All that is drawn, under one line of text, in a margin."""
+    """Draw the body under one line of text, with a margin."""
     title = heading(left, right, max(body.width, 320), (LETTER + 2, SMALL), GAP)
     return framed(above([title, body], GAP), margin=2 * GAP)
 
 
 def heading(left: str, right: str, width: int, letters: tuple[int, int], gap: int) -> Image.Image:
-    """One line: what a picture is of, and smaller, in what that leaves or half of it, where it was read."""
+    """Draw one line: the title `left`, and a smaller `right` in the remaining width or at least half."""
     subject = text(left, letters[0], width=width)
     place = text(right, letters[1], width=max(width // 2, width - subject.width - gap), colour=MUTED)
     return spread(text(left, letters[0], width=width - place.width - gap), place, width)
 
 
 def fitting(image_size: tuple[int, int], side: int) -> tuple[int, int]:
-    """The (height, width) scaled to `side` on the longer one, and at least 24 on the other."""
+    """Scale (height, width) so that the longer side is `side`; each side is at least 24."""
     scale = side / max(image_size)
     return max(24, round(image_size[0] * scale)), max(24, round(image_size[1] * scale))
 
 
 def blank(width: int, height: int) -> Image.Image:
-    """A piece of the ground."""
+    """Return an area of the background colour."""
     return Image.new("RGB", (width, height), GROUND)

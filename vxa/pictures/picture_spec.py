@@ -1,4 +1,4 @@
-"""The question that a picture answers: which tokens, sites and heads of which maps, over which image."""
+"""Specification of a picture: the tokens, sites and heads of some maps, the image and the view."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ from vxa.tokens import Word
 
 __all__ = ["PictureSpec", "number"]
 
-_NAMED = 4  # words, tokens or sites named one by one in a label
+_NAMED = 4  # most words, tokens or sites that a label lists by name
 
 
 @dataclass(frozen=True, eq=False)
 class PictureSpec:
-    """Some tokens at some sites and heads of the maps, and the image they are of.
+    """Selection of tokens, sites and heads of some maps, with the image and the view.
 
-    `against` and `against_tokens` are what the words and tokens are compared with, where they are; `passes`
-    are the maps of all passes, where there are several, `maps` being the first. `refine` gathers every map
-    through self-attention. `region` is the part of the image that the maps are of, as (left, top, width,
-    height) in its pixels; None is all of it, and around it overlays show the image as it is.
+    `against` and `against_tokens` are the words and tokens to compare with, in a difference. `passes` holds
+    the maps of all passes if there are several, and `maps` is the first of them. `refine` refines each map by
+    self-attention. `region` is the part of the image that the maps cover, (left, top, width, height) in its
+    pixels; None is the whole image. Overlays show the image unchanged outside the region.
+
+    Raises ImageError if the image, or its region, does not have the maps' image size.
     """
 
     maps: AttentionMaps
@@ -56,36 +58,36 @@ class PictureSpec:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """(height, width) of the whole image."""
+        """Size (height, width) of the whole image."""
         return self.image.height, self.image.width
 
-    def heat(self, **instead: Any) -> HeatMap:
-        """The answer; a cell of a grid asks for its own `tokens` (and no words) or `sites`."""
-        asked: dict[str, Any] = {
+    def heat(self, **overrides: Any) -> HeatMap:
+        """Compute the heat map; a grid's cell overrides `tokens` (then without words) or `sites`."""
+        selection: dict[str, Any] = {
             "words": self.words,
             "tokens": self.tokens,
             "sites": self.sites,
             "heads": self.heads,
             "refine": self.refine,
         }
-        if "tokens" in instead:
-            asked["words"] = None
-        return self.maps.heat_map(**{**asked, **instead}, normalize=self._formula())
+        if "tokens" in overrides:
+            selection["words"] = None
+        return self.maps.heat_map(**{**selection, **overrides}, normalize=self._formula())
 
     def heats(self, words: Sequence[Word], sites: SiteSpec = None) -> list[HeatMap]:
-        """The answer for each word of a grid, at its own sites or the question's."""
+        """Compute the heat map of each word, at `sites` or else at those of this specification."""
         at = sites or self.sites
         return self.maps.heat_maps(words, None, at, self.heads, self._formula(), self.refine)
 
     def _formula(self) -> Literal["original"] | None:
         return "original" if self.view.normalize == "original" else None
 
-    def compared(self) -> PictureSpec:
-        """The same question about what this one is compared with."""
+    def for_comparison(self) -> PictureSpec:
+        """Return this specification with `against` and `against_tokens` as its words and tokens."""
         return replace(self, words=self.against, tokens=self.against_tokens)
 
-    def asked_of(self, maps: AttentionMaps) -> PictureSpec:
-        """The same question about another pass. Raises SettingError where its prompt is another."""
+    def for_pass(self, maps: AttentionMaps) -> PictureSpec:
+        """Return this specification for another pass. Raises SettingError if its prompt differs."""
         prompts = [each.provenance.prompt for each in (self.maps, maps)]
         if prompts[0] != prompts[1]:
             raise SettingError(
@@ -94,50 +96,50 @@ class PictureSpec:
         return replace(self, maps=maps)
 
     def subject(self, heat: HeatMap) -> str:
-        """What was chosen, for a label: "hat, neck", or the texts of the tokens, those of a word as one."""
+        """Return a label of the selection: "hat, neck", or the tokens' texts with whole words joined."""
         if heat.words:
             return ", ".join(dict.fromkeys(heat.words))
         if self.tokens is None or self.tokens == "":
             return "every word"
         whole = {word.tokens: word.text for word in self.maps.words if set(word.tokens) <= set(heat.tokens)}
         names = {tokens[0]: name for tokens, name in whole.items()}
-        pieces = {index for tokens in whole for index in tokens}
-        loose = [self.maps.tokens[index] for index in heat.tokens if index not in pieces]
+        in_words = {index for tokens in whole for index in tokens}
+        loose = [self.maps.tokens[index] for index in heat.tokens if index not in in_words]
         names |= {token.index: token.text or str(token.special) for token in loose}
         listed = [names[index] for index in heat.tokens if index in names]
         return ", ".join(listed) if len(listed) <= _NAMED else f"{len(heat.tokens)} tokens"
 
     def place(self, heat: HeatMap) -> str:
-        """Where it was read, for a label: "OUT04 · t = 1", "5 sites · t = 1"."""
+        """Return a label of sites and timesteps: "OUT04 · t = 1", "5 sites · t = 1"."""
         return f"{self.where(heat)} · {self.maps.provenance.level}"
 
     def where(self, heat: HeatMap) -> str:
-        """The sites and heads it was read at, for a label: "OUT04 · heads 0", "5 sites"."""
+        """Return a label of sites and heads: "OUT04 · heads 0", "5 sites"."""
         labels = list(dict.fromkeys(heat.sites))
         sites = ", ".join(labels) if len(labels) <= _NAMED else f"{len(labels)} sites"
-        sites += "" if self.heads in (None, "", "mean") else f" · heads {_listed(self.heads)}"
+        sites += "" if self.heads in (None, "", "mean") else f" · heads {_list_heads(self.heads)}"
         return ("refined · " if heat.refined else "") + sites
 
     def overlaid(self, heat: HeatMap, size: tuple[int, int]) -> tuple[Image.Image, float, float]:
-        """The map's colours over the image at (height, width), and the values of its darkest and lightest."""
+        """Draw the map over the image at (height, width); return also the values of its end colours."""
         picture = self.scaled(size)
         if self.region is None:
-            return self._coloured(picture, heat)
+            return self._overlay_heat(picture, heat)
         left, top, width, height = self.region
         across, down = size[1] / self.image.width, size[0] / self.image.height
         box = (round(left * across), round(top * down), round((left + width) * across),
                round((top + height) * down))  # fmt: skip
-        part, low, high = self._coloured(picture.crop(box), heat)
+        part, low, high = self._overlay_heat(picture.crop(box), heat)
         picture = picture.copy()
         picture.paste(part, box[:2])
         return picture, low, high
 
-    def _coloured(self, picture: Image.Image, heat: HeatMap) -> tuple[Image.Image, float, float]:
+    def _overlay_heat(self, picture: Image.Image, heat: HeatMap) -> tuple[Image.Image, float, float]:
         shade, low, high = self.view.shade(heat, (picture.height, picture.width))
         return overlaid(picture, shade, self.view.colormap, self.view.opacity), low, high
 
     def scaled(self, size: tuple[int, int]) -> Image.Image:
-        """The image at (height, width), made once for all the cells of a grid."""
+        """Return the image at (height, width), cached for all cells of a grid."""
         if size == self.image_size:
             return self.image
         if size not in self._scaled:
@@ -146,9 +148,9 @@ class PictureSpec:
 
 
 def number(value: float) -> str:
-    """A value as the labels write it: three significant digits."""
+    """Format a value for a label, with three significant digits."""
     return f"{value:.3g}"
 
 
-def _listed(heads: object) -> str:
+def _list_heads(heads: object) -> str:
     return ", ".join(map(str, heads)) if isinstance(heads, (list, tuple)) else str(heads)

@@ -1,4 +1,4 @@
-"""Settings of how maps are shown: scale, threshold, opacity, colours, interpolation."""
+"""Display settings of maps: scale, threshold, opacity, colours, interpolation."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ RESAMPLES = ("bicubic", "nearest")
 
 @dataclass(frozen=True)
 class View(Settings):
-    """How maps are shown; every question stays answerable under every view.
+    """Display settings of heat maps; the maps' values do not depend on them.
 
     Attributes:
         normalize: "max" divides each map by its largest value; "minmax" stretches its own range; "absolute"
-            shows probabilities on a scale of 0 to 1, comparable over words, sites and images; "original" is
-            the original extension's Σ heads Σ tokens / max of one site.
-        threshold: of the mask, as a fraction of the map's maximum; None is the default chosen on dev scenes.
-        opacity: of an overlay, 0 (the image alone) to 1 (the map alone).
+            shows probabilities on a scale of 0 to 1, comparable across words, sites and images; "original" is
+            the original extension's Σ heads Σ tokens / max, for one site.
+        threshold: the mask's threshold, as a fraction of the map's maximum; None is
+            `HeatMap.default_threshold`.
+        opacity: the opacity of an overlay, from 0 (only the image) to 1 (only the map).
         colormap: "inferno", "magma" or "viridis".
-        resample: "bicubic", or "nearest" to see the attention grid itself.
+        resample: "bicubic", or "nearest" to show the cells of the attention grid.
 
-    Raises SettingError for a value outside these.
+    Raises SettingError for any other value.
     """
 
     normalize: str = setting(
@@ -65,11 +66,11 @@ class View(Settings):
     )
 
     def shade(self, heat: HeatMap, size: tuple[int, int]) -> tuple[NDArray[np.float32], float, float]:
-        """The map in [0, 1], float32 of (height, width), and the values that 0 and 1 stand for."""
+        """Return the map in [0, 1], float32 [height, width], and the values that 0 and 1 stand for."""
         return self.normalize_values(self.values(heat, size))
 
     def values(self, heat: HeatMap, size: tuple[int, int]) -> NDArray[np.float32]:
-        """The map's own values, float32 of (height, width)."""
+        """Return the map's own values, float32 [height, width], at `size` (height, width)."""
         return heat.upsampled(*size, resample=self.resample)
 
     def normalize_values(self, values: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, float]:
@@ -79,5 +80,5 @@ class View(Settings):
         return normalized(values, "max" if self.normalize == "original" else self.normalize)
 
     def cut(self, heat: HeatMap) -> float:
-        """The threshold in use for the map."""
+        """Return the threshold used for the map."""
         return heat.default_threshold if self.threshold is None else self.threshold

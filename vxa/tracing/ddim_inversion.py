@@ -1,9 +1,9 @@
-"""An image followed backwards through a deterministic sampler, from its latent towards noise.
+"""DDIM inversion: the deterministic sampler run backwards, from an image's latent towards noise.
 
-Song et al. 2021 (Denoising Diffusion Implicit Models), eq. 14 without its noise, from each level to the next
-higher one: z' = √ᾱ' x̂₀ + √(1 - ᾱ') ε̂, with x̂₀ and ε̂ from the network's prediction at the lower level and
-without guidance. What it passes are the latents that the same sampler would come down by, up to the error of
-taking the prediction at the lower level for the step's.
+Each step goes to the next higher noise level by eq. 14 of Song et al. 2021 (Denoising Diffusion Implicit
+Models) without its noise term: z' = √ᾱ' x̂₀ + √(1 - ᾱ') ε̂. x̂₀ and ε̂ come from the network's prediction at the
+lower level, without guidance. The latents are those that the same sampler would pass on its way down, up to
+the error of using the prediction at the lower level for the whole step.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["ddim_levels", "ddim_trajectory"]
 
 
 def ddim_levels(timesteps: int, steps: int) -> tuple[int, ...]:
-    """The noise levels of `steps` passes and the one they end at, evenly from 0 to the last, each once."""
+    """Return the noise levels of `steps` steps, both ends included, evenly from 0 to the last, each once."""
     levels = torch.linspace(0, timesteps - 1, steps + 1).round().to(torch.int64)
     return tuple(dict.fromkeys(levels.tolist()))
 
@@ -31,9 +31,9 @@ def ddim_trajectory(
     prediction_type: str,
     denoise: Callable[[Tensor, int], Tensor],
 ) -> Iterator[Tensor]:
-    """The latent at each of the levels in turn, the first being that of the image itself.
+    """Yield the latent at each level in turn; the first is the image's own.
 
-    `denoise(latent, timestep)` gives the network's raw prediction; it is called for all levels but the last.
+    `denoise(latent, timestep)` returns the network's raw prediction. It is called at all levels but the last.
     """
     split = _split(prediction_type)
     alphas = [float(alphas_cumprod[level]) for level in levels]
@@ -49,7 +49,7 @@ Split = Callable[[Tensor, Tensor, float, float], tuple[Tensor, Tensor]]
 
 
 def _split(prediction_type: str) -> Split:
-    """How a prediction and its latent become the image and the noise that the network sees in it."""
+    """Return the function that splits a latent, given its prediction, into clean image and noise."""
     if prediction_type not in _SPLITS:
         raise ModelError(
             f"the model predicts {prediction_type!r}, and inversion knows {', '.join(_SPLITS)}; "

@@ -1,12 +1,13 @@
-"""One generation under watch: the running sums of each image's prompts, and the maps made of them.
+"""Running attention sums of one generation, per image and prompt, and the maps built from them.
 
-A call knows nothing of pipelines. Its host says before each pass which row of the batch reads which prompt
-and at which timestep, and hands it what `attention.hooks` hands on:
+A call is independent of pipelines. Before each pass the host announces the timestep and the prompt that each
+row of the batch reads, and it passes `receive` to `vxa.attention.hooks.watch`:
 
     call = TracedCall(sites, readings, schedule, settings, facts)
-    call.begin(latent_size, timestep, rows={2: 0, 3: 1})    # row 2 reads readings[0]
+    call.begin(latent_size, timestep, rows={2: 0, 3: 1})    # row 2 reads readings[0], row 3 readings[1]
     …                                                        # the forward, under watch(…, call.receive)
-    call.maps                                              # AttentionMaps of each image, so far
+    call.end_pass()
+    call.maps                                                # AttentionMaps of each image so far
 """
 
 from __future__ import annotations
@@ -29,15 +30,16 @@ __all__ = ["GenerationInfo", "Settings", "TracedCall", "TracedPrompt"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What a trace keeps.
+    """Options of a trace.
 
     Attributes:
-        bins: step bins of as equal a length as can be; "each" keeps every step by itself.
-        heads: keep each head by itself, not their mean alone.
-        negative: keep what the negative prompt's words attend to, too.
-        self_attention: keep it too, the mean of its heads; True, or its sites.
+        bins: the number of step bins, of equal length or lengths that differ by one; "each" keeps every step
+            separately.
+        heads: keep each head separately instead of their mean.
+        negative: keep the attention to the negative prompt too.
+        self_attention: keep it too, as the mean of its heads: True, or the self-attention sites.
 
-    Raises SettingError for bins that are no whole number from 1, nor "each".
+    Raises SettingError for bins that are neither a whole number from 1 nor "each".
     """
 
     bins: Bins = 1
@@ -51,14 +53,14 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class TracedPrompt:
-    """One prompt of one image: what some row of every pass attends to.
+    """Prompt of one image, read by one row of each pass.
 
     Attributes:
-        image: the image's number in its call.
-        prompt: its text.
+        image: the image's index in its call.
+        prompt: the text.
         tokens: one for each position of the context.
         negative: whether it is the negative prompt.
-        kept: the tokens to keep; None is all.
+        kept: the indices of the tokens to keep; None is all.
     """
 
     image: int
@@ -70,13 +72,13 @@ class TracedPrompt:
 
 @dataclass(frozen=True, eq=False)
 class GenerationInfo:
-    """What all maps of a call share.
+    """Properties that all maps of a call share.
 
     Attributes:
-        provenance: of the model; prompt and timesteps are filled in.
-        default_sites: what `sites=None` reads.
+        provenance: the model's; the call fills in the prompt and the timesteps.
+        default_sites: the sites that `sites=None` reads.
         image_size: (height, width) of the image.
-        extent: the fraction (of height, of width) of the latent's plane that is image.
+        extent: the fraction (of height, of width) of the padded image that is image.
     """
 
     provenance: Provenance
@@ -86,7 +88,7 @@ class GenerationInfo:
 
 
 class TracedCall:
-    """The running sums of one generation."""
+    """Running attention sums of one generation."""
 
     def __init__(
         self,
@@ -99,9 +101,9 @@ class TracedCall:
         self.sites, self.readings, self.schedule = tuple(sites), list(readings), schedule
         self.passes = 0
         self.step: int | None = None
-        self._settings, self._facts = settings, facts
+        self._settings, self._info = settings, facts
         self._latent_size = (0, 0)
-        self._seen: set[int] = set()
+        self._steps_seen: set[int] = set()
         self._rows: Mapping[int, int] = {}
         self._sums: dict[tuple[int, str], SiteSum] = {}
         self._finished: dict[int, AttentionMaps] | None = None
@@ -113,27 +115,31 @@ class TracedCall:
 
     @property
     def nbytes(self) -> int:
-        """What the sums hold: it does not grow with steps."""
+        """Size of the sums in bytes; it grows with the number of bins, not of steps."""
         return sum(running.nbytes for running in self._sums.values())
 
     @property
     def maps(self) -> tuple[AttentionMaps, ...]:
-        """The maps of each image for its prompt, as far as they are; none before the first pass."""
+        """Maps of each image for its prompt, so far; empty before the first pass."""
         return self._maps(negative=False)
 
     @property
     def negative_maps(self) -> tuple[AttentionMaps, ...]:
-        """The maps of each image for its negative prompt; none unless they were asked for and used."""
+        """Maps of each image for its negative prompt; empty unless it was traced and guidance used it."""
         return self._maps(negative=True)
 
     @property
     def read(self) -> tuple[tuple[TracedPrompt, AttentionMaps], ...]:
-        """Each reading that was read at every site, and its maps so far."""
-        return tuple((self.readings[number], self._now(number)) for number in self._numbers())
+        """Pairs of traced prompt and its maps so far, for the prompts that every site has read."""
+        return tuple(
+            (self.readings[number], self._current_maps(number)) for number in self._complete_prompts()
+        )
 
     def begin(self, latent_size: tuple[int, int], timestep: float, rows: Mapping[int, int]) -> None:
-        """Announce a pass: which rows of the batch read which readings. Raises RecordingError for another
-        size than before, or a timestep that is not in the schedule."""
+        """Announce a pass: `rows` maps each row of the batch to the index of the prompt that it reads.
+
+        Raises RecordingError if the latent's size changed, or the timestep is not in the schedule.
+        """
         if self._sums and latent_size != self._latent_size:
             raise RecordingError(
                 f"the latent changed from {self._latent_size} to {latent_size} within one generation: "
@@ -143,7 +149,7 @@ class TracedCall:
         self.step = self.schedule.step_of(timestep)
 
     def receive(self, site: Site, layer: nn.Module, query: Tensor, key: Tensor) -> None:
-        """Add one site's attention of the announced pass."""
+        """Add one site's attention in the announced pass to the sums."""
         grid = site.grid(self._latent_size)
         check_pair(site, query, key, self._latent_size, tuple(self._rows))
         scale = scale_of(site, layer, query)
@@ -152,29 +158,31 @@ class TracedCall:
         for row, number in self._rows.items():
             running = self._sums.get((number, site.name))
             if running is None:
-                running = self._running(site, grid, self.readings[number], query, key)
+                running = self._create_sum(site, grid, self.readings[number], query, key)
                 self._sums[number, site.name] = running
             running.add(query[row], key[row], scale, step_bin)
 
     def end_pass(self) -> None:
-        """Count the pass."""
+        """Count the announced pass as done."""
         assert self.step is not None
-        self._seen.add(self.step)
+        self._steps_seen.add(self.step)
         self.passes += 1
 
     def finish(self) -> None:
-        """No pass comes any more: the maps are made of the sums themselves, without a copy."""
+        """End the call: no pass follows, so the maps take over the sums without a copy."""
         if self._finished is None:
-            self._finished = {number: self._made(number, final=True) for number in self._numbers()}
+            self._finished = {
+                number: self._build_maps(number, final=True) for number in self._complete_prompts()
+            }
 
-    def _running(
-        self, site: Site, grid: tuple[int, int], reading: TracedPrompt, query: Tensor, key: Tensor
+    def _create_sum(
+        self, site: Site, grid: tuple[int, int], prompt: TracedPrompt, query: Tensor, key: Tensor
     ) -> SiteSum:
         own = site.kind == "self"
-        if not own and key.shape[1] != len(reading.tokens):
+        if not own and key.shape[1] != len(prompt.tokens):
             raise RecordingError(
                 f"site {site.label} ({site.name}) attended to {key.shape[1]} tokens, and the prompt has "
-                f"{len(reading.tokens)}: its context was added to; unload what does that"
+                f"{len(prompt.tokens)}: its context was added to; unload what does that"
             )
         return SiteSum(
             grid,
@@ -182,46 +190,48 @@ class TracedCall:
             key.shape[1],
             bins=self.schedule.count(self._settings.bins),
             apart=self._settings.heads and not own,
-            kept=None if own else reading.kept,
+            kept=None if own else prompt.kept,
             device=query.device,
         )
 
-    def _numbers(self) -> list[int]:
-        """The readings that were read at every site."""
+    def _complete_prompts(self) -> list[int]:
+        """Return the indices of the prompts that every site has read."""
         if not self.passes:
             return []
         every = range(len(self.readings))
         return [number for number in every if all((number, site.name) in self._sums for site in self.sites)]
 
     def _maps(self, negative: bool) -> tuple[AttentionMaps, ...]:
-        wanted = [number for number in self._numbers() if self.readings[number].negative == negative]
-        return tuple(self._now(number) for number in wanted)
+        numbers = [
+            number for number in self._complete_prompts() if self.readings[number].negative == negative
+        ]
+        return tuple(self._current_maps(number) for number in numbers)
 
-    def _now(self, number: int) -> AttentionMaps:
-        return self._finished[number] if self._finished else self._made(number, final=False)
+    def _current_maps(self, number: int) -> AttentionMaps:
+        return self._finished[number] if self._finished else self._build_maps(number, final=False)
 
-    def _made(self, number: int, final: bool) -> AttentionMaps:
-        reading, facts = self.readings[number], self._facts
+    def _build_maps(self, number: int, final: bool) -> AttentionMaps:
+        prompt, info = self.readings[number], self._info
         sums = {site.name: self._sums[number, site.name] for site in self.sites}
         records = {name: running.release() if final else running.record() for name, running in sums.items()}
         counts = zip(*(record.passes for record in records.values()), strict=True)
         filled = tuple(place for place, count in enumerate(counts) if min(count))
         maps = AttentionMaps(
             sites=tuple(site for site in self.sites if site.kind == "cross"),
-            tokens=reading.tokens,
-            image_size=facts.image_size,
-            extent=facts.extent,
+            tokens=prompt.tokens,
+            image_size=info.image_size,
+            extent=info.extent,
             latent_size=self._latent_size,
-            provenance=replace(facts.provenance, prompt=reading.prompt, notes=self._notes()),
+            provenance=replace(info.provenance, prompt=prompt.prompt, notes=self._notes()),
             records=records,
-            default_sites=facts.default_sites,
+            default_sites=info.default_sites,
             self_sites=tuple(site for site in self.sites if site.kind == "self"),
             steps=self.schedule.bins(self._settings.bins),
         )
         return maps.of_bins(filled)
 
     def _notes(self) -> tuple[str, ...]:
-        notes = self._facts.provenance.notes
-        if len(self._seen) < self.steps:
-            notes += (f"read {len(self._seen)} of {self.steps} steps",)
+        notes = self._info.provenance.notes
+        if len(self._steps_seen) < self.steps:
+            notes += (f"read {len(self._steps_seen)} of {self.steps} steps",)
         return notes

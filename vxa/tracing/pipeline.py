@@ -1,4 +1,4 @@
-"""Tracing a diffusers pipeline: each of its calls becomes a TracedCall, whatever it was asked."""
+"""Tracing of a diffusers pipeline: each of its calls becomes a TracedCall."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Trace", "trace"]
 
 
 class Trace:
-    """What was traced: complete when its `with` block has ended, and to be asked before, too."""
+    """Generations traced in one `with` block: complete when it has ended, readable earlier."""
 
     def __init__(self, pipeline: Any) -> None:
         self._pipeline = pipeline
@@ -35,17 +35,17 @@ class Trace:
 
     @property
     def pipeline(self) -> Any:
-        """The traced pipeline, to be called in the block."""
+        """Traced pipeline, to be called in the block."""
         return self._pipeline
 
     @property
     def calls(self) -> tuple[TracedCall, ...]:
-        """Each generation of the block that made a pass."""
+        """Generations of the block that made at least one pass."""
         return tuple(call for call in self._calls if call.passes)
 
     @property
     def maps(self) -> tuple[AttentionMaps, ...]:
-        """The maps of every image of every call, in the pipeline's order.
+        """Maps of every image of every call, in the pipeline's order.
 
         Raises:
             RecordingError: no generation was traced.
@@ -55,10 +55,10 @@ class Trace:
 
     @property
     def negative_maps(self) -> tuple[AttentionMaps, ...]:
-        """The maps of every image for its negative prompt.
+        """Maps of every image for its negative prompt.
 
         Raises:
-            RecordingError: no generation was traced, or none with its negative prompt.
+            RecordingError: no generation was traced, or no negative prompt was.
         """
         self._check()
         found = tuple(maps for call in self.calls for maps in call.negative_maps)
@@ -70,7 +70,7 @@ class Trace:
 
     @property
     def nbytes(self) -> int:
-        """What all sums hold: it grows with images, never with steps (but with bins="each")."""
+        """Size of all sums in bytes: it grows with images, and with steps only if bins="each"."""
         return sum(call.nbytes for call in self._calls)
 
     def _check(self) -> None:
@@ -96,33 +96,35 @@ def trace(
     negative_prompt: PromptSpec = None,
     on_step: Callable[[TracedCall], object] | None = None,
 ) -> Iterator[Trace]:
-    """Trace every generation that this thread makes with a pipeline in this block.
+    """Trace every generation of a pipeline that this thread runs in the block.
 
-    The images stay the same bit for bit. For each image and site one float32 sum is kept, of
-    4 bytes × tokens × queries: 8 MB for SD1 at 512², 32 MB for SDXL at 1024², however many steps.
+    The generated images stay the same bit for bit. One float32 sum is kept for each image and attention layer
+    (site), of 4 bytes × tokens × queries. For one image, all sites together take 8 MB with SD1 at 512² and
+    32 MB with SDXL at 1024², whatever the number of steps.
 
     Args:
-        source: a pipeline, a model with one, or what `vxa.load` makes one of; `trace.pipeline` is it.
-        words: keep these words alone (for one of 77 tokens, 1/77 of the memory); None is every token.
-        tokens: instead of words: keep these indices alone.
+        source: a pipeline, a model with one, or a name or path for `vxa.load`; `trace.pipeline` is it.
+        words: keep only these words (one of 77 tokens needs 1/77 of the memory); None is every token.
+        tokens: instead of words: keep only these indices.
         sites: the cross-attention sites to trace, in the grammar of `vxa.attention.sites`; None is all.
-        bins: keep the steps in so many bins, or "each": so many times the memory.
-        heads: keep each head by itself: as many times the memory as there are heads.
-        negative: trace the negative prompt too: twice the memory, and twice the work.
-        self_attention: trace it too, for `heat_map(refine=True)`, at 4 bytes × queries² for each site;
-            True, or which sites. True is the up part's finest grid that is small enough, 4 MB each for SD1 at
-            512². Papercut's `dev` pictures, all steps: mean IoU 0.637 where it is 0.563 without
+        bins: keep the steps in this many bins, or "each". Memory grows in proportion to the bins.
+        heads: keep each head separately. Memory is multiplied by the number of heads.
+        negative: trace the negative prompt too. Memory and work double.
+        self_attention: trace it too, for `heat_map(refine=True)`: True, or the sites. It takes 4 bytes ×
+            queries² per site. True is the up part's finest grid that is small enough, 4 MB per site with SD1
+            at 512². On papercut's `dev` pictures, all steps, mean IoU is 0.637 with it and 0.563 without
             (benchmarks/papercut.py, maps_generated).
-        prompt: where `prompt_embeds` are given: their text, or one text (or its Tokens) for each.
-        negative_prompt: likewise of `negative_prompt_embeds`.
-        on_step: called after each pass with its call, whose `images` are the maps so far, copied when they
-            are asked for; `step` and `steps` say how far it is. What it raises ends the generation.
+        prompt: the text of `prompt_embeds`, if the pipeline is called with them: one text, or one text (or
+            its Tokens) per prompt.
+        negative_prompt: likewise for `negative_prompt_embeds`.
+        on_step: called after each pass with its TracedCall. Its `maps` are those so far, copied at each
+            access; its `step` and `steps` give the progress. An exception it raises ends the generation.
 
     Raises:
-        ModelError: the source has no pipeline that VXA can watch.
-        RecordingError: the network cannot be watched faithfully (compiled, fused, replaced, tiled).
-        SettingError, SiteError: a bad argument.
-        WordError, TokenIndexError: from the pipeline's call: a word that none of its prompts has.
+        ModelError: the source has no pipeline that VXA can trace.
+        RecordingError: the network cannot be recorded faithfully (compiled, fused, replaced, tiled).
+        SettingError, SiteError: an argument is invalid.
+        WordError, TokenIndexError: none of the prompts has the word or token; raised by the pipeline's call.
     """
     model: Any = load(source)
     pipeline = getattr(model, "pipeline", None)
@@ -135,7 +137,7 @@ def trace(
     if sites is not None:
         _check_sites(cross, sites)
     with watch(model.network, cross, _ignore):
-        pass  # refuses what cannot be watched, before anything is generated
+        pass  # raises for a network that cannot be watched, before anything is generated
     reader = Reader(model, negative, words, tokens, prompt, negative_prompt)
     tracer = _Tracer(model, sites, settings, reader, on_step)
     with ExitStack() as stack:
@@ -149,7 +151,7 @@ def _ignore(site: Site, layer: nn.Module, query: Tensor, key: Tensor) -> None:
 
 
 def _check_sites(cross: Sequence[Site], sites: SiteSpec) -> None:
-    """Raise SiteError at once for what is no site of any size; a grid is known with the first pass."""
+    """Raise SiteError for entries that name no site. Grids ("16x16") are checked at the first pass."""
     entries = sites.split(",") if isinstance(sites, str) else list(sites or ())
     known = [entry for entry in entries if "x" not in str(entry) or not str(entry).strip()[:1].isdigit()]
     if known or not entries:
@@ -157,7 +159,7 @@ def _check_sites(cross: Sequence[Site], sites: SiteSpec) -> None:
 
 
 class _Tracer:
-    """Starts a call when the pipeline encodes its prompts, and feeds it the network's passes."""
+    """Link from pipeline to trace: each `encode_prompt` starts a call, to which passes are added."""
 
     def __init__(
         self,
@@ -177,11 +179,11 @@ class _Tracer:
         self._watcher: Watch | None = None
 
     def on_encode(self, encoded: EncodedPrompts) -> None:
-        """A new call: its prompts are known, its passes are to come."""
+        """Start a new call with these prompts; its passes follow."""
         self.end_call()
         self._encoded = encoded
         self._reader.on_encode(encoded)
-        network = self._model.network  # as it is now: adapters may have been loaded since the last call
+        network = self._model.network  # read anew: adapters may have been loaded since the last call
         for handle in (
             network.register_forward_pre_hook(self._before, with_kwargs=True),
             network.register_forward_hook(self._after),
@@ -189,7 +191,7 @@ class _Tracer:
             self._hooks.callback(handle.remove)
 
     def end_call(self) -> None:
-        """No pass of this call comes any more."""
+        """End the current call and remove its hooks."""
         self._hooks.close()
         if self._call is not None:
             self._call.finish()
@@ -198,7 +200,7 @@ class _Tracer:
     def _before(
         self, network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] = MappingProxyType({})
     ) -> None:
-        # In another thread's pass it may be called once more while it is removed, and then without kwargs.
+        # While the hook is removed, a pass of another thread may still call it once, without kwargs.
         if threading.get_ident() != self._thread or self._encoded is None:
             return
         sample, timestep, context = inputs_of(args, kwargs)

@@ -1,4 +1,4 @@
-"""Which words a traced pipeline reads: the texts or embeddings that it was given, as tokens."""
+"""Prompts of a traced pipeline as tokens, from the texts or the embeddings it was called with."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PromptSpec = str | Sequence[str | Sequence[Token]] | None
 
 
 class Reader:
-    """Finds the tokens of every image's prompts.
+    """Source of the tokens of every image's prompts.
 
-    A text is read as the pipeline's tokenizer cuts it. For `prompt_embeds` the text is what was said to
-    `trace`, or what the same pipeline encoded to them within the block.
+    Texts are tokenized as by the pipeline. The text of `prompt_embeds` is the one passed to `trace`, or the
+    one that the same pipeline encoded to these embeddings within the block.
     """
 
     def __init__(
@@ -38,46 +38,46 @@ class Reader:
     ) -> None:
         self._model, self._negative = model, negative
         self._words, self._tokens = words, tokens
-        self._given = {False: prompt, True: negative_prompt}
+        self._embedded_texts = {False: prompt, True: negative_prompt}
         self._encoded: list[tuple[ref[Tensor], tuple[str | None, ...]]] = []
 
     def on_encode(self, encoded: EncodedPrompts) -> None:
-        """Remember what texts were encoded to, for as long as somebody holds it."""
+        """Remember the texts of these embeddings for as long as the embeddings exist."""
         self._encoded = [pair for pair in self._encoded if pair[0]() is not None]
         self._encoded.append((ref(encoded.context), encoded.prompts))
         if encoded.negative_context is not None:
             self._encoded.append((ref(encoded.negative_context), encoded.negatives))
 
     def readings(self, encoded: EncodedPrompts) -> tuple[TracedPrompt, ...]:
-        """The readings of each image, then of each negative prompt where they are wanted.
+        """Return the prompt of each image, then the negative prompts if they are traced.
 
         Raises:
-            PromptError: embeddings were given, and not what they are of.
-            WordError, TokenIndexError: what is to be kept is in none of the prompts.
+            PromptError: the pipeline was called with embeddings whose text is unknown.
+            WordError, TokenIndexError: none of the prompts has the words or tokens to keep.
         """
         found = self._read(encoded.context, encoded.prompts, negative=False)
         if self._negative and encoded.negative_context is not None:
             found += self._read(encoded.negative_context, encoded.negatives, negative=True)
-        return tuple(self._keeping(found))
+        return tuple(self._select_kept(found))
 
     def notes(self, encoded: EncodedPrompts) -> tuple[str, ...]:
-        """What a reader of the maps must know of their prompts."""
+        """Return the notes on these prompts for the maps' provenance, such as a truncated prompt."""
         notes = []
         for text in dict.fromkeys(text for text in encoded.prompts if text is not None):
-            left = self._model.cut_words(text, encoded.context.shape[1])
-            if left:
-                notes.append(f"the pipeline cut its prompt off before {left[0]!r}")
+            cut = self._model.cut_words(text, encoded.context.shape[1])
+            if cut:
+                notes.append(f"the pipeline cut its prompt off before {cut[0]!r}")
         if encoded.second is not None:
             notes.append(f"the second text encoder read {encoded.second[:80]!r} at the same positions")
         return tuple(notes)
 
     def _read(self, context: Tensor, texts: tuple[str | None, ...], negative: bool) -> list[TracedPrompt]:
         found = []
-        given = self._given_for(len(context), negative) if None in texts else [None] * len(context)
+        embedded = self._texts_of_embeds(len(context), negative) if None in texts else [None] * len(context)
         for image, (row, text) in enumerate(zip(context, texts, strict=True)):
-            source = text if text is not None else given[image]
+            source = text if text is not None else embedded[image]
             if source is None:
-                source = self._remembered(row, negative)
+                source = self._encoded_text(row, negative)
             if isinstance(source, str):
                 found.append(TracedPrompt(image, source, self._model.tokens_read(source, len(row)), negative))
             else:
@@ -86,16 +86,17 @@ class Reader:
                 found.append(TracedPrompt(image, _text_of(tokens), tokens, negative))
         return found
 
-    def _given_for(self, images: int, negative: bool) -> Sequence[str | Sequence[Token] | None]:
-        """What was said to be the text of each image's embeddings."""
-        given = self._given[negative]
-        if given is None or isinstance(given, str):
-            return [given] * images
-        if not given or images % len(given):
-            raise PromptError(f"{len(given)} prompts were given to trace for embeddings of {images} images")
-        return [entry for entry in given for _ in range(images // len(given))]
+    def _texts_of_embeds(self, images: int, negative: bool) -> Sequence[str | Sequence[Token] | None]:
+        """Return the text of each image's embeddings, as passed to `trace`; None where it was not passed."""
+        texts = self._embedded_texts[negative]
+        if texts is None or isinstance(texts, str):
+            return [texts] * images
+        if not texts or images % len(texts):
+            raise PromptError(f"{len(texts)} prompts were given to trace for embeddings of {images} images")
+        return [entry for entry in texts for _ in range(images // len(texts))]
 
-    def _remembered(self, row: Tensor, negative: bool) -> str:
+    def _encoded_text(self, row: Tensor, negative: bool) -> str:
+        """Return the text that the pipeline encoded to this context. Raises PromptError if there is none."""
         for held, texts in reversed(self._encoded):
             context = held()
             for other, text in zip(() if context is None else context, texts, strict=False):
@@ -107,17 +108,17 @@ class Reader:
             f'in trace(pipeline, {name}="a red hat")'
         )
 
-    def _keeping(self, readings: list[TracedPrompt]) -> list[TracedPrompt]:
-        """The readings with the tokens that are to be kept; a word must be in one of them."""
+    def _select_kept(self, prompts: list[TracedPrompt]) -> list[TracedPrompt]:
+        """Return the prompts with the tokens to keep. Raises WordError for a word that none of them has."""
         if self._words is None and self._tokens is None:
-            return readings
-        kept: list[set[int]] = [set() for _ in readings]
+            return prompts
+        kept: list[set[int]] = [set() for _ in prompts]
         for phrase in _phrases(self._words):
             problem: Exception | None = None
             hits = 0
-            for number, reading in enumerate(readings):
+            for number, prompt in enumerate(prompts):
                 try:
-                    groups = token_groups(reading.tokens, phrase, self._tokens)[1]
+                    groups = token_groups(prompt.tokens, phrase, self._tokens)[1]
                 except WordError as error:
                     problem = problem or error
                     continue
@@ -127,7 +128,7 @@ class Reader:
                 raise problem
         return [
             TracedPrompt(each.image, each.prompt, each.tokens, each.negative, tuple(sorted(chosen)))
-            for each, chosen in zip(readings, kept, strict=True)
+            for each, chosen in zip(prompts, kept, strict=True)
         ]
 
 

@@ -1,4 +1,4 @@
-"""What a pipeline calls its network with, and which prompt each row of that call reads."""
+"""Arguments of a pipeline's call of its network, and the mapping from batch rows to prompts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ __all__ = ["inputs_of", "rows_of"]
 
 
 def inputs_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Tensor, float, Tensor]:
-    """The sample, the timestep and the context that the network is called with."""
+    """Return sample, timestep and context from the arguments of the network's forward.
+
+    Raises RecordingError unless the sample is [rows, channels, height, width] and there is a context.
+    """
     named = dict(zip(("sample", "timestep", "encoder_hidden_states"), args, strict=False)) | dict(kwargs)
     sample, context = named.get("sample"), named.get("encoder_hidden_states")
     if not torch.is_tensor(sample) or sample.ndim != 4 or not torch.is_tensor(context):
@@ -28,10 +31,12 @@ def inputs_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Tensor,
 
 
 def rows_of(encoded: EncodedPrompts, context: Tensor, negative: bool) -> dict[int, int]:
-    """Which reading each row of a pass reads: image i's prompt is i, its negative prompt images + i.
+    """Map each row of a pass to its prompt's index.
 
-    diffusers puts the unconditional rows first. That is not taken on trust: the rows' context must be what
-    was encoded for them, else RecordingError is raised.
+    Image i's prompt has index i, its negative prompt images + i.
+
+    diffusers puts the unconditional rows first. This is verified: RecordingError is raised unless the rows'
+    context equals the context that was encoded for them.
     """
     images, rows = len(encoded.context), len(context)
     guided = rows == 2 * images and encoded.negative_context is not None

@@ -1,4 +1,4 @@
-"""Several noise levels to look at the same image with, as people write them: "1, 100, 300"."""
+"""Lists of noise levels for one image, as users type them: "1, 100, 300"."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from vxa.errors import SettingError
 __all__ = ["DEFAULT_TIMESTEPS", "MAX_TIMESTEPS", "parse_timesteps"]
 
 DEFAULT_TIMESTEPS = (1, 100, 300, 500, 700, 900)
-"""From the clean image to almost nothing but noise, in a model of 1000 levels."""
+"""Noise levels from the clean image to almost pure noise, for a model of 1000 levels."""
 
 MAX_TIMESTEPS = 24
-"""Each one is a pass of the model, and a picture in one row."""
+"""Limit on the levels in one list: each costs one pass of the model and is one picture in a row."""
 
 
 def parse_timesteps(text: str, count: int) -> tuple[int, ...]:
-    """The timesteps that `text` lists, in its order and without repeats; blank is DEFAULT_TIMESTEPS.
+    """Return the timesteps listed in `text`, in its order and without repeats; blank is DEFAULT_TIMESTEPS.
 
-    Raises SettingError where an entry is no whole number below `count`, or there are more than MAX_TIMESTEPS.
+    Raises SettingError if an entry is not a whole number below `count`, or for more than MAX_TIMESTEPS.
     """
     entries = [entry.strip() for entry in text.rstrip(", ").split(",")] if text.strip() else []
-    wrong = next((entry for entry in entries if not _allowed(entry, count)), None)
+    wrong = next((entry for entry in entries if not _is_timestep(entry, count)), None)
     if wrong is not None:
         raise SettingError(
             f"timesteps {text[:80]!r}: {wrong[:40]!r} is not a whole number from 0 to {count - 1}; "
@@ -31,5 +31,5 @@ def parse_timesteps(text: str, count: int) -> tuple[int, ...]:
     return chosen
 
 
-def _allowed(entry: str, count: int) -> bool:
+def _is_timestep(entry: str, count: int) -> bool:
     return entry.isascii() and entry.isdigit() and len(entry) < 10 and int(entry) < count

@@ -1,11 +1,11 @@
-"""VXA: the attention of an image and a prompt from one denoising pass.
+"""Attention of an image and a prompt, from one denoising pass.
 
     maps = visualize("papercut", "figure.png", "hat, neck")
     maps.heat_map("hat").mask()
 
-The image is encoded, noised for the timestep or left clean as the original extension does, and shown to
-the model once with the prompt, without guidance; the queries and keys of the wanted cross-attention sites
-are kept, and the pass is left after the last of them.
+The image is encoded to a latent, which gets the noise of the timestep or stays clean (as in the original
+extension). The model runs once on it with the prompt, without guidance. The queries and keys of the chosen
+attention layers (sites) are kept, and the pass stops after the last of them.
 """
 
 from __future__ import annotations
@@ -46,25 +46,25 @@ def visualize(
     max_side: int = PassSettings.max_side,
     self_attention: SelfAttentionSpec = False,
 ) -> AttentionMaps:
-    """The attention maps of `image` for `prompt`, from one pass of a model.
+    """Return the attention maps of `image` for `prompt`, from one pass of a model.
 
     Args:
         source: a model, or what `vxa.load` takes: a name, a path, a hub id, a pipeline.
         image: a path, a PIL image or an array, of any size.
-        prompt: any length; more than 75 tokens are encoded in chunks.
-        timestep: the noise level the model is told, 0 … model.num_timesteps - 1.
-        noise: "none" shows it the clean latent; "matched" adds the noise that the timestep means.
-        seed: of that noise.
-        sites: the cross-attention sites to record, in the grammar of `vxa.attention.sites`; None is all of
-            them, of which the maps read the model's default ones unless asked for others.
-        max_side: the image is scaled down to this many pixels on its longer side, never up.
-        self_attention: record it as well, for `AttentionMaps.heat_map(refine=True)`: True, or
-            which sites of it, in the same grammar.
+        prompt: a text of any length; more than 75 tokens are encoded in chunks.
+        timestep: the noise level passed to the model, 0 … model.num_timesteps - 1.
+        noise: "none" passes the clean latent; "matched" adds the noise of the timestep.
+        seed: the seed of that noise.
+        sites: the cross-attention sites to record, in the grammar of `vxa.attention.sites`. None records all
+            of them, and heat maps read the model's default sites unless others are named.
+        max_side: the image is scaled down to at most this many pixels on its longer side, never up.
+        self_attention: record it too, for `AttentionMaps.heat_map(refine=True)`: True, or the
+            self-attention sites to record, in the same grammar.
 
     Raises:
         ModelError: the source is no model.
-        ImageError, PromptError, SettingError, SiteError: a bad argument.
-        RecordingError: the pass could not be watched faithfully.
+        ImageError, PromptError, SettingError, SiteError: an argument is invalid.
+        RecordingError: the pass could not be recorded faithfully.
     """
     model = load(source)
     timestep, seed, max_side = _check_settings(model, timestep, noise, seed, max_side)
@@ -105,17 +105,17 @@ def _record(
         model.denoise(latent, timestep, conditioning)
     records = recording.records()
     for site in sites:
-        kept = records[site.name]
-        if site.kind == "cross" and kept.token_count != len(conditioning.tokens):
+        site_record = records[site.name]
+        if site.kind == "cross" and site_record.token_count != len(conditioning.tokens):
             raise RecordingError(
-                f"site {site.name} attended to {kept.token_count} tokens, and the prompt has "
+                f"site {site.name} attended to {site_record.token_count} tokens, and the prompt has "
                 f"{len(conditioning.tokens)}: its context was added to; unload what does that"
             )
     return records
 
 
 def add_noise(latent: Tensor, alpha_cumprod: float, seed: int) -> Tensor:
-    """x_t = √ᾱ_t z + √(1 - ᾱ_t) ε (Ho et al. 2020, eq. 4), with ε the same on every device."""
+    """Return x_t = √ᾱ_t z + √(1 - ᾱ_t) ε (Ho et al. 2020, eq. 4); ε is the same on every device."""
     generator = torch.Generator("cpu").manual_seed(seed)
     epsilon = torch.randn(latent.shape, generator=generator)
     signal, noise = math.sqrt(alpha_cumprod), math.sqrt(1 - alpha_cumprod)
@@ -125,7 +125,7 @@ def add_noise(latent: Tensor, alpha_cumprod: float, seed: int) -> Tensor:
 def prepare(
     image: Image.Image, max_side: int, multiple: int
 ) -> tuple[Tensor, tuple[int, int], tuple[float, float]]:
-    """Pixels [1, 3, H, W] in [-1, 1], the image's own (height, width), and the fraction of H, W it fills."""
+    """Return pixels [1, 3, H, W] in [-1, 1], the image's (height, width), and its fraction of H and W."""
     width, height = image.size
     scale = min(1.0, max_side / max(width, height))
     inner = (max(1, round(height * scale)), max(1, round(width * scale)))
@@ -141,7 +141,7 @@ def prepare(
 def _check_settings(
     model: Model, timestep: int, noise: str, seed: int, max_side: int
 ) -> tuple[int, int, int]:
-    """The whole numbers as plain int. Raises SettingError for one that is not, or is out of range."""
+    """Return timestep, seed and max_side as int. Raises SettingError for an invalid setting."""
     if noise not in NOISES:
         raise SettingError(f"noise {noise!r} is unknown; use one of: {', '.join(NOISES)}")
     return (
@@ -152,7 +152,7 @@ def _check_settings(
 
 
 def whole_number(name: str, value: Any, low: int, high: int) -> int:
-    """The value as a plain int. Raises SettingError for what is no whole number in the range."""
+    """Return the value as an int. Raises SettingError unless it is a whole number in the range."""
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -163,7 +163,7 @@ def whole_number(name: str, value: Any, low: int, high: int) -> int:
 
 
 def check_prompt(model: Model, prompt: str) -> None:
-    """Raise PromptError for what is no text, or holds no words."""
+    """Raise PromptError if the prompt is not a string or has no words."""
     if not isinstance(prompt, str):
         raise PromptError(f'the prompt is a {type(prompt).__name__}; give text such as "hat, neck"')
     if not prompt.strip() or all(token.special for token in model.tokenize(prompt)):

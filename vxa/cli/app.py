@@ -1,4 +1,4 @@
-"""`vxa app`: the page, until it is interrupted or told to end."""
+"""`vxa app`: the page, served until it is interrupted or terminated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(model: str, device: str, host: str, port: int, browser: bool) -> None:
-    """Serve the page over the named model; return when it is interrupted or told to end (SIGTERM)."""
+    """Serve the page over the named model; return when it is interrupted or terminated (SIGTERM)."""
     # Python would die of SIGTERM at once, and the app's temporary folder would stay behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     loaded = load_quietly(model, device)

@@ -1,4 +1,4 @@
-"""How the command line speaks: errors in one line, progress on stderr, tables on stdout."""
+"""Output of the command line: errors in one line, progress on stderr, tables on stdout."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 class OneLineErrors(TyperGroup):
-    """A command group that ends every user error with exit status 2 and one line on stderr.
+    """Command group that ends every user error with exit status 2 and one line on stderr.
 
     Anything else is a defect and keeps its traceback.
     """
 
     def main(self, args: Any = None, prog_name: str | None = None, **extra: Any) -> Any:  # type: ignore[override]
-        """Run as typer does."""
+        """Run a command, its errors in one line."""
         if not extra.pop("standalone_mode", True):
             return super().main(args, prog_name, standalone_mode=False, **extra)
         try:
@@ -44,7 +44,7 @@ class OneLineErrors(TyperGroup):
         sys.exit(result if isinstance(result, int) else 0)
 
     def _usage(self, error: Any, args: list[str]) -> str:
-        """What was given, what is allowed and where to read on."""
+        """Return what was given, what is allowed and where to read on."""
         message = error.format_message().rstrip(".") + _given(error, args)
         command = [name for name in args[:1] if name in self.commands]  # the error does not always know it
         if not command:
@@ -53,7 +53,7 @@ class OneLineErrors(TyperGroup):
 
 
 def _given(error: Any, args: list[str]) -> str:
-    """The value of the option that the error is about, where its message leaves it out."""
+    """Return the value of the option that the error is about, if its message leaves it out."""
     for name in getattr(getattr(error, "param", None), "opts", ()):
         for argument, following in zip(args, [*args[1:], ""], strict=True):
             if argument == name or argument.startswith(f"{name}="):
@@ -94,7 +94,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def status(text: str) -> Iterator[None]:
-    """A spinner with the text on stderr, where that is a terminal."""
+    """Show a spinner with the text on stderr, where that is a terminal."""
     from rich.console import Console
 
     console = Console(file=sys.stderr)
@@ -107,7 +107,7 @@ def status(text: str) -> Iterator[None]:
 
 @contextmanager
 def progress(text: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on stderr, where that is a terminal; call what it yields once for each of `total` steps."""
+    """Show a bar on stderr, where that is a terminal; call what it yields once for each of `total` steps."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -118,7 +118,7 @@ def progress(text: str, total: int) -> Iterator[Callable[[], None]]:
 
 
 def columns(*rows: Sequence[object]) -> str:
-    """The rows as aligned text, never cut, so that it reads the same through a pipe."""
+    """Return the rows as aligned text, never cut, so that it reads the same through a pipe."""
     from rich.cells import cell_len
 
     table = [[str(cell) for cell in row] for row in rows]

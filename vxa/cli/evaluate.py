@@ -1,4 +1,4 @@
-"""`vxa evaluate`: how true the maps are, measured on papercut."""
+"""`vxa evaluate`: the accuracy of the maps, measured on papercut."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["evaluated"]
 def evaluated(
     methods: str | None, split: str, scenes: int, generated: int, seed: int, report: Path | None
 ) -> str:
-    """The Markdown tables, after writing the report's folder if one is named."""
+    """Return the Markdown tables, after writing the report's folder if one is named."""
     try:
         import sklearn  # noqa: F401
     except ImportError:

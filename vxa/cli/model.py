@@ -1,4 +1,4 @@
-"""The model as the command line has it: loaded quietly, on the wanted device, asked for its passes."""
+"""`vxa tokens`, `sites` and `export-webui`, and the model that every command loads."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 
 
 def load_quietly(name: str, device: str = "cpu") -> Model:
-    """The named model on the device."""
+    """Load the named model on the device."""
     from vxa.models import load
 
     with status(f"loading {name}"), quiet():
@@ -62,7 +62,7 @@ def check_prompt(prompt: str) -> None:
 
 
 def native_latent(model: Any) -> tuple[int, int] | None:
-    """(height, width) of the latents the network was made for, where it says so."""
+    """Return the (height, width) of the latents that the network was made for, if it says so."""
     size = getattr(model.network.config, "sample_size", None)
     if size is None:
         return None

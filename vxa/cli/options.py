@@ -1,4 +1,4 @@
-"""The arguments and options of the command line: what each is called and how its help describes it.
+"""Arguments and options of the command line: their names and help.
 
 A command takes a settings class as one parameter, and `with_settings` gives it an option for each field:
 

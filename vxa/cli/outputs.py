@@ -1,4 +1,4 @@
-"""What `vxa show` does beside the picture: saved maps in, the picture and its maps out, and the summary."""
+"""Saved maps in, pictures and maps out, and the summary that commands print."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _SEARCHED = 1024  # pixels a side within which the peak of a huge map is searche
 
 
 def check_outputs(output: Path, save: Path | None) -> None:
-    """Refuse a picture or maps that could not be written."""
+    """Raise a VxaError for a picture or maps that could not be written."""
     check_image_path(output)
     if save is not None:
         check_maps_path(save)
 
 
 def check_passes(mode: str, timesteps: str | None, save: Path | None, maps: Path | None) -> None:
-    """Refuse several timesteps where one pass is wanted, and one pass where several are."""
+    """Raise SettingError for several timesteps where one pass is wanted, and one pass where several are."""
     if mode != "timesteps" and timesteps is not None:
         raise SettingError(f"mode {mode!r} shows one timestep; choose mode timesteps, or give --timestep")
     if mode == "timesteps" and (maps or save) is not None:
@@ -41,7 +41,7 @@ def check_passes(mode: str, timesteps: str | None, save: Path | None, maps: Path
 
 
 def check_unused(context: typer.Context, maps: Path | None) -> None:
-    """Refuse beside saved maps what only a pass could heed."""
+    """Raise SettingError for options that only a pass heeds, beside saved maps."""
     sources = {name: context.get_parameter_source(name) for name in _OF_A_PASS}
     given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
     if maps is not None and given:
@@ -50,7 +50,7 @@ def check_unused(context: typer.Context, maps: Path | None) -> None:
 
 
 def saved_maps(path: Path, prompt: str | None) -> AttentionMaps:
-    """The maps saved before; a prompt beside them must be theirs."""
+    """Read saved maps; a prompt beside them must be theirs."""
     maps = read_maps(path)
     if prompt is not None and prompt != maps.provenance.prompt:
         raise SettingError(
@@ -60,7 +60,7 @@ def saved_maps(path: Path, prompt: str | None) -> AttentionMaps:
 
 
 def summary(passes: Sequence[AttentionMaps], heat: HeatMap) -> list[tuple[str, str]]:
-    """What was chosen and where it is strongest, in the first pass, as rows of name and value."""
+    """Return the selection and its peak in the first pass, as rows of name and value."""
     maps = passes[0]
     levels = ", ".join(each.provenance.level.removeprefix("t = ") for each in passes)
     chosen = ", ".join(f"{index} {maps.tokens[index].text}" for index in heat.tokens[:_NAMED])
@@ -76,7 +76,7 @@ def summary(passes: Sequence[AttentionMaps], heat: HeatMap) -> list[tuple[str, s
 
 
 def _peak(heat: HeatMap) -> str:
-    """The largest value of the map and where it is, in pixels of the image."""
+    """Return the largest value of the map and its place, in pixels of the image."""
     height, width = heat.image_size
     shrink = max(1.0, max(height, width) / _SEARCHED)
     values = heat.upsampled(max(1, round(height / shrink)), max(1, round(width / shrink)))

@@ -1,4 +1,4 @@
-"""What `vxa trace` and `attribute` draw and write of maps over many passes."""
+"""Pictures, masks and animations that `vxa trace` and `attribute` write."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class View(Settings):
         return heat.upsampled(*size, resample=self.resample)
 
     def normalize_values(self, values: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, float]:
-        """The values of one map, or of several on one scale, in [0, 1], and what 0 and 1 stand for."""
+        """Scale one map, or several together, into [0, 1]; return also the values of 0 and 1."""
         from vxa.pictures.shading import normalized
 
         return normalized(values, "max" if self.normalize == "original" else self.normalize)

@@ -1,6 +1,6 @@
-"""The webui's modules, as far as VXA asks them, over tiny models of real ldm code: for lifecycle tests alone.
+"""A fake webui for lifecycle tests: what VXA uses of its modules, over tiny models of real ldm code.
 
-Each stand-in does what AUTOMATIC1111's 1.10.1 does for one person at a time; `events` says in which order.
+Each stand-in does what AUTOMATIC1111's 1.10.1 does for one user at a time; `events` records the order.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _chunk(ids: list[int], weights: list[float]) -> Any:
 
 
 class Lock:
-    """The queue's lock: not re-entrant, and it knows whether somebody holds it."""
+    """The queue's lock: not re-entrant; `held` tells whether it is locked, `taken` counts."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -76,7 +76,7 @@ class Lock:
 
 @dataclass
 class State:
-    """modules.shared.state: what a person sees of a job, and their Interrupt."""
+    """modules.shared.state: the job that the user sees, and Interrupt."""
 
     events: list[str]
     interrupted: bool = False
@@ -110,7 +110,7 @@ class State:
 
 @dataclass
 class Tasks:
-    """modules.progress: the tasks that wait, the one at work, those that are done."""
+    """modules.progress: waiting, current and finished tasks."""
 
     pending_tasks: dict[str, float] = field(default_factory=dict)
     current_task: str | None = None
@@ -131,7 +131,7 @@ class Tasks:
 
 @dataclass
 class FakeHost:
-    """One webui. `model` is what is loaded; `chosen` what the dropdown says, loaded when a job asks."""
+    """One webui. `model` is the loaded model; `chosen` loads the dropdown's choice for the next job."""
 
     model: Any = None
     chosen: Callable[[], Any] | None = None
@@ -179,7 +179,7 @@ class FakeHost:
         prompt: str | None = None, extension: str = "png", info: str = "", p: Any = None,
         forced_filename: str | None = None, suffix: str = "", save_to_dirs: bool | None = None,
     ) -> tuple[str, None]:  # fmt: skip
-        """By the pattern [seed]-[prompt_spaces] in a folder of the day; written beside its place."""
+        """Save as [seed]-[prompt_spaces] in a folder of the day, by way of a temporary file."""
         if forced_filename is not None:
             assert save_to_dirs is False
             full = Path(path, f"{forced_filename}.{extension}")
@@ -197,7 +197,7 @@ class FakeHost:
         return str(full), None
 
     def modules(self) -> dict[str, ModuleType]:
-        """What sys.modules must hold."""
+        """The entries that sys.modules must hold."""
         host = self
         parts: dict[str, dict[str, Any]] = {
             "call_queue": {"queue_lock": self.lock},
@@ -256,7 +256,7 @@ class FakeHost:
             made[f"modules.{name}"] = ModuleType(f"modules.{name}")
             vars(made[f"modules.{name}"]).update(content)
             setattr(made["modules"], name, made[f"modules.{name}"])
-        # shared.sd_model is looked up when it is asked for, as the webui's is.
+        # shared.sd_model is a property, as in the webui.
         made["modules.shared"].__class__ = type(
             "Shared", (ModuleType,), {"sd_model": property(lambda module: host.model)}
         )
@@ -285,7 +285,7 @@ class Peek:
 
 
 def first_of_batch(latents: torch.Tensor) -> Image.Image:
-    """What a live preview shows of the first image's latent."""
+    """The live preview of the batch's first latent."""
     grey = (latents[0].mean(0).clamp(-1, 1) * 127 + 128).byte().numpy()
     return Image.fromarray(grey).convert("RGB")
 
@@ -296,7 +296,7 @@ def read_info_from_image(image: Image.Image) -> tuple[str | None, dict[str, Any]
 
 
 def image_from_url_text(given: Any) -> Image.Image | None:
-    """Of a gallery's item: a file that gradio gave to the page, or the image itself in base64."""
+    """The image of a gallery's item: a file that gradio serves, or base64."""
     item = given[0] if isinstance(given, list) else given
     if isinstance(item, dict):
         assert Path(tempfile.gettempdir()) in Path(item["name"]).resolve().parents, "outside of the folders"
@@ -313,7 +313,7 @@ def tool_button(symbol: str, **settings: Any) -> Any:
 
 
 def _without_tooltip(settings: dict[str, Any]) -> dict[str, Any]:
-    """What gradio itself knows: the webui's own patch of it takes the tooltip away."""
+    """The settings that gradio itself knows: `tooltip` is the webui's own, handled by its patch of gradio."""
     return {name: value for name, value in settings.items() if name != "tooltip"}
 
 
@@ -322,7 +322,7 @@ def binding(**named: Any) -> Any:
 
 
 class Pasting:
-    """modules.infotext_utils: the fields of each tab, and the buttons that paste into them."""
+    """modules.infotext_utils: the paste fields of each tab, and the buttons that paste into them."""
 
     def __init__(self, host: FakeHost) -> None:
         self.host = host
@@ -334,7 +334,7 @@ class Pasting:
         self.fields[tab] = {"init_img": init_img, "fields": fields}
 
     def parsed(self, text: str) -> dict[str, Any]:
-        """What pasting knows of the text: it adds what a generation has, and saved styles go."""
+        """The entries of a pasted text: with defaults of a generation, and without saved styles."""
         *lines, last = text.strip().split("\n")
         told = dict(re.findall(r'(\w[\w ]+): ("(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)', last))
         told = {name: json.loads(value) if value[:1] == '"' else value for name, value in told.items()}
@@ -344,7 +344,7 @@ class Pasting:
         return told
 
     def pasted(self, tab: str, text: str) -> dict[str, Any]:
-        """What each field of the tab gets, by elem_id; those that stay as they are left out."""
+        """The new value of each of the tab's fields, by elem_id; unchanged fields are left out."""
         if not text:
             text = "the last generation\nSteps: 1, Sampler: Euler, Seed: 99"  # params.txt
         told = self.parsed(text)
@@ -387,7 +387,7 @@ def conditioning_list(prompts: list[str], width: int, height: int) -> Any:
 
 
 def as_the_webui_has_it(model: Any, name: str, channels: int = 16) -> Any:
-    """A model of ldm code with what the webui gives it: its text encoder, checkpoint, conditioning."""
+    """A model of ldm code with the webui's additions: text encoder, checkpoint info, conditioning."""
 
     def learned(asked: Any) -> torch.Tensor:
         (text,) = asked.prompts

@@ -1,8 +1,9 @@
-"""Generations of a fake webui, over tiny models of real ldm code: its denoiser's rows, its script's order.
+"""Generations of a fake webui, over tiny models of real ldm code: the denoiser's rows, the callbacks' order.
 
-As in AUTOMATIC1111's 1.10.1: of each image its conditional rows (the parts of AND), then one unconditional
-row of each image, in slices of the batch's size or whole; prompts of different lengths apart; unconditional
-rows left out where the options say so. Samplers are as plain as can be.
+As in AUTOMATIC1111's 1.10.1, each image has its conditional rows (the parts of AND), and one unconditional
+row per image follows. The network runs on all rows or on slices of the batch's size; conditional and
+unconditional rows of different lengths run separately; the options may leave out unconditional rows. Samplers
+are trivial.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from support.fake_host import FakeHost, conditioning_list, schedules, split_and
 
 @dataclass
 class Options:
-    """What of the webui's options the denoiser asks."""
+    """The webui's options that the denoiser reads."""
 
     batch_cond_uncond: bool = True
     skip_uncond_after: int | None = None
@@ -30,7 +31,7 @@ class Options:
 
 @dataclass(eq=False)
 class Generation:
-    """modules.processing.StableDiffusionProcessing*, as far as a script sees it."""
+    """modules.processing.StableDiffusionProcessing*: the part that a script sees."""
 
     prompt: str
     negative_prompt: str = ""
@@ -138,7 +139,7 @@ class Denoiser:
 
 @dataclass(eq=False)
 class Webui:
-    """A fake webui that generates, and the script of VXA in it."""
+    """A fake webui that generates, with VXA's script in it."""
 
     host: FakeHost
     script: Any  # the module vxa.webui.host.script
@@ -160,7 +161,7 @@ class Webui:
         return parts, schedules(p.negative_prompts, p.firstpass_steps, hires)
 
     def generate(self, p: Generation, *args: Any) -> Any:
-        """modules.processing.process_images; what is raised leaves it, and no postprocess comes."""
+        """modules.processing.process_images: an exception leaves it, and `postprocess` is not called then."""
         self.tab.before_process(p, *args)
         self.tab.process(p, *args)
         processed = SimpleNamespace(images=[], infotexts=[], comments="", info="")
@@ -223,7 +224,7 @@ def _now(texts: Sequence[Any], step: int) -> Tensor:
 
 
 def _stacked(conds: list[Tensor]) -> Tensor:
-    """Contexts of one length: a shorter one repeats its last vector."""
+    """Contexts stacked at one length: a shorter one repeats its last vector."""
     length = max(map(len, conds))
     return torch.stack([torch.cat([one, one[-1:].repeat(length - len(one), 1)]) for one in conds])
 

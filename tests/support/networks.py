@@ -1,4 +1,4 @@
-"""Small random extra networks for papercut, as people download them: what a prompt or a setting brings in."""
+"""Small random extra networks for papercut: those that a prompt or a setting of the webui can load."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 __all__ = ["write_control", "write_networks"]
 
-# Layers by the names that files give them: two of the UNet, and one of the text encoder.
+# Layers by their names in files: two of the UNet, and one of the text encoder.
 _LAYERS = (
     "diffusion_model_middle_block_1_transformer_blocks_0_attn2_to_k",
     "diffusion_model_input_blocks_1_1_transformer_blocks_0_attn2_to_k",
@@ -18,7 +18,7 @@ _LAYERS = (
 
 
 def write_networks(data: Path, checkpoint: Path) -> None:
-    """A LoRA, a hypernetwork, a VAE and an embedding of two vectors, each called `ink`."""
+    """Write a LoRA, a hypernetwork and a VAE called `ink`, and an embedding of two vectors, `inkvector`."""
     torch.manual_seed(0)
     weights = load_file(checkpoint)
     for folder in ("models/Lora", "models/hypernetworks", "embeddings"):
@@ -41,7 +41,7 @@ def _lora(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _write_vae(path: Path, weights: dict[str, torch.Tensor]) -> None:
-    """The checkpoint's own, whose latents are half as large."""
+    """Write the checkpoint's own VAE, with latents of half the values."""
     path.parent.mkdir(parents=True, exist_ok=True)
     own = {
         name.removeprefix("first_stage_model."): weight.clone()
@@ -62,12 +62,12 @@ def _write_hypernetwork(path: Path, channels: int) -> None:
         }
 
     settings = {"layer_structure": [1, 1, 1], "activation_func": "linear", "name": "ink", "step": 1}
-    # The webui knows no other format, and what torch writes today is not among those that it trusts.
+    # Hypernetworks must be .pt files, and the webui's safe unpickler refuses torch's new zip format.
     torch.save({**settings, channels: (layer(), layer())}, path, _use_new_zipfile_serialization=False)
 
 
 def write_control(path: Path, channels: int = 128) -> None:
-    """A ControlNet-LLLite (kohya-ss) of one layer: what the middle block asks its text follows an image."""
+    """Write a ControlNet-LLLite (kohya-ss) of one layer: an image changes the middle block's queries."""
     torch.manual_seed(0)
     shapes = {
         "conditioning1.0": (8, 3, 4, 4), "conditioning1.2": (16, 8, 4, 4),

@@ -1,10 +1,10 @@
-"""Serve a page like a webui's, with the tab over saved maps, under the gradio that webuis have.
+"""A server of a page like a webui's, with the tab over saved maps, under the gradio that webuis have.
 
     python page.py FOLDER
 
-FOLDER is as for serve.py; the pictures that are saved go to FOLDER/outputs. The page has what the
-host's contract says of txt2img's results: the same elem_ids, the same order, the same binding of buttons to
-tabs, and the functions that the webui's own script gives.
+FOLDER is as for serve.py; saved pictures go to FOLDER/outputs. The page copies the webui's txt2img results:
+the same elem_ids in the same order, the same binding of buttons to tabs, and the functions of the webui's own
+script.
 """
 
 from __future__ import annotations
@@ -49,26 +49,26 @@ def serve(folder: Path) -> Any:
     import gradio as gr
 
     from vxa.ui.panel import panel
-    from vxa.webui.host.files import image_made, save_picture
+    from vxa.webui.host.files import image_infotext, save_picture
     from vxa.webui.host.send_to import keep_prompt, sending_of
-    from vxa.webui.settings import kept_folder
+    from vxa.webui.settings import pictures_folder
 
     script = f"{_WEBUI_SCRIPT}\n{asset('javascript/vxa.js').read_text('utf-8')}"
     put_into_the_page(script, asset("style.css").read_text("utf-8"))
-    # Beside the package that runs: of an installed one, the script of this checkout would be a second copy.
-    sending = sending_of(str(Path(vxa.__file__).resolve().parents[1] / "scripts" / "vxa_tab.py"))
+    # The script must lie beside the package in use: for an installed one, this checkout is a second copy.
+    buttons = sending_of(str(Path(vxa.__file__).resolve().parents[1] / "scripts" / "vxa_tab.py"))
     host.pasting.callbacks.append(keep_prompt)
-    results = _results(gr, sending, folder)
+    results = _results(gr, buttons, folder)
     tab = panel(
         replace(
             replay(folder),
-            made=image_made,
-            keep=lambda picture, made: save_picture(picture, made, kept_folder()),
+            made=image_infotext,
+            keep=lambda picture, made: save_picture(picture, made, pictures_folder()),
             keeps_all=lambda: (folder / "keep-all").exists(),
         ),
         written,
     )
-    sending.connect(tab)
+    buttons.connect(tab)
     with gr.Blocks(title="a webui", analytics_enabled=False) as webui:
         for binding in host.pasting.bindings:
             _bind(gr, host, binding)
@@ -83,8 +83,8 @@ def serve(folder: Path) -> Any:
     return webui
 
 
-def _results(gr: Any, sending: Any, folder: Path) -> Any:
-    """txt2img's results: a grid, and its two images."""
+def _results(gr: Any, buttons: Any, folder: Path) -> Any:
+    """The results of txt2img: a grid, and its two images."""
     from PIL import Image
 
     shown = Image.open(sorted(folder.glob("*.png"))[0]).convert("RGB")
@@ -92,7 +92,7 @@ def _results(gr: Any, sending: Any, folder: Path) -> Any:
     told = json.dumps({"index_of_first_image": 1, "infotexts": [infotext(n) for n in range(len(PROMPTS))]})
 
     def made(component: Any, elem_id: str) -> Any:
-        sending.meet(component, elem_id=elem_id)
+        buttons.add_component(component, elem_id=elem_id)
         return component
 
     with gr.Blocks(analytics_enabled=False) as blocks:
@@ -106,7 +106,7 @@ def _results(gr: Any, sending: Any, folder: Path) -> Any:
 
 
 def _bind(gr: Any, host: Any, binding: Any) -> None:
-    """As the webui connects a button to a tab: the image, the infotext, and the switch to it."""
+    """Connect a button to a tab as the webui does: it pastes image and infotext, and switches to the tab."""
     tab = host.pasting.fields[binding.tabname]
     fields = [component for component, _ in tab["fields"]]
 

@@ -1,8 +1,8 @@
-"""Random parts of a checkpoint, made by the webui's own libraries: run with its Python, in its folder.
+"""Random parts of a checkpoint, made with the webui's own libraries: run with its Python, in its folder.
 
     python random_parts.py OUT.safetensors WANTED.json
 
-WANTED names what to make, each part by the prefix of its weights: {"model.diffusion_model.": {"target": …,
+WANTED.json describes each part under the prefix of its weights: {"model.diffusion_model.": {"target": …,
 "params": {…}}, "cond_stage_model.model.": {"open_clip": "tiny-open-clip"}}.
 """
 
@@ -33,7 +33,7 @@ def main(output, wanted):
     weights = {}
     for prefix, part in json.loads(Path(wanted).read_text("utf-8")).items():
         for name, weight in made(part).state_dict().items():
-            # What training begins with at zero would let nothing through.
+            # Weights that training initialises with zero would block every signal.
             filled = weight if weight.count_nonzero() else 0.05 * torch.randn(weight.shape)
             weights[prefix + name] = filled.contiguous().clone()
     save_file(weights, output)

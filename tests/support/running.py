@@ -1,8 +1,8 @@
-"""An existing webui, started from its own folder and Python with a data folder of the tests beside it.
+"""An existing webui, started with its own folder and Python and a data folder of the tests.
 
     pytest tests/webui --webui ~/stable-diffusion-webui
 
-Nothing is written into the installation: checkpoints, settings, outputs and the extensions (a link to this
+Nothing is written to the installation: checkpoints, settings, outputs and the extensions (a link to this
 checkout, and the tests' own probe) are in the data folder.
 """
 
@@ -38,7 +38,7 @@ PROJECT = ROOT
 FIGURE = PROJECT / "examples" / "figure.png"
 PROMPT = "a boy wearing a red hat and his white cat"
 CLOSE = {"atol": 1e-3, "rtol": 0.0}
-PATIENCE = 1800  # seconds: nothing here is timed, and machines may be busy
+PATIENCE = 1800  # seconds: the tests measure no times, and machines may be busy
 FLAGS = (
     "--skip-prepare-environment", "--skip-install", "--skip-python-version-check", "--skip-version-check",
     "--skip-torch-cuda-test", "--no-half", "--use-cpu", "all", "--no-download-sd-model", "--api",
@@ -47,7 +47,7 @@ FLAGS = (
 
 @dataclass(frozen=True)
 class Webui:
-    """A running one: its address, the folder that holds its data, its process, and who may ask it."""
+    """A running webui: its address, data folder, process id, and its user and password."""
 
     address: str
     data: Path
@@ -61,7 +61,7 @@ class Webui:
         return newer if newer.is_dir() else self.data / "output"
 
     def ask(self, path: str, body: Any = None, user: str | None = user) -> Any:
-        """The JSON that it answers. Raises urllib.error.HTTPError for what is refused."""
+        """Send a request and return the JSON answer. Raises urllib.error.HTTPError if it is refused."""
         request = urllib.request.Request(
             f"{self.address}{path}",
             None if body is None else json.dumps(body).encode(),
@@ -78,7 +78,7 @@ class Webui:
 
     @contextmanager
     def options(self, **chosen: Any) -> Iterator[None]:
-        """The webui's options in this block."""
+        """Set options of the webui for a block."""
         before = {name: self.ask("sdapi/v1/options")[name] for name in chosen}
         self.ask("sdapi/v1/options", chosen)
         try:
@@ -87,7 +87,7 @@ class Webui:
             self.ask("sdapi/v1/options", before)
 
     def look(self, image: Path, prompt: str, **settings: Any) -> AttentionMaps:
-        """The maps that VXA's own API gives."""
+        """Return the maps of VXA's own API."""
         given = base64.b64encode(image.read_bytes()).decode()
         answer = self.ask("vxa/v1/visualize", {"image": given, "prompt": prompt, "npz": True, **settings})
         with tempfile.TemporaryDirectory() as folder:
@@ -97,13 +97,13 @@ class Webui:
             return read_maps(path)
 
     def txt2img(self, **settings: Any) -> Image.Image:
-        """A small image."""
+        """Generate a small image."""
         wanted = {"prompt": "a red hat", "seed": 1, "steps": 4, "width": 192, "height": 192, **settings}
         made = self.ask("sdapi/v1/txt2img", wanted)
         return Image.open(io.BytesIO(base64.b64decode(made["images"][0])))
 
     def keys(self) -> dict[str, np.ndarray]:
-        """The keys [tokens, channels] of each cross-attention layer in the last generation's last step."""
+        """Return each cross-attention layer's keys [tokens, channels] in the last generation's last step."""
         with np.load(io.BytesIO(base64.b64decode(self.ask("probe/keys", {})["npz"]))) as kept:
             return dict(kept)
 
@@ -117,7 +117,7 @@ def started(
     python_path: str = "",
     half: bool = False,
 ) -> Iterator[Webui]:
-    """The webui of `folder`, until the block ends, in `half` precision or single; the data has its log."""
+    """Run the webui of `folder` for a block, in `half` or single precision; its log is in `data`."""
     port = _free_port()
     place = ["--data-dir", str(data), "--port", str(port), "--api-auth", Webui.user]
     usual = [flag for flag in FLAGS if not (half and flag == "--no-half")]
@@ -145,7 +145,7 @@ def started(
 
 
 def _free_port() -> int:
-    """A port that the system gives to nobody by itself: a webui takes minutes to ask for its own."""
+    """Find a free port outside the system's ephemeral range: a webui binds its port minutes later."""
     for port in random.sample(range(20_000, 32_000), 100):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -154,7 +154,7 @@ def _free_port() -> int:
 
 
 def _wait_until_answering(webui: Webui, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until it says that it has started: asked before, while it builds its API, it ends with an error."""
+    """Wait for its log to say that it has started: a request while it builds its API would crash it."""
     give_up = time.monotonic() + PATIENCE
     while time.monotonic() < give_up:
         if process.poll() is not None:
@@ -167,7 +167,7 @@ def _wait_until_answering(webui: Webui, process: subprocess.Popen[bytes], log: P
 
 
 def data_folder(folder: Path) -> Path:
-    """The folder with papercut, a second checkpoint that looks everywhere alike, and the extension."""
+    """Make a data folder with papercut, a second checkpoint of uniform attention, and the extension."""
     from vxa.models.ldm.checkpoint import write_checkpoint
 
     models = models_folder(folder)
@@ -181,19 +181,19 @@ def data_folder(folder: Path) -> Path:
 
 
 def add_probe(data: Path) -> None:
-    """Install the tests' own extension, which lets a busy machine start the server too."""
+    """Install the tests' own extension, which also lets the server start on a busy machine."""
     (data / "extensions").mkdir(exist_ok=True)
     probe = Path(__file__).with_name("probe")
     (data / "extensions" / "probe").symlink_to(probe, target_is_directory=True)
 
 
 def models_folder(data: Path) -> Path:
-    """Where a data folder has its checkpoints."""
+    """Return the checkpoints' folder of a data folder."""
     return data / "models" / "Stable-diffusion"
 
 
 def _write_blind(checkpoint: Path) -> None:
-    """Papercut with keys of zero: every place attends to each of the 77 tokens alike."""
+    """Write papercut with keys of zero: each place attends equally to all 77 tokens."""
     from safetensors.torch import load_file, save_file
 
     weights = load_file(checkpoint)
@@ -211,7 +211,7 @@ def open_tab(page: Any) -> None:
 
 
 def reload_ui(page: Any, webui: Webui) -> None:
-    """Reload UI. Meanwhile the page is away: what it asks while the webui builds its API would end that."""
+    """Reload UI. The page is blank meanwhile: its requests would crash the webui while it builds its API."""
     log = webui.data / "log.txt"
 
     def wait_for(said: str, count: int) -> None:
@@ -230,12 +230,12 @@ def reload_ui(page: Any, webui: Webui) -> None:
 
 
 def values(maps: AttentionMaps, word: str = "hat") -> dict[str, np.ndarray]:
-    """The map of a word at every site, by the site's label."""
+    """Return the map of a word at every site, by the site's label."""
     return {site.label: maps.heat_map(word, sites=site.label).values for site in maps.sites}
 
 
 def assert_the_same(found: AttentionMaps, wanted: AttentionMaps, word: str = "hat") -> None:
-    """The same sites, and at each of them the same map of the word."""
+    """Assert that both have the same sites, and at each of them the same map of the word."""
     expected = values(wanted, word)
     assert [site.label for site in found.sites] == list(expected)
     for label, one in values(found, word).items():
@@ -244,7 +244,7 @@ def assert_the_same(found: AttentionMaps, wanted: AttentionMaps, word: str = "ha
 
 
 def refusal(work: Any) -> tuple[int, str]:
-    """The status and the sentence with which the webui refuses what is asked."""
+    """Return the status and the message with which the webui refuses a request."""
     with pytest.raises(urllib.error.HTTPError) as refused:
         work()
     with refused.value as answer:
@@ -252,13 +252,13 @@ def refusal(work: Any) -> tuple[int, str]:
 
 
 def value(page: Any, name: str) -> str:
-    """What a box of the page holds."""
+    """Return the value of a box of the page."""
     found: str = page.input_value(f"#{name} textarea, #{name} input")
     return found
 
 
 def wait_for_value(page: Any, name: str, wanted: str) -> None:
-    """Wait until the box holds it."""
+    """Wait until a box has this value."""
     page.wait_for_function(
         "([name, wanted]) => document.querySelector(`#${name} textarea, #${name} input`).value === wanted",
         arg=[name, wanted],
@@ -266,7 +266,7 @@ def wait_for_value(page: Any, name: str, wanted: str) -> None:
 
 
 def look(page: Any, image: Path = FIGURE, prompt: str = PROMPT) -> str:
-    """Give both, press the button, and wait for what is said of the picture."""
+    """Enter image and prompt, press the button, wait for the picture's summary and return it."""
     give(page, image)
     page.fill("#vxa_prompt textarea", prompt)
     page.wait_for_selector("#vxa_tokens .vxa-chip-word")

@@ -1,7 +1,7 @@
-"""Small checkpoints of every shape that the webui knows, with papercut's autoencoder.
+"""Small checkpoints of every shape that the webui supports, with papercut's autoencoder.
 
-Papercut that is said to predict something else (v-prediction), or shown a mask too (inpainting), must give
-its own maps; SD2, SDXL and its refiner are random, in their real topology with fewer channels.
+Papercut declared as a v-prediction or an inpainting model must give the maps of papercut itself. SD2, SDXL
+and its refiner have random weights, in their real topology with fewer channels.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _write_v(checkpoint: Path, settings: Any, weights: Mapping[str, torch.Tensor
 
 
 def _write_inpainting(checkpoint: Path, settings: Any, weights: Mapping[str, torch.Tensor]) -> None:
-    """The mask and the masked image come in through weights of zero: nothing but the shape is new."""
+    """Write papercut with weights of zero for the mask and the masked image: only the shape is new."""
     changed = _changed(settings, conditioning_key="hybrid", finetune_keys=None)
     changed["model"]["target"] = "ldm.models.diffusion.ddpm.LatentInpaintDiffusion"
     changed["model"]["params"]["unet_config"]["params"]["in_channels"] = 9
@@ -85,7 +85,7 @@ def _write_inpainting(checkpoint: Path, settings: Any, weights: Mapping[str, tor
 
 
 def _changed(settings: Any, **params: Any) -> Any:
-    """A copy with other parameters of the model."""
+    """Copy the settings and change parameters of the model."""
     copied = json.loads(json.dumps(settings))
     copied["model"]["params"].update(params)
     return copied
@@ -121,7 +121,7 @@ def _refiner(settings: Any) -> Any:
 
 
 def _engine(settings: Any, unet: Mapping[str, Any], embedders: list[Any]) -> Any:
-    """A DiffusionEngine of sgm with papercut's autoencoder."""
+    """Return the settings of sgm's DiffusionEngine with papercut's autoencoder."""
     first_stage = _changed(settings)["model"]["params"]["first_stage_config"]["params"]
     sampling = "sgm.modules.diffusionmodules"
     denoiser = {

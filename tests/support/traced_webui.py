@@ -1,4 +1,4 @@
-"""Generations of a running webui, traced or not, and what it answers to them."""
+"""Generations of a running webui, traced or not, and its answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BASE = {"prompt": "a red hat", "seed": 1, "steps": 4, "width": 192, "height": 19
 
 
 class Generated:
-    """What the webui answers to a generation."""
+    """The webui's answer to a generation."""
 
     def __init__(self, answer: dict[str, Any]) -> None:
         self.images = [Image.open(io.BytesIO(base64.b64decode(one))) for one in answer["images"]]
@@ -27,7 +27,7 @@ class Generated:
 
     @property
     def of(self) -> list[str]:
-        """What each picture that was added is of, as its infotext says."""
+        """The subject of each added picture, from its infotext."""
         texts = self.info["infotexts"]
         return [text.rpartition("VXA trace of: ")[2] for text in texts if "VXA trace of: " in text]
 

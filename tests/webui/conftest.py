@@ -1,4 +1,4 @@
-"""A fake webui in sys.modules for the tests that ask for `host`; the real one that `--webui` names."""
+"""Fixtures: a fake webui in sys.modules (`host`), and the real one that `--webui` names (`webui`)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def installation(pytestconfig: pytest.Config) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="session")
 def webui(installation: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webui]:
-    """The one that most tests drive."""
+    """The running webui that most tests use."""
     data = data_folder(tmp_path_factory.mktemp("data"))
     flags = ["--ckpt", str(models_folder(data) / "papercut.safetensors")]
     with started(*installation, data, flags) as one:
@@ -52,24 +52,24 @@ def webui(installation: tuple[Path, Path], tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def papercut(webui: Webui) -> Webui:
-    """It, papercut chosen."""
+    """The running webui with papercut as its checkpoint."""
     webui.choose("papercut.safetensors")
     return webui
 
 
 @pytest.fixture(scope="session")
 def shapes(webui: Webui, installation: tuple[Path, Path]) -> Iterator[Webui]:
-    """It, with checkpoints of the other shapes that the webui knows."""
+    """The running webui with checkpoints of the other shapes that it supports."""
     write_shapes(models_folder(webui.data) / "papercut.safetensors", *installation)
     webui.ask("sdapi/v1/refresh-checkpoints", {})
-    with webui.options(live_previews_enable=False):  # for those of SDXL it would download a model
+    with webui.options(live_previews_enable=False):  # SDXL's previews would download a model
         yield webui
     webui.choose("papercut.safetensors")
 
 
 @pytest.fixture(scope="session")
 def standalone() -> vxa.AttentionMaps:
-    """What VXA finds by itself in the figure."""
+    """VXA's own maps of the figure, without a webui."""
     return vxa.visualize(vxa.load("papercut"), FIGURE, PROMPT)
 
 
@@ -89,7 +89,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def tab(papercut: Webui, browser: Any) -> Iterator[Any]:
-    """The VXA tab of a page just opened; the page has no errors of its own afterwards."""
+    """The VXA tab of a new page; checks afterwards that the page had no errors."""
     context = browser.new_context(viewport={"width": 1280, "height": 1100})
     errors: list[str] = []
     page = context.new_page()
@@ -104,7 +104,7 @@ def tab(papercut: Webui, browser: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHost]:
-    """A webui that has loaded no model yet; the modules below vxa.webui are imported anew for it."""
+    """A fake webui without a loaded model; the modules below vxa.webui are imported again for it."""
     made = FakeHost(folder=tmp_path)
     for name in [name for name in sys.modules if name == "vxa.webui" or name.startswith("vxa.webui.")]:
         monkeypatch.delitem(sys.modules, name)
@@ -118,7 +118,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHost]:
 
 @pytest.fixture
 def backend(host: FakeHost) -> Any:
-    """The tab's backend, made while there is no model."""
+    """The tab's backend, created before a model is loaded."""
     return importlib.import_module("vxa.webui.backend").webui_backend()
 
 
@@ -129,6 +129,6 @@ def checkpoint(ldm: ldm_code.Modules) -> Any:
 
 @pytest.fixture
 def another(ldm: ldm_code.Modules) -> Any:
-    """A checkpoint of another shape: one level more, so other sites."""
+    """A checkpoint of another shape: one more level, so other sites."""
     levels = {"channel_mult": [1, 2, 2], "attention_resolutions": [1, 2, 4]}
     return as_the_webui_has_it(ldm_code.tiny_ldm(ldm, **levels), "another")

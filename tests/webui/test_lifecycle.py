@@ -1,4 +1,4 @@
-"""The tab's backend through a webui's life: before the model, after a failure, switched, interrupted."""
+"""The tab's backend during a webui's life: before a model is loaded, after failures, switches, interrupts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from vxa.pictures.modes import MODES
 from vxa.ui import strings
 from vxa.ui.stopping import Stopped
 from vxa.webui import strings as webui_strings
-from vxa.webui.generation.options import SHOWN
+from vxa.webui.generation.options import PICTURES
 
 SCRIPT = ROOT / "scripts" / "vxa_tab.py"
 PROMPT = "a red hat"
@@ -95,7 +95,7 @@ def test_while_a_model_is_being_exchanged_tokens_are_refused(
     host: FakeHost, backend: Any, checkpoint: Any
 ) -> None:
     host.model = checkpoint
-    del checkpoint.__dict__["cond_stage_model"]  # the webui takes its own reader away meanwhile
+    del checkpoint.__dict__["cond_stage_model"]  # the webui removes its own text encoder meanwhile
     with pytest.raises(ModelError, match="loading a checkpoint"):
         backend.tokenize(PROMPT)
 
@@ -163,7 +163,7 @@ def global_hooks() -> int:
 
 @pytest.fixture
 def in_the_middle(checkpoint: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What is done as soon as the UNet's middle block runs, and the names of the blocks that ran."""
+    """A function: calls its argument when the UNet's middle block runs, returns the list of blocks run."""
 
     def arrange(press: Any) -> list[str]:
         network, ran = checkpoint.model.diffusion_model, []
@@ -309,7 +309,7 @@ def test_the_default_sites_are_those_that_the_checkpoints_file_names(
     another.sd_checkpoint_info.metadata["vxa.default_sites"] = "f2,M00"
     assert backend.current_sites()[0] == "the model's choice (f2, M00)"
     assert run(backend, picture).default_sites == "f2,M00"
-    for strange in ("OUT47", {"a": 1}, ""):  # of a checkpoint that was made from another's metadata
+    for strange in ("OUT47", {"a": 1}, ""):  # metadata copied from another checkpoint
         another.sd_checkpoint_info.metadata["vxa.default_sites"] = strange
         assert run(backend, picture).default_sites == "f4"
 
@@ -380,7 +380,7 @@ print(host.lock.taken, host.events)
 
 def test_the_tab_is_the_panel_before_there_is_a_model() -> None:
     pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
-    # By itself, for gradio leaves open what belongs to a server.
+    # In a process of its own, because gradio leaves a server's resources open.
     code = BUILD.format(tests=str(TESTS), script=str(SCRIPT))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines() == ["VXA vxa True True"] * 2 + ["grey inferno 0.3", "0 []"], done.stderr
@@ -398,18 +398,18 @@ def test_the_settings_page_asks_for_what_the_tab_begins_with(host: FakeHost) -> 
     assert [name for name, one in added.items() if one.restrict_api] == ["vxa_folder"]
     assert added["vxa_folder"].given[0] == str(host.folder / "outputs" / "vxa-images")
     assert {one.section for one in added.values()} == {("vxa", "VXA")}
-    assert settings.first_values() == {
+    assert settings.initial_values() == {
         "vxa_mode": "overlay", "vxa_colormap": "inferno", "vxa_threshold": 0.4, "vxa_noise": "none",
     }  # fmt: skip
 
 
-# Texts that the webui's page never shows as a text, a title or a placeholder of their own.
+# Texts that never stand alone as a text, a title or a placeholder of the webui's page.
 ELSEWHERE = {
     "TAB", "EXAMPLES_HINT", "NO_GENERATE", "NO_GRADIO", "UNREACHABLE", "NO_KEEPING",  # of the app
     "NOT_TRACED_REFINED", "ONE_HEAD", "PAINTING",  # of the app, whose model makes images
     "WEBUI_MODEL", "WRONG_PASSWORD", "NO_JSON", "NOT_BASE64",  # of the API
     "EARLIER_IMAGE", "DEFAULT_SITES", "ALL_SITES",  # parts of sentences
-    "CHIPS", "AGAINST_CHIPS",  # what the webui leaves as it is: aria-label and alt
+    "CHIPS", "AGAINST_CHIPS",  # aria-label and alt, which the webui does not translate
     "OTHER_CONDITIONING",  # the end of a sentence
     "FIRST_PASS", "SECOND_PASS", "NEGATIVE_TITLE", "STEPS_TITLE",  # drawn into pictures
     "AXIS_WORDS", "AXIS_SHOW", "AXIS_SITES",  # names that infotexts and requests use
@@ -437,7 +437,7 @@ def test_every_text_that_the_webui_shows_is_in_japanese() -> None:
     constants = {name: text for name, text in both.items() if isinstance(text, str) and name.isupper()}
     assert set(constants) >= ELSEWHERE
     shown = {text for name, text in constants.items() if name not in ELSEWHERE}
-    assert shown | {*MODES, *SHOWN, *strings.SPECIALS.values()} == set(translated)
+    assert shown | {*MODES, *PICTURES, *strings.SPECIALS.values()} == set(translated)
     assert all(any(ord(letter) > 0x3000 for letter in text) for text in translated.values())
 
 

@@ -1,6 +1,6 @@
 """The tab in a real webui: `pytest tests/webui --webui PATH`; skipped without it.
 
-What the tab does is asked of VXA's own HTTP API where a page is not needed; the page is driven in Chromium.
+Tests that need no page use VXA's own HTTP API; the others drive the page in Chromium.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def said(page: Any) -> str:
 
 
 def maps_of(page: Any, folder: Path) -> vxa.AttentionMaps:
-    """What "Make the files" gives, read back."""
+    """The maps that "Make the files" offers, read back."""
     if not page.locator("#vxa_save").is_visible():
         page.click("#vxa_take > .label-wrap")
     page.click("#vxa_save")
@@ -81,7 +81,7 @@ def test_it_follows_the_checkpoint(papercut: Webui) -> None:
 
 
 def test_it_follows_the_vae(papercut: Webui) -> None:
-    """The image is encoded once, and again by another VAE, which the webui loads into the same object."""
+    """An image is encoded again by another VAE, although the webui loads it into the same object."""
     own = papercut.look(FIGURE, PROMPT)
     with papercut.options(sd_vae="ink.safetensors"):
         other = papercut.look(FIGURE, PROMPT)

@@ -49,7 +49,7 @@ def ink(webui: Webui, weight: float) -> dict[str, Any]:
 
 
 def test_a_control_of_no_weight_changes_no_map(controlled: Webui, tmp_path: Path) -> None:
-    """Its mark stands before the tokens all the same, and is none of them."""
+    """Its mark precedes the tokens even so, and is not read as one of them."""
     free = Generated(
         controlled.ask("sdapi/v1/txt2img", {**BASE, "alwayson_scripts": {"VXA": {"args": [{}]}}})
     )
@@ -81,7 +81,7 @@ def test_what_is_controlled_is_traced_and_stays(
 def test_a_reference_runs_the_network_twice_and_that_is_told(
     controlled: Webui, installation: tuple[Path, Path]
 ) -> None:
-    """It looks for the blocks of a network of real depth, which papercut's is not."""
+    """reference_only needs the blocks of a network of real depth; papercut has fewer."""
     write_shapes(models_folder(controlled.data) / "papercut.safetensors", *installation)
     controlled.ask("sdapi/v1/refresh-checkpoints", {})
     controlled.choose("sd2-v.safetensors")

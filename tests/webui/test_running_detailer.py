@@ -1,8 +1,9 @@
 """Traced generations beside ADetailer: pytest tests/webui --webui PATH --adetailer PATH.
 
-ADetailer generates again what its detector finds in an image, before the image is finished, with a copy of
-the generation's object; and it tells the other scripts of an end and a beginning that are none. The detector
-here has random weights: what it finds is no face, and generated again all the same.
+ADetailer generates again each part of an image that its detector finds, before the image is finished, with a
+copy of the generation's object. It also calls the other scripts' end and beginning in the middle of the
+generation. The detector here has random weights: the parts that it finds are no faces, but are generated
+again all the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Jobs in a real webui: ended within the model, shown while they run, many at once, many in a row."""
+"""Jobs in a real webui: stopped within the model, shown while they run, many at once, many in a row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEFT_BEHIND = ("hooks", "everywhere", "files")
 
 @contextmanager
 def held(webui: Webui) -> Iterator[None]:
-    """A block that the network waits for in its middle."""
+    """A block during which the network's forward waits before its middle block."""
     webui.ask("probe/hold", {})
     try:
         yield
@@ -98,7 +98,7 @@ def test_two_hundred_in_a_row_leave_nothing_behind(papercut: Webui, tmp_path: Pa
         papercut.ask("vxa/v1/visualize", {**given, "npz": True})
     after = papercut.ask("probe/state")
     assert {name: after[name] for name in LEFT_BEHIND} == {name: before[name] for name in LEFT_BEHIND}
-    assert after["threads"] <= before["threads"] + 1  # of the server's own pool
+    assert after["threads"] <= before["threads"] + 1  # one more of the server's own pool
     assert (after["memory"] - before["memory"]) / 1e6 <= 20
 
 

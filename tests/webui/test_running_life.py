@@ -1,4 +1,4 @@
-"""A webui's life: no checkpoint yet, one that fails, little memory, two copies, an update, without VXA."""
+"""A real webui's life: no checkpoint, a broken one, little memory, two copies, an update, without VXA."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_with_little_memory_the_maps_are_the_same(
         before = one.ask("probe/state")
         assert_the_same(one.look(FIGURE, PROMPT), standalone)
         one.ask("probe/hold", {})
-        # It is the next pass that waits, and is interrupted, with some of the model's parts in place.
+        # The next pass waits and is interrupted, while only some parts of the model are on the device.
         with ThreadPoolExecutor(1) as pool:
             looking = pool.submit(refusal, lambda: one.look(FIGURE, PROMPT))
             assert one.ask("probe/held")
@@ -61,7 +61,7 @@ def test_with_little_memory_the_maps_are_the_same(
 def test_in_half_precision_the_maps_are_those_of_single(
     installation: tuple[Path, Path], standalone: vxa.AttentionMaps, tmp_path: Path
 ) -> None:
-    """What else is half on a GPU ends the webui's own generations on a CPU."""
+    """Only `--precision half` works on a CPU: a GPU's other half modes break the webui's own generations."""
     data = data_folder(tmp_path)
     flags = ["--precision", "half", "--ckpt", str(models_folder(data) / "papercut.safetensors")]
     with started(*installation, data, flags, half=True) as one:
@@ -97,7 +97,7 @@ def page_of(browser: Any, webui: Webui) -> Any:
     return page
 
 
-# In this order: each test goes on where the one before it ended.
+# These tests run in this order: each continues from the state that the one before it left.
 
 
 def test_the_tab_is_there_without_a_checkpoint_and_a_second_copy_says_so(browser: Any, empty: Webui) -> None:
@@ -130,7 +130,7 @@ def test_a_checkpoint_that_fails_is_one_sentence_and_the_next_one_works(
     empty.ask("sdapi/v1/refresh-checkpoints", {})
     empty.choose("papercut.safetensors")
     assert_the_same(empty.look(FIGURE, PROMPT), standalone)
-    # The page that was open meanwhile is told by itself.
+    # The page that is already open is updated without a reload.
     chosen = "the model's choice (IN01, OUT02, OUT03)"
     page.wait_for_function(
         "chosen => document.querySelector('#vxa_sites input').value === chosen", arg=chosen

@@ -1,4 +1,4 @@
-"""Prompts in a real webui act as in a generation: the same keys at every layer as its own txt2img has."""
+"""Prompts in a real webui act as in a generation: each layer's keys equal those of its own txt2img."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def keys(maps: vxa.AttentionMaps) -> dict[str, np.ndarray]:
 
 
 def assert_as_in_a_generation(webui: Webui, prompt: str) -> dict[str, np.ndarray]:
-    """The keys of a pass over the prompt, which are those of a generation with it."""
-    webui.keys()  # what other generations left
+    """Check that a pass has the keys of a generation with the prompt; return them."""
+    webui.keys()  # empties the probe's record of earlier generations
     webui.txt2img(prompt=prompt, steps=2, width=64, height=64)
     wanted, found = webui.keys(), keys(webui.look(FIGURE, prompt))
     assert list(found) == list(wanted)
@@ -37,7 +37,7 @@ def changed(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> set[str
 
 @pytest.fixture
 def plain(papercut: Webui) -> Iterator[dict[str, np.ndarray]]:
-    """The keys without anything; afterwards they are so again."""
+    """The keys of the plain prompt; checks afterwards that they are the same again."""
     before = keys(papercut.look(FIGURE, PROMPT))
     yield before
     after = keys(papercut.look(FIGURE, PROMPT))

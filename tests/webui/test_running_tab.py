@@ -1,7 +1,7 @@
-"""What a person gets in the tab of a real webui beyond the panel: `pytest tests/webui --webui PATH`.
+"""The tab in a real webui, beyond the panel itself: `pytest tests/webui --webui PATH`.
 
-Images sent to it, an image's own prompt offered, pictures saved among the webui's, settings, Japanese. The
-screenshots stay in pytest's folder, to be looked at.
+Images sent to it, an image's own prompt offered, pictures saved among the webui's, settings, Japanese.
+Screenshots stay in pytest's temporary folder for inspection.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def set_number(page: Any, name: str, number: int) -> None:
 
 
 def generate(page: Any, count: int = 1) -> None:
-    """txt2img, as a person does; then something else is typed there."""
+    """Generate in txt2img's page, then type another prompt there."""
     page.fill("#txt2img_prompt textarea", MADE)
     page.fill("#txt2img_seed input", "41")
     for name, number in (("width", 192), ("height", 192), ("steps", 2), ("batch_size", count)):
@@ -92,7 +92,7 @@ def test_a_generated_image_is_sent_looked_at_saved_and_offers_its_prompt(
     generate(page, count=2)
     button = page.locator("#txt2img_send_to_vxa")
     assert "VXA" in button.get_attribute("title")
-    page.click("#txt2img_gallery .thumbnail-small >> nth=2")  # behind the grid: the second image
+    page.click("#txt2img_gallery .thumbnail-small >> nth=2")  # the grid comes first
     page.screenshot(path=shots / "txt2img.png")
     button.focus()
     page.keyboard.press("Enter")
@@ -241,7 +241,7 @@ def test_over_http_a_picture_is_saved_below_the_webuis_folder_alone(webui: Webui
         webui.ask("vxa/v1/visualize", {**given, "save": str(tmp_path / "x.png")})
     with refused.value as error:
         assert (error.code, "boolean" in json.load(error)["detail"]) == (422, True)
-    webui.ask("sdapi/v1/options", {"vxa_folder": str(tmp_path)})  # which the webui passes over
+    webui.ask("sdapi/v1/options", {"vxa_folder": str(tmp_path)})  # which the webui ignores
     answer = webui.ask("vxa/v1/visualize", {**given, "save": True})
     assert (webui.outputs / "vxa-images" / answer["saved"]).is_file()
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Generations of a real webui, traced while they run: the images stay, and the words' maps join them."""
+"""Traced generations of a real webui: the images stay the same, and the words' maps are added."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_every_image_of_every_batch_has_its_own(papercut: Webui, tmp_path: Path)
     assert [one.tobytes() for one in made.images[:4]] == [one.tobytes() for one in plain.images]
     seeds = [re.findall(r"Seed: (\d+)", text)[0] for text in made.info["infotexts"]]
     assert seeds == ["1", "2", "3", "4"] * 2
-    # Alone, the second image is another batch's row, and has the same map.
+    # The second image generated alone is another row of another batch, and has the same map.
     alone = generate(papercut, {"words": "hat"}, seed=2)
     same_pictures(alone.images[1], made.images[5])
 
@@ -159,7 +159,7 @@ def test_img2img_and_what_is_masked_alone(papercut: Webui, tmp_path: Path) -> No
     mask = Image.new("L", figure.size)
     mask.paste(255, (figure.width // 2, figure.height // 2, figure.width * 7 // 8, figure.height * 7 // 8))
     given = {"init_images": [encoded(figure)], "denoising_strength": 0.7, "prompt": "a red hat", "steps": 6}
-    # The webui samples the image's latent, from random numbers that a txt2img leaves at one place.
+    # The webui draws the image's latent at random; a txt2img before it sets the generator to one state.
     generate(papercut)
     plain = generate(papercut, kind="img2img", **given)
     generate(papercut)
@@ -230,7 +230,7 @@ def test_arguments_by_place_and_what_cannot_be_shown(papercut: Webui) -> None:
 
 def test_maps_are_saved_beside_their_image(papercut: Webui) -> None:
     generate(papercut, {"words": "hat", "save": True}, save_images=True, seed=77)
-    outputs = papercut.outputs / "txt2img-images"  # which is there now
+    outputs = papercut.outputs / "txt2img-images"  # exists only now
     (image,) = [path for path in outputs.rglob("*-77*.png") if "vxa" not in path.name]
     assert image.with_name(f"{image.stem}-vxa-hat.png").is_file()
     assert generate(papercut, {"words": "hat"}).of == ["hat"]
@@ -250,7 +250,7 @@ def test_the_live_preview_shows_the_maps_so_far(papercut: Webui, tmp_path: Path)
         made = going.result()
     assert seen is not None
     seen.save(tmp_path / "live.png")
-    assert min(seen.size) > 250  # a figure, and not the preview of 24 latents a side
+    assert min(seen.size) > 250  # a figure, not a preview of 24 × 24 latents
     assert made.images[0].tobytes() == generate(papercut, steps=60).images[0].tobytes()
 
 
@@ -259,7 +259,7 @@ def test_the_plot_has_axes_of_ours(papercut: Webui, tmp_path: Path) -> None:
     (plot,) = (one for one in listed if one["name"] == "x/y/z plot" and not one["is_img2img"])
     axes = next(arg["choices"] for arg in plot["args"] if arg["label"] == "X type")
     values = [arg["value"] for arg in plot["args"]]
-    labels = [arg["label"] for arg in plot["args"]]  # of values there are two: the first is the box
+    labels = [arg["label"] for arg in plot["args"]]  # each "values" label occurs twice; the first is the box
     for axis, name, given in (("X", "[VXA] Words", "red, hta, hat"), ("Y", "[VXA] Sites", "mid, OUT03")):
         values[labels.index(f"{axis} type")] = axes.index(name)
         values[labels.index(f"{axis} values")] = given

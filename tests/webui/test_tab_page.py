@@ -1,4 +1,4 @@
-"""The tab in a page like a webui's, under gradio 3.41.2, in Chromium: sent, offered, taken, saved.
+"""The tab in a page like a webui's, under gradio 3.41.2, in Chromium: send, offer, use, save.
 
 page.py serves it, over saved maps, in the environment of the page's own tests (environments.py).
 """
@@ -32,7 +32,7 @@ OWN = "the words that I typed"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The README's figure, and what papercut saw in it."""
+    """A folder with the README's figure and papercut's maps of it."""
     made = tmp_path_factory.mktemp("saved")
     path = Path(shutil.copy(asset("examples/figure.png"), made))
     write_maps(visualize(load("papercut"), path, PROMPT), path.with_suffix(".npz"))
@@ -106,7 +106,7 @@ def test_the_chosen_image_goes_over_with_its_prompt_and_seed_by_keyboard(page: A
     page.wait_for_function("document.activeElement.id === 'vxa_press'")
     page.wait_for_timeout(1000)
     assert width_of_the_image(page) == 72
-    assert not page.locator("#vxa_offered").is_visible()  # the page has it already
+    assert not page.locator("#vxa_offered").is_visible()  # the page has the prompt already
 
 
 def test_sending_again_takes_the_other_image_and_drops_the_words_chosen_before(page: Any) -> None:
@@ -118,7 +118,7 @@ def test_sending_again_takes_the_other_image_and_drops_the_words_chosen_before(p
     page.click("#tabs > .tab-nav button:has-text('txt2img')")
     page.click("#txt2img_gallery .thumbnail-item.thumbnail-small >> nth=2")
     page.click("#txt2img_send_to_vxa")
-    wait_for_value(page, "vxa_prompt", PROMPTS[2])  # with the saved style, which the webui takes out
+    wait_for_value(page, "vxa_prompt", PROMPTS[2])  # with the saved style, which the webui removes
     wait_for_value(page, "vxa_indices", "")
     wait_for_value(page, "vxa_noise_seed", "42")
 

@@ -11,7 +11,7 @@ __all__ = ["Selection"]
 
 @dataclass(frozen=True)
 class Selection(Settings):
-    """Words or tokens, sites and heads of a map, as `AttentionMaps.heat_map` takes them, each written as text."""
+    """Words or tokens, sites and heads of a map, as `AttentionMaps.heat_map` takes them, written as text."""
 
     words: str | None = setting(
         None, "Words", "Words or phrases: hat, red scarf, cat#2. Blank: all.", entry="VXA words"

@@ -1,6 +1,6 @@
-"""Whether the modules in memory are those of the extension that asks: one copy of it, as it is on disk.
+"""Check of the installation: the modules in memory must be those on disk, of one copy of the extension.
 
-"Reload UI" runs an extension's scripts anew, but its package stays in memory as it was first imported.
+"Reload UI" runs an extension's scripts again, but its package stays in memory as it was first imported.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def problem(script: str | Path) -> str:
-    """What a person must do before the script's extension can be used, in one sentence; blank if nothing."""
+    """Return one sentence on why the script's extension cannot be used and what to do; blank if it can."""
     extension = Path(script).resolve().parents[1]
     if extension != _PACKAGE.parent:
         return strings.second_copy(str(_PACKAGE.parent), str(extension))
@@ -23,7 +23,7 @@ def problem(script: str | Path) -> str:
 
 
 def _state(package: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of change of every module on disk."""
+    """Return the size and modification time of every module on disk."""
     found = ((path, path.stat()) for path in package.rglob("*.py"))
     return {str(path): (status.st_size, status.st_mtime_ns) for path, status in found}
 

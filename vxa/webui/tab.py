@@ -1,4 +1,4 @@
-"""The VXA tab: the panel over the webui's model, or one sentence where it cannot be used yet."""
+"""The VXA tab: the panel over the webui's model, or one sentence if the extension cannot be used."""
 
 from __future__ import annotations
 
@@ -16,49 +16,52 @@ import gradio as gr
 from vxa.ui.panel import panel
 from vxa.webui import strings
 from vxa.webui.backend import webui_backend
-from vxa.webui.host.send_to import Sending
+from vxa.webui.host.send_to import SendButtons
 from vxa.webui.installed import problem
-from vxa.webui.settings import first_values
+from vxa.webui.settings import initial_values
 
 __all__ = ["tabs"]
 
 Tabs = list[tuple[gr.Blocks, str, str]]
 
 
-def tabs(script: str, sending: Sending) -> Callable[[], Tabs]:
-    """What gives the webui the tab of the extension that `script` is of, when it builds its page."""
+def tabs(script: str, send_buttons: SendButtons) -> Callable[[], Tabs]:
+    """Return the callback that builds the tab for the webui's page; `script` is a file of the extension."""
 
     def build() -> Tabs:
-        said = problem(script)
-        if said:
-            return [(_notice(said), strings.TAB, f"vxa_{abs(hash(script)):x}")]
-        tab = _begun(panel(webui_backend(), _folder()))
-        sending.connect(tab)
+        message = problem(script)
+        if message:
+            return [(_notice(message), strings.TAB, f"vxa_{abs(hash(script)):x}")]
+        tab = _apply_settings(panel(webui_backend(), _folder()))
+        send_buttons.connect(tab)
         return [(tab, strings.TAB, "vxa")]
 
     return build
 
 
-def _notice(said: str) -> gr.Blocks:
+def _notice(message: str) -> gr.Blocks:
     with gr.Blocks(analytics_enabled=False) as blocks:
-        gr.HTML(f'<div class="vxa-message"><p role="alert">{escape(said)}</p></div>')
+        gr.HTML(f'<div class="vxa-message"><p role="alert">{escape(message)}</p></div>')
     return blocks
 
 
-def _begun(blocks: gr.Blocks) -> gr.Blocks:
-    """The blocks as the settings say; of them the webui keeps nothing else, for a prompt is no default."""
-    made: dict[int, Any] = blocks.blocks
-    first = first_values()
-    for component in made.values():
+def _apply_settings(blocks: gr.Blocks) -> gr.Blocks:
+    """Set the initial values of the controls; keep all controls out of the webui's ui-config.json.
+
+    There the webui saves the initial values of its own pages; a prompt must not become a default.
+    """
+    components: dict[int, Any] = blocks.blocks
+    initial = initial_values()
+    for component in components.values():
         component.do_not_save_to_config = True
-        if getattr(component, "elem_id", None) in first:
-            component.value = first[component.elem_id]  # as the webui itself sets what it keeps
+        if getattr(component, "elem_id", None) in initial:
+            component.value = initial[component.elem_id]  # as the webui sets values from ui-config.json
     return blocks
 
 
 @cache
 def _folder() -> Path:
-    """A folder for what the tab gives away; it goes when the webui ends."""
+    """Return a folder for the files that the tab offers; it is removed when the webui ends."""
     folder = Path(tempfile.mkdtemp(prefix="vxa-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

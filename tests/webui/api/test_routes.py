@@ -1,4 +1,4 @@
-"""The HTTP API over a fake webui: answers, limits, and who may ask."""
+"""The HTTP API over a fake webui: answers, limits, credentials."""
 
 from __future__ import annotations
 

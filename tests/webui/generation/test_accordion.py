@@ -1,4 +1,4 @@
-"""The accordion of the always-on script: its controls are the API's arguments and follow what is pasted."""
+"""The accordion of the always-on script: its controls are the API's arguments, set by a pasted infotext."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ print(json.dumps({{
 
 
 def built(script: Path) -> Any:
-    """What the accordion of the extension that the script is of consists of, in a process of its own."""
+    """The contents of the accordion of the script's extension, built in a process of its own."""
     pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
     code = BUILD.format(tests=str(TESTS), script=str(script))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

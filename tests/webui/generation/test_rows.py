@@ -1,4 +1,4 @@
-"""Which row of a forward reads what, by hand."""
+"""The text of each row of a forward, against rows laid out by hand."""
 
 from __future__ import annotations
 
@@ -70,6 +70,6 @@ def test_an_edited_prompt_is_the_text_that_ends_at_the_step_or_later() -> None:
     prompts = Prompts([[texts, [(8, "neck")]]], [[(8, "")]])
     assert prompts.at(3)[0] == [RowPrompt(0, "red hat"), RowPrompt(0, "neck")]
     assert prompts.at(4)[0] == [RowPrompt(0, "blue hat"), RowPrompt(0, "neck")]
-    # As the webui does behind the last step: a sampler may make more than it said.
+    # The webui does so after the last step too: a sampler may make more steps than announced.
     assert prompts.at(9)[0] == [RowPrompt(0, "red hat"), RowPrompt(0, "neck")]
     assert prompts.at(9)[1] == [RowPrompt(0, "", negative=True)]

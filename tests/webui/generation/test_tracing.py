@@ -1,4 +1,4 @@
-"""The always-on script over a fake webui's generations: whose maps they are, and what is said."""
+"""The always-on script over a fake webui's generations: the maps of each image, and the notes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def hooks(model: Any) -> int:
 
 
 class Direct:
-    """What each row of each forward attends to at one site, summed by the test itself."""
+    """Reference maps: the attention of each row of each forward at one site, computed by the test itself."""
 
     def __init__(self, model: Any, site: Site) -> None:
         network = model.model.diffusion_model
@@ -62,7 +62,7 @@ class Direct:
         ]
 
     def mean(self, rows: list[int], tokens: list[int]) -> np.ndarray:
-        """The mean map of the tokens over these rows of all that ran."""
+        """The mean map of the tokens over these rows, by their numbers among all rows that ran."""
         every = self.rows()
         maps = []
         for number in rows:
@@ -102,23 +102,23 @@ def direct(webui: Webui) -> Iterator[Direct]:
 
 @pytest.fixture
 def heats(webui: Webui, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, np.ndarray]]:
-    """The map of each word of each image that was drawn, in order."""
-    kept: list[dict[str, np.ndarray]] = []
-    traced = importlib.import_module("vxa.webui.generation.gallery")
-    pictures = traced.pictures
+    """The map of each word of each drawn image, in order; filled during the generation."""
+    maps: list[dict[str, np.ndarray]] = []
+    gallery = importlib.import_module("vxa.webui.generation.gallery")
+    draw_pictures = gallery.draw_pictures
 
-    def keeping(sampling: Any, wanted: Any, place: Any) -> Any:
-        pieces = traced.pieces_of(sampling.calls, place.number, False, place.size)
-        words = traced.subjects(pieces, wanted.phrases)
-        kept.append({word: traced.heat_of(pieces, word, wanted.refine).values for word in words})
-        return pictures(sampling, wanted, place)
+    def draw(sampling: Any, options: Any, slot: Any) -> Any:
+        prompts = gallery.collect_prompt_maps(sampling.calls, slot.number, False, slot.size)
+        words = gallery.select_phrases(prompts, options.phrases)
+        maps.append({word: gallery.mean_heat_map(prompts, word, options.refine).values for word in words})
+        return draw_pictures(sampling, options, slot)
 
-    monkeypatch.setattr(importlib.import_module("vxa.webui.generation.job"), "pictures", keeping)
-    return kept
+    monkeypatch.setattr(importlib.import_module("vxa.webui.generation.job"), "draw_pictures", draw)
+    return maps
 
 
 def of(processed: Any) -> list[str]:
-    """What the added pictures are of."""
+    """The subject of each added picture, from its infotext."""
     return [text.rpartition(f"{ENTRY} of: ")[2].strip('"') for text in processed.infotexts if "of: " in text]
 
 
@@ -148,7 +148,7 @@ def test_off_nothing_is_touched_and_on_the_latents_are_the_same(webui: Webui) ->
 def test_every_image_of_every_batch_has_its_own_maps(
     webui: Webui, direct: Direct, heats: list[dict[str, np.ndarray]], batched: bool, negative: str
 ) -> None:
-    """Whole or in slices, and with a negative prompt of another length: c0 c1 u0 u1 at each of the steps."""
+    """Rows are c0 c1 u0 u1 at each step: whole, in slices, with a negative prompt of another length."""
     p = Generation("a red hat", negative, batch_size=2, n_iter=2, options=Options(batched))
     made = webui.generate(p, ON)
     assert of(made) == ["a", "red", "hat"] * 4
@@ -161,7 +161,7 @@ def test_every_image_of_every_batch_has_its_own_maps(
 
 
 def test_parts_of_and_are_one_image(webui: Webui, direct: Direct, heats: list[dict[str, np.ndarray]]) -> None:
-    """a hat AND a red neck, two images: c0 c0' c1 c1' u0 u1."""
+    """Rows of "a hat AND a red neck" for two images: c0 c0' c1 c1' u0 u1."""
     made = webui.generate(Generation("a hat AND a red neck", batch_size=2), ON)
     assert of(made) == ["a", "hat", "red", "neck"] * 2
     for image, one in enumerate(heats):
@@ -177,7 +177,7 @@ def test_parts_of_different_lengths_are_padded_as_the_webui_pads_them(
     long = "neck " * 78
     made = webui.generate(Generation(f"a hat AND {long}red"), {**ON, "words": "hat, red"})
     assert of(made) == ["hat", "red"]
-    # Three rows a step: two of 154 positions, then the unconditional one by itself.
+    # Three rows per step: two of 154 positions, then the unconditional one in a slice of its own.
     same(heats[0]["hat"], direct.mean([0, 3, 6, 9], [2]))
     same(heats[0]["red"], direct.mean([1, 4, 7, 10], [77 + 4]))
 
@@ -198,7 +198,7 @@ def test_refined_maps_are_spread_by_the_self_attention_of_all_steps(
     made = webui.generate(Generation("a red hat"), {**ON, "refine": True})
     rows = [step * 2 for step in range(4)]
     cells = list(range(np.prod(own[0].site.grid((8, 12)))))
-    # mean(rows, cells[j:j+1]) is what every place takes of place j.
+    # mean(rows, [cell]) is the attention of every place to that cell.
     spread = np.mean([[each.mean(rows, [cell]) for cell in cells] for each in own], axis=0)
     plain = resized(direct.mean(rows, [3]), own[0].site.grid((8, 12)), (1.0, 1.0), "bicubic")
     gathered = np.tensordot(plain.ravel(), spread, 1)
@@ -211,7 +211,7 @@ def test_refined_maps_are_spread_by_the_self_attention_of_all_steps(
 def test_controlnets_mark_before_the_tokens_is_no_token(
     webui: Webui, direct: Direct, heats: list[dict[str, np.ndarray]]
 ) -> None:
-    """sd-webui-controlnet sets ±1024 before each context, and takes it off within the network."""
+    """sd-webui-controlnet prepends ±1024 to each context, and removes it within the network."""
     network = webui.model.model.diffusion_model
     forward, widths = network.forward, set()
 
@@ -240,7 +240,7 @@ def test_controlnets_mark_before_the_tokens_is_no_token(
 def test_an_edited_prompt_is_read_as_it_is_at_each_step(
     webui: Webui, direct: Direct, heats: list[dict[str, np.ndarray]]
 ) -> None:
-    """[red:neck:0.5]: the first text is in force up to its last step, that one included."""
+    """The first text of [red:neck:0.5] is used up to and including its last step."""
     made = webui.generate(Generation("a [red:neck:0.5] hat"), ON)
     assert of(made) == ["a", "red", "hat", "neck"]
     same(heats[0]["red"], direct.mean([0, 2, 4], [2]))
@@ -294,7 +294,7 @@ def test_a_network_that_takes_over_is_read_and_the_old_one_left_as_it_was(
 def test_a_generation_within_a_generation_is_not_mixed_in(
     webui: Webui, direct: Direct, heats: list[dict[str, np.ndarray]]
 ) -> None:
-    """As ADetailer makes one of a copy of the generation's object, before the image is finished."""
+    """ADetailer generates from a copy of the generation's object, before the image is finished."""
     import copy
 
     outer = Generation("a red hat", batch_size=2)
@@ -485,7 +485,7 @@ def test_maps_are_saved_beside_their_image(webui: Webui, tmp_path: Path) -> None
 
 
 def test_the_infotext_records_what_was_asked_and_gives_it_back(webui: Webui) -> None:
-    from vxa.webui.generation.options import TraceOptions, pasted
+    from vxa.webui.generation.options import TraceOptions, pasted_value
 
     p = Generation("a red hat")
     asked = {
@@ -500,9 +500,9 @@ def test_the_infotext_records_what_was_asked_and_gives_it_back(webui: Webui) -> 
     told = p.extra_generation_params
     assert told["VXA trace"] == "grid + steps"
     names = TraceOptions.names()
-    again = TraceOptions.of([pasted(name, told) for name in names])
+    again = TraceOptions.of([pasted_value(name, told) for name in names])
     assert again == TraceOptions.of([asked])
-    assert [pasted(name, {"Steps": "20"}) for name in names] == [None] * 9
+    assert [pasted_value(name, {"Steps": "20"}) for name in names] == [None] * 9
 
 
 def test_arguments_by_place_mean_the_same(webui: Webui) -> None:
@@ -513,7 +513,7 @@ def test_arguments_by_place_mean_the_same(webui: Webui) -> None:
 
 
 def test_images_of_other_prompts_have_other_words(webui: Webui, direct: Direct, heats: list[Any]) -> None:
-    """As extensions make them that choose words at random; neck is asked for, and only one image has it."""
+    """Extensions choose a prompt's words at random; only one image's prompt has the requested "neck"."""
     p = Generation("a red hat", batch_size=2, all_prompts=["a red hat", "a neck"])
     made = webui.generate(p, {**ON, "words": "hat, neck"})
     assert of(made) == ["hat", "neck"]

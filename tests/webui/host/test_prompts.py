@@ -15,7 +15,7 @@ PIECES = {1: "a</w>", 2: "neck", 3: "erchief</w>", 4: "hat</w>"}
 
 
 def chunk(*ids: int, weights: dict[int, float] | None = None, fixes: tuple[Any, ...] = ()) -> Any:
-    """77 positions as the webui has them: what is over is filled with the end."""
+    """A chunk of 77 positions as the webui has it: positions after the last token hold the end token."""
     multipliers = [(weights or {}).get(place, 1.0) for place in range(77)]
     tokens = [BEGIN, *ids, *[END] * (76 - len(ids))]
     return SimpleNamespace(tokens=tokens, multipliers=multipliers, fixes=list(fixes))
@@ -45,7 +45,7 @@ def test_pieces_specials_and_weights(chunk_tokens: Any) -> None:
 
 
 def test_an_index_counts_whole_chunks(chunk_tokens: Any) -> None:
-    """As after BREAK, where the first chunk is not full, or between 75 and more tokens."""
+    """A chunk that is not full, as before BREAK, and a full one of 75 tokens."""
     tokens = chunk_tokens(chunk(1, 4), chunk(*[1] * 75), chunk(4))
     assert len(tokens) == 3 * 77
     assert [word.tokens for word in words(tokens) if word.text == "hat"] == [(2,), (155,)]

@@ -1,4 +1,4 @@
-"""What goes over from the webui's images to the tab, and from the tab to its outputs folder."""
+"""From the webui's images to the tab, and from the tab to the outputs folder."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def files(host: FakeHost) -> Any:
 
 @pytest.fixture
 def connected(host: FakeHost, page: Any) -> Any:
-    """The fake's pasting, the tab's fields known to it."""
+    """The fake webui's pasting, with the tab's fields registered."""
     controls = ["vxa_image", "vxa_prompt", *(entry.control for entry in ENTRIES)]
     tab = SimpleNamespace(blocks=dict(enumerate(SimpleNamespace(elem_id=name) for name in controls)))
     host.pasting.callbacks.append(page.keep_prompt)
-    page.Sending().connect(tab)
+    page.SendButtons().connect(tab)
     return host.pasting
 
 
@@ -88,16 +88,16 @@ def test_the_seed_stays_where_the_settings_say_so(host: FakeHost, connected: Any
 
 def test_a_hidden_tab_is_sent_nothing(host: FakeHost, page: Any) -> None:
     host.opts.hidden_tabs = ["VXA"]
-    page.Sending().connect(SimpleNamespace(blocks={}))
-    sending = page.Sending()
-    sending.meet(SimpleNamespace(), elem_id="txt2img_gallery")
-    assert (host.pasting.fields, host.pasting.bindings, sending._met) == ({}, [], {})
+    page.SendButtons().connect(SimpleNamespace(blocks={}))
+    buttons = page.SendButtons()
+    buttons.add_component(SimpleNamespace(), elem_id="txt2img_gallery")
+    assert (host.pasting.fields, host.pasting.bindings, buttons._components) == ({}, [], {})
 
 
 def test_a_copy_that_cannot_be_used_makes_no_buttons(page: Any, tmp_path: Any) -> None:
-    sending = page.sending_of(str(tmp_path / "vxa-copy" / "scripts" / "vxa_tab.py"))
-    sending.meet(SimpleNamespace(), elem_id="txt2img_gallery")
-    assert not sending._met
+    buttons = page.sending_of(str(tmp_path / "vxa-copy" / "scripts" / "vxa_tab.py"))
+    buttons.add_component(SimpleNamespace(), elem_id="txt2img_gallery")
+    assert not buttons._components
 
 
 # To the outputs folder
@@ -203,5 +203,5 @@ def test_papercut_is_called_by_its_name(host: FakeHost, files: Any) -> None:
 
 def test_what_is_no_image_says_nothing(files: Any, tmp_path: Any) -> None:
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n")
-    assert files.image_made(str(tmp_path / "broken.png")) is None
+    assert files.image_infotext(str(tmp_path / "broken.png")) is None
     assert parse_infotext(None) is None

@@ -1,4 +1,4 @@
-"""What the HTTP API answers: plain JSON values in, plain JSON values out, without a server."""
+"""Requests of the HTTP API: plain JSON values in, plain JSON values out, without a server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from vxa.ui.passes import uploaded
 from vxa.ui.recorded import written
 from vxa.webui import strings
 
-__all__ = ["TokensRequest", "VisualizeRequest", "filled", "look", "schema", "tokens"]
+__all__ = ["TokensRequest", "VisualizeRequest", "parse_request", "schema", "tokenize", "visualize"]
 
 Request = TypeVar("Request")
 _JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
@@ -33,22 +33,22 @@ _JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "bo
 
 @dataclass(frozen=True)
 class TokensRequest:
-    """What is asked of a prompt alone."""
+    """A request for the tokens of a prompt."""
 
     prompt: str
 
 
 @dataclass(frozen=True)
 class VisualizeRequest:
-    """What is asked of an image and a prompt.
+    """A request for the heat maps of an image and a prompt.
 
     Attributes:
         image: the bytes of an image file in base64, plain or as a data URL.
         prompt, timestep, noise, seed: as in vxa.visualize.
         words, tokens, sites, heads, refine, mode, against, against_tokens, opacity, threshold, colormap,
             normalize, resample: as in `vxa show`.
-        npz: whether the maps are wanted too, as files in base64.
-        save: whether the picture is to be saved in the webui's outputs folder.
+        npz: whether the answer holds the maps too, as files in base64.
+        save: whether the picture is saved in the webui's outputs folder.
     """
 
     image: str
@@ -73,84 +73,83 @@ class VisualizeRequest:
     save: bool = False
 
 
-def filled(kind: type[Request], given: dict[str, Any]) -> Request:
-    """The request of this kind that the JSON object means.
+def parse_request(kind: type[Request], values: dict[str, Any]) -> Request:
+    """Return the request of this kind that the values of a JSON object make.
 
     Raises:
-        SettingError: a name is unknown or missing, or a value of another type.
+        SettingError: a name is unknown or missing, or a value has the wrong type.
     """
     known = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]
-    for name, value in given.items():
+    for name, value in values.items():
         if name not in known:
             raise SettingError(strings.unknown_name(name, tuple(known)))
-        if not _is(_kind(known[name]), value):
-            raise SettingError(strings.wrong_type(name, value, _JSON_TYPES[_kind(known[name])]))
-    missing = [name for name, one in known.items() if one.default is MISSING and name not in given]
+        if not _has_type(value, _type_name(known[name])):
+            raise SettingError(strings.wrong_type(name, value, _JSON_TYPES[_type_name(known[name])]))
+    missing = [name for name, one in known.items() if one.default is MISSING and name not in values]
     if missing:
         raise SettingError(strings.missing_names(missing))
-    return kind(**given)
+    return kind(**values)
 
 
-def _kind(one: Field[Any]) -> str:
-    """The type of a value that is given; none at all is told by leaving it out."""
+def _type_name(one: Field[Any]) -> str:
+    """Return the name of the field's type; an optional value is left out, never null."""
     return str(one.type).removesuffix(" | None")
 
 
-def _is(wanted: str, value: Any) -> bool:
-    if wanted == "float":
+def _has_type(value: Any, name: str) -> bool:
+    if name == "float":
         return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return type(value).__name__ == wanted
+    return type(value).__name__ == name
 
 
 def schema(kind: type[Any]) -> dict[str, Any]:
-    """The JSON schema of a request of this kind."""
+    """Return the JSON schema of a request of this kind."""
     properties: dict[str, dict[str, Any]] = {}
     for one in fields(kind):
-        properties[one.name] = {"type": _JSON_TYPES[_kind(one)]}
+        properties[one.name] = {"type": _JSON_TYPES[_type_name(one)]}
         if one.default is not MISSING and one.default is not None:
             properties[one.name]["default"] = one.default
     required = [one.name for one in fields(kind) if one.default is MISSING]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def tokens(backend: Backend, asked: TokensRequest) -> dict[str, Any]:
-    """The tokens of a prompt, as the loaded checkpoint reads it."""
-    return {"tokens": [asdict(token) for token in backend.tokenize(asked.prompt)]}
+def tokenize(backend: Backend, request: TokensRequest) -> dict[str, Any]:
+    """Return the tokens of a prompt, as the loaded checkpoint reads it."""
+    return {"tokens": [asdict(token) for token in backend.tokenize(request.prompt)]}
 
 
-def look(backend: Backend, asked: VisualizeRequest) -> dict[str, Any]:
-    """One denoising pass over an image: a picture as PNG, how it was made, and the maps where wanted."""
-    image = _image(asked.image)
-    view = _view(asked)
-    settings = view.settings()
-    named = {"words": asked.words, "against": asked.against, "against_tokens": asked.against_tokens}
+def visualize(backend: Backend, request: VisualizeRequest) -> dict[str, Any]:
+    """Run one denoising pass over an image; return a picture as PNG, its infotext, and the maps if asked."""
+    image = _image(request.image)
+    picture_settings = _picture_settings(request)
+    settings = picture_settings.settings()
+    named = {"words": request.words, "against": request.against, "against_tokens": request.against_tokens}
     settings |= {name: value for name, value in named.items() if value}
-    check_mode(view.mode, settings.get("against"), settings.get("against_tokens"))
-    # Who takes no maps away needs no more than the sites of the picture, and the pass ends at the last one.
-    sites = None if asked.npz else settings.get("sites")
-    numbers = (asked.timestep, asked.noise, asked.seed)
-    maps = backend.run(image, asked.prompt, *numbers, _nobody, sites, asked.refine)
-    picture, made = render(maps, image, **settings), _made(maps, view, asked)
-    answer = {"model": maps.provenance.model, "notes": list(maps.provenance.notes), "infotext": str(made)}
-    if asked.save and backend.keep is not None:
-        answer["saved"] = backend.keep(picture, made)
-    return {**answer, "png": _text(_png(picture, made)), **(_files(maps) if asked.npz else {})}
+    check_mode(picture_settings.mode, settings.get("against"), settings.get("against_tokens"))
+    # Without npz only the picture's sites are read, and the pass ends at the last one.
+    sites = None if request.npz else settings.get("sites")
+    numbers = (request.timestep, request.noise, request.seed)
+    maps = backend.run(image, request.prompt, *numbers, _ignore_progress, sites, request.refine)
+    picture, infotext = render(maps, image, **settings), _infotext(maps, picture_settings, request)
+    answer = {"model": maps.provenance.model, "notes": list(maps.provenance.notes), "infotext": str(infotext)}
+    if request.save and backend.keep is not None:
+        answer["saved"] = backend.keep(picture, infotext)
+    return {**answer, "png": _base64(_png(picture, infotext)), **(_files(maps) if request.npz else {})}
 
 
-def _view(asked: VisualizeRequest) -> Asked:
-    """What is asked of the maps, words aside."""
-    same = {one.name: getattr(asked, one.name) for one in fields(Asked) if hasattr(asked, one.name)}
-    threshold = usual_threshold(asked.refine) if asked.threshold is None else asked.threshold
-    chosen = {"selection": asked.tokens, "against": asked.against_tokens, "threshold": threshold}
-    return Asked(**{**same, **chosen})
+def _picture_settings(request: VisualizeRequest) -> Asked:
+    """Return the request's settings of the picture, all but its words."""
+    same = {one.name: getattr(request, one.name) for one in fields(Asked) if hasattr(request, one.name)}
+    threshold = usual_threshold(request.refine) if request.threshold is None else request.threshold
+    own = {"selection": request.tokens, "against": request.against_tokens, "threshold": threshold}
+    return Asked(**{**same, **own})
 
 
-def _made(maps: AttentionMaps, view: Asked, asked: VisualizeRequest) -> Infotext:
-    """How the picture was made: words are told as the indices that they have."""
-    selection = _indices(maps, asked.words) or view.selection
-    return written(
-        [maps], replace(view, selection=selection, against=_indices(maps, asked.against) or view.against)
-    )
+def _infotext(maps: AttentionMaps, settings: Asked, request: VisualizeRequest) -> Infotext:
+    """Return the picture's infotext, which records words as their token indices."""
+    selection = _indices(maps, request.words) or settings.selection
+    against = _indices(maps, request.against) or settings.against
+    return written([maps], replace(settings, selection=selection, against=against))
 
 
 def _indices(maps: AttentionMaps, words: str) -> str:
@@ -158,11 +157,12 @@ def _indices(maps: AttentionMaps, words: str) -> str:
     return ", ".join(map(str, found))
 
 
-def _nobody(fraction: float, what: str) -> None:
-    """The progress of a pass that nobody watches but in the webui's own."""
+def _ignore_progress(fraction: float, what: str) -> None:
+    """Ignore the progress of a pass: the webui's own progress shows it."""
 
 
 def _image(text: str) -> Image.Image:
+    """Read an image from base64 or a data URL. Raises ImageError for anything else."""
     head, comma, rest = text.partition(",")
     try:
         data = base64.b64decode(rest if comma and head.startswith("data:") else text, validate=True)
@@ -175,18 +175,18 @@ def _image(text: str) -> Image.Image:
 
 
 def _files(maps: AttentionMaps) -> dict[str, str]:
-    """The npz and the JSON that belongs beside it."""
+    """Return the maps as an npz in base64, and the JSON that belongs beside it."""
     with tempfile.TemporaryDirectory(prefix="vxa-") as folder:
         path = write_maps(maps, Path(folder) / "maps.npz")
-        return {"npz": _text(path.read_bytes()), "json": sidecar_path(path).read_text("utf-8")}
+        return {"npz": _base64(path.read_bytes()), "json": sidecar_path(path).read_text("utf-8")}
 
 
-def _png(picture: Image.Image, made: Infotext) -> bytes:
-    content, told = io.BytesIO(), PngInfo()
-    told.add_itxt("parameters", str(made))
-    picture.save(content, "PNG", pnginfo=told)
+def _png(picture: Image.Image, infotext: Infotext) -> bytes:
+    content, info = io.BytesIO(), PngInfo()
+    info.add_itxt("parameters", str(infotext))
+    picture.save(content, "PNG", pnginfo=info)
     return content.getvalue()
 
 
-def _text(data: bytes) -> str:
+def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")

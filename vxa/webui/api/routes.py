@@ -1,9 +1,9 @@
-"""The HTTP API under /vxa/v1: a prompt's tokens, the model's sites, and maps of an image.
+"""The HTTP API under /vxa/v1: a prompt's tokens, the model's sites, an image's heat maps.
 
     POST /vxa/v1/visualize   {"image": "iVBORw0KGgo…", "prompt": "hat, neck", "words": "hat"}
 
-It is there where the webui's own API is (--api). The webui checks --api-auth in its own routes alone, so
-these check it themselves, before a body is read. Images come in the body: an address is never fetched.
+The routes exist where the webui's own API does (--api). The webui checks --api-auth in its own routes only,
+so these check it themselves, before they read a body. Images are sent in the body: a URL is never fetched.
 """
 
 from __future__ import annotations
@@ -19,56 +19,55 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from vxa.errors import VxaError
 from vxa.webui import strings
-from vxa.webui.api.requests import TokensRequest, VisualizeRequest, filled, look, schema, tokens
+from vxa.webui.api.requests import TokensRequest, VisualizeRequest, parse_request, schema, tokenize, visualize
 from vxa.webui.backend import model_sites, webui_backend
 from vxa.webui.host.options import api_users, has_api
 
 __all__ = ["MOST_BYTES", "add_routes"]
 
 MOST_BYTES = 64 * 2**20
-"""The longest body that is read; an image of 40 MB is one third longer in base64."""
-
+"""Limit on a body; base64 makes an image of 40 MB one third longer."""
 
 _CREDENTIALS = Depends(HTTPBasic(auto_error=False))
 
 
-def _authorised(credentials: HTTPBasicCredentials | None = _CREDENTIALS) -> None:
-    """Raise 401 unless the request has a name and password of --api-auth, where that is given."""
+def _check_credentials(credentials: HTTPBasicCredentials | None = _CREDENTIALS) -> None:
+    """Raise 401 unless the request has a name and password of --api-auth, if the webui was given any."""
     allowed = api_users()
     if allowed is None:
         return
     password = allowed.get(credentials.username) if credentials else None
-    given = credentials.password if credentials else ""
-    if password is None or not secrets.compare_digest(given.encode(), password.encode()):
+    sent = credentials.password if credentials else ""
+    if password is None or not secrets.compare_digest(sent.encode(), password.encode()):
         raise HTTPException(401, strings.WRONG_PASSWORD, {"WWW-Authenticate": "Basic"})
 
 
-_ALLOWED = Depends(_authorised)
+_ALLOWED = Depends(_check_credentials)
 
 
 def add_routes(demo: Any, app: FastAPI) -> None:
-    """Add the routes to the webui's app, each time it has started one."""
+    """Add the routes to the webui's app; the webui calls this for each app that it starts."""
     if not has_api():
         return
     backend = webui_backend()
-    _add(app, "tokens", TokensRequest, lambda asked: tokens(backend, asked), tokens.__doc__)
-    _add(app, "visualize", VisualizeRequest, lambda asked: look(backend, asked), look.__doc__)
+    _add(app, "tokens", TokensRequest, lambda request: tokenize(backend, request), tokenize.__doc__)
+    _add(app, "visualize", VisualizeRequest, lambda request: visualize(backend, request), visualize.__doc__)
 
     @app.get("/vxa/v1/sites", tags=["VXA"], name="vxa_sites", summary="The sites of the loaded checkpoint.")
     def sites(allowed: None = _ALLOWED) -> Any:
-        return _answered(model_sites)
+        return _run(model_sites)
 
 
 def _add(app: FastAPI, name: str, kind: type[Any], answer: Callable[[Any], Any], summary: str | None) -> None:
-    """One route that takes a JSON object.
+    """Add a route that takes a JSON object.
 
-    FastAPI is not told of the body but in its description: it would read one of any length, and before it
-    asks who sends it.
+    FastAPI knows the body only from the description: a declared body would be read at any length, and before
+    the credentials are checked.
     """
 
     async def endpoint(request: Request, allowed: None = _ALLOWED) -> Any:
-        given = await _body(request)
-        return await run_in_threadpool(_answered, lambda: answer(filled(kind, given)))
+        values = await _body(request)
+        return await run_in_threadpool(_run, lambda: answer(parse_request(kind, values)))
 
     body = {"required": True, "content": {"application/json": {"schema": schema(kind)}}}
     app.add_api_route(
@@ -77,8 +76,8 @@ def _add(app: FastAPI, name: str, kind: type[Any], answer: Callable[[Any], Any],
     )  # fmt: skip
 
 
-def _answered(answer: Callable[[], Any]) -> Any:
-    """The answer; what a person can mend is 422 and one sentence."""
+def _run(answer: Callable[[], Any]) -> Any:
+    """Return the answer; turn a VxaError into 422 with its message in one line."""
     try:
         return answer()
     except VxaError as error:
@@ -86,16 +85,16 @@ def _answered(answer: Callable[[], Any]) -> Any:
 
 
 async def _body(request: Request) -> dict[str, Any]:
-    """The JSON object of the request's body."""
+    """Read the JSON object in the request's body. Raises 413 if it is too long, 400 if it is no object."""
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) > MOST_BYTES:
             raise HTTPException(413, strings.too_long(MOST_BYTES))
     try:
-        asked = json.loads(bytes(body) or b"{}")
+        values = json.loads(bytes(body) or b"{}")
     except (ValueError, RecursionError):
-        asked = None
-    if not isinstance(asked, dict):
+        values = None
+    if not isinstance(values, dict):
         raise HTTPException(400, strings.NO_JSON)
-    return asked
+    return values

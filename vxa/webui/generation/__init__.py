@@ -1,1 +1,1 @@
-"""Tracing the webui's own generations: what each word painted, in the gallery."""
+"""Tracing of the webui's own generations: the heat maps of the prompt's words, in the gallery."""

@@ -1,4 +1,4 @@
-"""The pictures of one traced image, and what there is to say where one is missing."""
+"""Pictures of one traced image, and notes on those that are missing."""
 
 from __future__ import annotations
 
@@ -16,25 +16,31 @@ from vxa.pictures.render import overlay_figure
 from vxa.webui import strings
 from vxa.webui.generation.options import EACH, GRID, NEGATIVE, STEPS, TraceOptions
 from vxa.webui.generation.sampling import Sampling
-from vxa.webui.generation.word_maps import PromptMaps, at_each_bin, heat_of, pieces_of, subjects
+from vxa.webui.generation.word_maps import (
+    PromptMaps,
+    collect_prompt_maps,
+    mean_heat_map,
+    select_phrases,
+    split_step_bins,
+)
 
-__all__ = ["GalleryPicture", "ImageSlot", "pictures", "preview", "problems", "told"]
+__all__ = ["GalleryPicture", "ImageSlot", "add_note", "draw_pictures", "draw_preview", "find_problems"]
 
-_EACH = 40  # words that have a picture of their own: of a long prompt, the first
-_FIRST = 12  # words in the live preview, which is made anew every few steps
-_TOLD = 512  # pixels of an image that is shown for want of its map
+_MAX_SINGLE = 40  # words with a picture of their own: the first ones of a long prompt
+_MAX_PREVIEW = 12  # words in the live preview, which is drawn again every few steps
+_NOTE_SIDE = 512  # longer side in pixels of an image under a note
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSlot:
-    """Where the maps of an image go.
+    """An image of the batch, and where its maps lie on it.
 
     Attributes:
-        number: the image's place in its batch.
+        number: the image's index in its batch.
         image: the finished image.
-        region: the part of it that was sampled, as (left, top, width, height); None is all of it.
-        reached: how many steps were made.
-        label: what stands beside the maps: of a second pass, that it is one.
+        reached: number of steps that were run.
+        region: the sampled part of the image as (left, top, width, height); None is all of it.
+        label: text beside the maps, such as "second pass".
     """
 
     number: int
@@ -45,7 +51,7 @@ class ImageSlot:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) of what was sampled."""
+        """(height, width) of the sampled part."""
         if self.region is None:
             return self.image.height, self.image.width
         return self.region[3], self.region[2]
@@ -53,123 +59,123 @@ class ImageSlot:
 
 @dataclass(frozen=True, eq=False)
 class GalleryPicture:
-    """A picture, and what it is of: a word, or one of SHOWN."""
+    """A picture and its subject: a word, or one of PICTURES."""
 
-    of: str
+    subject: str
     picture: Image.Image
 
 
-def problems(sampling: Sampling, wanted: TraceOptions, number: int) -> list[str]:
-    """Why an image of the batch has not all that is wanted of it; none where it has."""
+def find_problems(sampling: Sampling, options: TraceOptions, number: int) -> list[str]:
+    """Return notes on the requested pictures that an image of the batch lacks; none if it has all."""
     if sampling.problem:
         return [sampling.problem]
-    if not wanted.show:
+    if not options.show:
         return [strings.NOTHING_SHOWN]
-    said = sampling.unknown(number)
+    notes = sampling.missing_words(number)
     if not sampling.steps[0]:
         return [strings.NO_STEP]
     words, against = (
-        subjects(pieces_of(sampling.calls, number, negative, (1, 1)), () if negative else wanted.phrases)
+        select_phrases(
+            collect_prompt_maps(sampling.calls, number, negative, (1, 1)), () if negative else options.phrases
+        )
         for negative in (False, True)
     )
-    if not words and not said and wanted.show != (NEGATIVE,):
-        said.append(strings.NO_WORDS)
-    if not against and NEGATIVE in wanted.show:
-        said.append(strings.NO_NEGATIVE)
-    if len(words) > _EACH and EACH in wanted.show:
-        said.append(strings.more_words(_EACH, len(words)))
-    return said
+    if not words and not notes and options.show != (NEGATIVE,):
+        notes.append(strings.NO_WORDS)
+    if not against and NEGATIVE in options.show:
+        notes.append(strings.NO_NEGATIVE)
+    if len(words) > _MAX_SINGLE and EACH in options.show:
+        notes.append(strings.more_words(_MAX_SINGLE, len(words)))
+    return notes
 
 
-def pictures(sampling: Sampling, wanted: TraceOptions, place: ImageSlot) -> list[GalleryPicture]:
-    """All that is wanted of an image, in the order of SHOWN."""
+def draw_pictures(sampling: Sampling, options: TraceOptions, slot: ImageSlot) -> list[GalleryPicture]:
+    """Draw all requested pictures of an image, in the order of PICTURES."""
     drawn: list[GalleryPicture] = []
     if sampling.problem:
         return drawn
-    own = pieces_of(sampling.calls, place.number, False, place.size)
-    negative = pieces_of(sampling.calls, place.number, True, place.size)
-    words = subjects(own, wanted.phrases)
+    positive = collect_prompt_maps(sampling.calls, slot.number, False, slot.size)
+    negative = collect_prompt_maps(sampling.calls, slot.number, True, slot.size)
+    words = select_phrases(positive, options.phrases)
     if words:
-        if EACH in wanted.show:
-            drawn += _each(own, words[:_EACH], wanted, place)
-        if GRID in wanted.show:
-            drawn.append(GalleryPicture(GRID, _grid(own, words, wanted, place)))
-    if NEGATIVE in wanted.show and (against := subjects(negative)):
+        if EACH in options.show:
+            drawn += _draw_each(positive, words[:_MAX_SINGLE], options, slot)
+        if GRID in options.show:
+            drawn.append(GalleryPicture(GRID, _draw_grid(positive, words, options, slot)))
+    if NEGATIVE in options.show and (against := select_phrases(negative)):
         drawn.append(
-            GalleryPicture(NEGATIVE, _grid(negative, against, wanted, place, strings.NEGATIVE_TITLE))
+            GalleryPicture(NEGATIVE, _draw_grid(negative, against, options, slot, strings.NEGATIVE_TITLE))
         )
-    if words and STEPS in wanted.show:
-        drawn.append(GalleryPicture(STEPS, _strip(own, words, wanted, place)))
+    if words and STEPS in options.show:
+        drawn.append(GalleryPicture(STEPS, _draw_steps(positive, words, options, slot)))
     return drawn
 
 
-def preview(sampling: Sampling, wanted: TraceOptions, place: ImageSlot) -> Image.Image | None:
-    """The first words' maps so far over an image of the batch; None where there are none yet."""
-    pieces = pieces_of(sampling.calls, place.number, False, place.size)
-    words = subjects(pieces, wanted.phrases)[:_FIRST]
-    return _grid(pieces, words, wanted, place) if words else None
+def draw_preview(sampling: Sampling, options: TraceOptions, slot: ImageSlot) -> Image.Image | None:
+    """Draw the first words' maps so far over an image of the batch; None if there are none yet."""
+    prompts = collect_prompt_maps(sampling.calls, slot.number, False, slot.size)
+    words = select_phrases(prompts, options.phrases)[:_MAX_PREVIEW]
+    return _draw_grid(prompts, words, options, slot) if words else None
 
 
-def told(image: Image.Image, sentence: str) -> Image.Image:
-    """The image under a sentence, as large as a figure."""
+def add_note(image: Image.Image, sentence: str) -> Image.Image:
+    """Draw a sentence above the image, which is scaled to the size of a figure."""
     picture = image.convert("RGB")
-    picture = picture.resize(fitting((picture.height, picture.width), _TOLD)[::-1])
-    lines = [text(line, SMALL) for line in wrap(sentence, _TOLD // 10)]
+    picture = picture.resize(fitting((picture.height, picture.width), _NOTE_SIDE)[::-1])
+    lines = [text(line, SMALL) for line in wrap(sentence, _NOTE_SIDE // 10)]
     return framed(above([*lines, picture], gap=3), GAP)
 
 
-def _question(pieces: Sequence[PromptMaps], wanted: TraceOptions, place: ImageSlot) -> PictureSpec:
-    image = place.image.convert("RGB")
-    return PictureSpec(pieces[0].maps, image, view=wanted.view, region=place.region)
+def _picture_spec(prompts: Sequence[PromptMaps], options: TraceOptions, slot: ImageSlot) -> PictureSpec:
+    image = slot.image.convert("RGB")
+    return PictureSpec(prompts[0].maps, image, view=options.view, region=slot.region)
 
 
-def _each(
-    pieces: Sequence[PromptMaps], words: Sequence[str], wanted: TraceOptions, place: ImageSlot
+def _draw_each(
+    prompts: Sequence[PromptMaps], words: Sequence[str], options: TraceOptions, slot: ImageSlot
 ) -> Iterator[GalleryPicture]:
-    question = _question(pieces, wanted, place)
-    for word, heat in _heats(pieces, words, wanted):
-        yield GalleryPicture(
-            word, overlay_figure(question, heat, word, _where(question, heat, pieces, place))
-        )
+    spec = _picture_spec(prompts, options, slot)
+    for word, heat in _heat_maps(prompts, words, options):
+        yield GalleryPicture(word, overlay_figure(spec, heat, word, _label(spec, heat, prompts, slot)))
 
 
-def _grid(
-    pieces: Sequence[PromptMaps],
+def _draw_grid(
+    prompts: Sequence[PromptMaps],
     words: Sequence[str],
-    wanted: TraceOptions,
-    place: ImageSlot,
+    options: TraceOptions,
+    slot: ImageSlot,
     title: str = "",
 ) -> Image.Image:
-    question = _question(pieces, wanted, place)
-    named = _heats(pieces, words, wanted)
+    spec = _picture_spec(prompts, options, slot)
+    named = _heat_maps(prompts, words, options)
     heats = [heat for _, heat in named]
-    prompt = " AND ".join(dict.fromkeys(piece.maps.provenance.prompt for piece in pieces))
-    right = _where(question, heats[0], pieces, place)
-    return heats_grid(question, [word for word, _ in named], heats, f"{title}{prompt}", right)
+    joined = " AND ".join(dict.fromkeys(prompt.maps.provenance.prompt for prompt in prompts))
+    right = _label(spec, heats[0], prompts, slot)
+    return heats_grid(spec, [word for word, _ in named], heats, f"{title}{joined}", right)
 
 
-def _strip(
-    pieces: Sequence[PromptMaps], words: Sequence[str], wanted: TraceOptions, place: ImageSlot
+def _draw_steps(
+    prompts: Sequence[PromptMaps], words: Sequence[str], options: TraceOptions, slot: ImageSlot
 ) -> Image.Image:
-    """A row for each word, a column for each bin of steps."""
-    question = _question(pieces, wanted, place)
-    bins = at_each_bin(pieces)
+    """Draw a table with a row for each word and a column for each bin of steps."""
+    spec = _picture_spec(prompts, options, slot)
+    bins = split_step_bins(prompts)
     words = words[: MAX_CELLS // len(bins)]
-    rows = [[heat_of(at, word, wanted.refine) for _, at in bins] for word in words]
-    right = _where(question, _heats(pieces, words[:1], wanted)[0][1], pieces, place)
-    return heats_table(question, words, [label for label, _ in bins], rows, strings.STEPS_TITLE, right)
+    rows = [[mean_heat_map(at, word, options.refine) for _, at in bins] for word in words]
+    right = _label(spec, _heat_maps(prompts, words[:1], options)[0][1], prompts, slot)
+    return heats_table(spec, words, [label for label, _ in bins], rows, strings.STEPS_TITLE, right)
 
 
-def _heats(
-    pieces: Sequence[PromptMaps], words: Sequence[str], wanted: TraceOptions
+def _heat_maps(
+    prompts: Sequence[PromptMaps], words: Sequence[str], options: TraceOptions
 ) -> list[tuple[str, HeatMap]]:
-    made = ((word, heat_of(pieces, word, wanted.refine)) for word in words[:MAX_CELLS])
-    return [(word, heat) for word, heat in made if heat is not None]
+    named = ((word, mean_heat_map(prompts, word, options.refine)) for word in words[:MAX_CELLS])
+    return [(word, heat) for word, heat in named if heat is not None]
 
 
-def _where(question: PictureSpec, heat: HeatMap, pieces: Sequence[PromptMaps], place: ImageSlot) -> str:
-    """The sites, the steps and the pass, for a label: "OUT04 · steps 0-19 · second pass"."""
-    kept = [step_bin for piece in pieces for step_bin in piece.maps.steps]
-    last = min(max(each.last for each in kept), place.reached - 1)
-    steps = strings.steps(min(each.first for each in kept), last)
-    return " · ".join(part for part in (question.where(heat), steps, place.label) if part)
+def _label(spec: PictureSpec, heat: HeatMap, prompts: Sequence[PromptMaps], slot: ImageSlot) -> str:
+    """Return a label of sites, steps and pass: "OUT04 · steps 0-19 · second pass"."""
+    bins = [step_bin for prompt in prompts for step_bin in prompt.maps.steps]
+    last = min(max(each.last for each in bins), slot.reached - 1)
+    steps = strings.steps(min(each.first for each in bins), last)
+    return " · ".join(part for part in (spec.where(heat), steps, slot.label) if part)

@@ -1,4 +1,4 @@
-"""What a person wants of a traced generation: the accordion's controls, the API's arguments, the infotext."""
+"""Options of a traced generation: the accordion's controls, the API's arguments, the infotext's entries."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from vxa.errors import SettingError
 from vxa.pictures.view import View
 from vxa.webui import strings
 
-__all__ = ["EACH", "ENTRY", "GRID", "NEGATIVE", "SHOWN", "STEPS", "TraceOptions", "pasted"]
+__all__ = ["EACH", "ENTRY", "GRID", "NEGATIVE", "PICTURES", "STEPS", "TraceOptions", "pasted_value"]
 
 EACH, GRID, NEGATIVE, STEPS = "each word", "grid", "negative words", "steps"
-SHOWN = (EACH, GRID, NEGATIVE, STEPS)
+PICTURES = (EACH, GRID, NEGATIVE, STEPS)
 
 ENTRY = "VXA trace"
-"""The infotext's entry of every traced image; its other entries begin with it."""
+"""Entry in the infotext of every traced image; the names of the other entries begin with it."""
 
 
 @dataclass(frozen=True)
 class TraceOptions:
-    """The controls, in the order in which the webui's API takes them.
+    """Values of the controls, in the order in which the webui's API takes them.
 
     Attributes:
         enabled: whether to trace at all.
         words: as in `vxa.maps.heat_map`; blank is every word.
-        show: some of SHOWN.
+        show: some of PICTURES.
         colormap, opacity: as in View.
-        sites: in the grammar of `vxa.attention.sites`; blank is the model's choice.
+        sites: in the grammar of `vxa.attention.sites`; blank is the model's default sites.
         save: whether heat maps are saved beside their image.
         live: whether the webui's live preview shows the maps so far.
-        refine: whether maps are spread by self-attention, which is traced too then.
+        refine: whether maps are refined by self-attention, which is then traced too.
     """
 
     enabled: bool = False
@@ -45,64 +45,65 @@ class TraceOptions:
     refine: bool = False
 
     @classmethod
-    def of(cls, given: Sequence[Any], instead: Mapping[str, Any] | None = None) -> TraceOptions:
-        """What the arguments mean: in order, or by name in one object that stands first.
+    def of(cls, arguments: Sequence[Any], overrides: Mapping[str, Any] | None = None) -> TraceOptions:
+        """Return the options that the script's arguments mean: in order, or by name in a first object.
 
-        `instead` stands over them, and wants to be traced: the axes of a plot.
+        `overrides`, from the axes of a plot, take precedence and turn tracing on.
 
         Raises:
-            SettingError: a name or a value that is none of ours.
+            SettingError: a name or a value is unknown.
         """
         names = cls.names()
-        by_name = bool(given) and isinstance(given[0], Mapping)
-        named = dict(given[0]) if by_name else dict(zip(names, given, strict=False))
+        by_name = bool(arguments) and isinstance(arguments[0], Mapping)
+        named = dict(arguments[0]) if by_name else dict(zip(names, arguments, strict=False))
         for name in named:
             if name not in names:
                 raise SettingError(strings.unknown_name(str(name), names))
         if by_name:
             named.setdefault("enabled", True)
-        if instead:
-            named |= {"enabled": True, **instead}
-        wanted = cls(**{name: value for name, value in named.items() if value is not None})
-        return wanted._checked() if wanted.enabled else cls()
+        if overrides:
+            named |= {"enabled": True, **overrides}
+        options = cls(**{name: value for name, value in named.items() if value is not None})
+        return options._validate() if options.enabled else cls()
 
     @classmethod
     def names(cls) -> list[str]:
-        """The arguments' names, in order."""
+        """Return the names of the arguments, in order."""
         return [one.name for one in fields(cls)]
 
     @property
     def view(self) -> View:
-        """How maps are shown."""
+        """Colour map and opacity of the pictures."""
         return View(colormap=self.colormap, opacity=self.opacity)
 
     @property
     def phrases(self) -> tuple[str, ...]:
-        """The words, one by one; none where every word is wanted."""
+        """Requested words and phrases without duplicates; empty for every word."""
         return tuple(dict.fromkeys(part.strip() for part in self.words.split(",") if part.strip()))
 
     def entries(self) -> dict[str, str]:
-        """The infotext's entries: what is shown, and the rest where it is not the default."""
-        mine, usual = asdict(self), asdict(TraceOptions())
-        rest = {name: mine[name] for name in _ENTRIES if mine[name] != usual[name]}
+        """Return the infotext's entries: always `show`, and every other option that is not the default."""
+        mine, defaults = asdict(self), asdict(TraceOptions())
+        rest = {name: mine[name] for name in _ENTRIES if mine[name] != defaults[name]}
         return {ENTRY: " + ".join(self.show), **{_ENTRIES[name]: str(value) for name, value in rest.items()}}
 
-    def _checked(self) -> TraceOptions:
+    def _validate(self) -> TraceOptions:
+        """Return the options with values of the right type. Raises SettingError for a wrong value."""
         if not isinstance(self.show, (str, list, tuple)):
             raise SettingError(strings.wrong_type("show", self.show, "array"))
-        shown = (self.show,) if isinstance(self.show, str) else tuple(self.show)
-        for one in shown:
-            if one not in SHOWN:
-                raise SettingError(strings.not_shown(str(one), SHOWN))
+        show = (self.show,) if isinstance(self.show, str) else tuple(self.show)
+        for one in show:
+            if one not in PICTURES:
+                raise SettingError(strings.not_shown(str(one), PICTURES))
         for name in ("words", "sites"):
             if not isinstance(getattr(self, name), str):
                 raise SettingError(strings.wrong_type(name, getattr(self, name), "string"))
-        checked = replace(
-            self, words=self.words.strip(), show=shown, sites=self.sites.strip(), save=bool(self.save),
+        valid = replace(
+            self, words=self.words.strip(), show=show, sites=self.sites.strip(), save=bool(self.save),
             live=bool(self.live), refine=bool(self.refine),
         )  # fmt: skip
-        checked.view  # noqa: B018  raises for what it does not know
-        return checked
+        valid.view  # noqa: B018  raises for an unknown colour map or opacity
+        return valid
 
 
 _ENTRIES = {
@@ -116,25 +117,26 @@ _ENTRIES = {
 }
 
 
-def pasted(name: str, told: Mapping[str, Any]) -> Any:
-    """The control's value that an infotext's entries tell; None leaves the control as it is."""
-    if ENTRY not in told:
+def pasted_value(name: str, entries: Mapping[str, Any]) -> Any:
+    """Return the control's value from an infotext's entries; None leaves the control as it is."""
+    if ENTRY not in entries:
         return None
     if name == "enabled":
         return True
     if name == "show":
-        return [one for one in str(told[ENTRY]).split(" + ") if one in SHOWN]
-    usual = getattr(TraceOptions(), name)
-    value = told.get(_ENTRIES[name])
-    return usual if value is None else _as(usual, str(value))
+        return [one for one in str(entries[ENTRY]).split(" + ") if one in PICTURES]
+    default = getattr(TraceOptions(), name)
+    value = entries.get(_ENTRIES[name])
+    return default if value is None else _parse(str(value), default)
 
 
-def _as(usual: Any, value: str) -> Any:
-    if isinstance(usual, bool):
+def _parse(value: str, default: Any) -> Any:
+    """Parse a value of the default's type; return the default for a number that cannot be read."""
+    if isinstance(default, bool):
         return value == "True"
-    if not isinstance(usual, float):
+    if not isinstance(default, float):
         return value
     try:
         return float(value)
     except ValueError:
-        return usual
+        return default

@@ -1,10 +1,11 @@
-"""Whose row each row of the webui's denoiser is: what a forward of the network reads, and of which image.
+"""Rows of the webui's denoiser: maps each row of a network's batch to its image and prompt.
 
-AUTOMATIC1111's denoiser lays out one list of rows at each of its calls: the conditional rows first, of each
-image its parts (AND), then one unconditional row of each image. It runs the network on that list whole or in
-slices, always in this order: of the batch's size without `batch_cond_uncond`, conditional and unconditional
-apart where their contexts differ in length. Unconditional rows may be left out (NGMS, an early guidance
-start). So a row is known by its place in the list, and what it reads is held against what was announced.
+At each call, AUTOMATIC1111's denoiser lays out one list of rows. The conditional rows come first: for each
+image, one row per part that AND joins. Then comes one unconditional row per image. The network runs on the
+whole list or on slices of it, always in this order. Without `batch_cond_uncond` a slice is as large as the
+batch; conditional and unconditional rows are separate slices if their contexts differ in length.
+Unconditional rows may be left out (NGMS, an early guidance start). So a row is known by its index in the
+list, and its context is compared with the announced one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from vxa.errors import RecordingError
 
-__all__ = ["Prompts", "RowPrompt", "Rows", "Texts", "unmarked"]
+__all__ = ["Prompts", "RowPrompt", "Rows", "Texts", "remove_mark"]
 
 Texts = Sequence[tuple[int, str]]
 
@@ -25,11 +26,11 @@ _MARK = 1024.0
 _OTHERS = "an extension changes what the network reads or adds passes of its own; switch it off"
 
 
-def unmarked(context: Tensor) -> Tensor:
-    """What cross-attention reads of a context [rows, tokens, channels].
+def remove_mark(context: Tensor) -> Tensor:
+    """Remove ControlNet's mark from a context [rows, tokens, channels]; return what cross-attention reads.
 
-    The webui's ControlNet (Mikubill/sd-webui-controlnet, scripts/hook.py) sets a position of 1024 or −1024
-    before a row's first token, to tell the conditional rows, and takes it off again within the network.
+    The webui's ControlNet (Mikubill/sd-webui-controlnet, scripts/hook.py) prepends a position of 1024 or
+    −1024 to each row, to distinguish the conditional rows, and removes it again within the network.
     """
     marked = len(context) > 0 and bool((context[:, 0].abs() == _MARK).all())
     return context[:, 1:] if marked else context
@@ -37,7 +38,7 @@ def unmarked(context: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class RowPrompt:
-    """A text that a row reads: of the prompt of an image of the batch, or of its negative prompt."""
+    """The text that a row reads, from the prompt or the negative prompt of an image of the batch."""
 
     image: int
     text: str
@@ -46,42 +47,45 @@ class RowPrompt:
 
 @dataclass(frozen=True)
 class Prompts:
-    """The texts that a batch is made from; each is a schedule of texts, with the last step that each is for.
+    """Prompts of a batch, as schedules: (last step, text) pairs in order.
 
     Attributes:
-        parts: of each image, the schedule of each part that AND joins.
-        negatives: of each image, the negative prompt's schedule.
+        parts: for each image, the schedule of each part that AND joins.
+        negatives: for each image, the schedule of its negative prompt.
     """
 
     parts: Sequence[Sequence[Texts]]
     negatives: Sequence[Texts]
 
     def at(self, step: int) -> tuple[list[RowPrompt], list[RowPrompt]]:
-        """What the conditional rows and the unconditional ones read at a step of the denoiser."""
+        """Return what the conditional and the unconditional rows read at a step of the denoiser."""
         conditional = [
-            RowPrompt(image, _in_force(texts, step))
+            RowPrompt(image, _text_at(texts, step))
             for image, parts in enumerate(self.parts)
             for texts in parts
         ]
         unconditional = [
-            RowPrompt(image, _in_force(texts, step), negative=True)
+            RowPrompt(image, _text_at(texts, step), negative=True)
             for image, texts in enumerate(self.negatives)
         ]
         return conditional, unconditional
 
 
-def _in_force(texts: Texts, step: int) -> str:
-    """The text of a prompt that is edited on its way ([a:b:n]): the first that ends at the step or later."""
+def _text_at(texts: Texts, step: int) -> str:
+    """Return a schedule's text at a step ([a:b:n]): the first that ends at the step or later."""
     return next((text for end, text in texts if step <= end), texts[0][1])
 
 
 class Rows:
-    """The rows of one call of the denoiser, taken as the network's forwards come.
+    """Rows of one call of the denoiser, taken in order by the network's forwards.
 
     Args:
-        conditional, unconditional: what each row reads, in order.
-        contexts: the conditional rows' [rows, tokens, channels], and the unconditional ones'.
+        conditional, unconditional: the text of each row, in order.
+        contexts: of the conditional and of the unconditional rows, each [rows, tokens, channels].
         latent_size: (height, width).
+
+    Raises:
+        RecordingError: the numbers of rows and of contexts differ.
     """
 
     def __init__(
@@ -96,14 +100,14 @@ class Rows:
                 f"the webui's denoiser has {len(contexts[0])} conditional rows and {len(contexts[1])} others "
                 f"where its prompts make {len(conditional)} and {len(unconditional)}: {_OTHERS}"
             )
-        self._spoken = [*conditional, *unconditional]
+        self._row_prompts = [*conditional, *unconditional]
         self._expected = [*contexts[0], *contexts[1]]
         self._conditional = len(conditional)
         self._latent_size = latent_size
-        self._taken = 0
+        self._position = 0
 
     def take(self, context: Tensor, latent_size: tuple[int, int]) -> list[RowPrompt]:
-        """What the rows of the next forward read, whose context [rows, tokens, channels] this is.
+        """Return the texts of the next forward's rows, given its context [rows, tokens, channels].
 
         Raises:
             RecordingError: the forward is not one of those announced.
@@ -113,26 +117,27 @@ class Rows:
                 f"the network ran on a latent of {latent_size} of an image of {self._latent_size}: it is run "
                 "on tiles; switch that off"
             )
-        first, last = self._taken, self._taken + len(context)
-        if last > len(self._spoken):
+        first, last = self._position, self._position + len(context)
+        if last > len(self._row_prompts):
             raise RecordingError(
-                f"the network ran on {last} rows or more at a step, and {len(self._spoken)} were announced: "
-                + _OTHERS
+                f"the network ran on {last} rows or more at a step, and {len(self._row_prompts)} were "
+                f"announced: {_OTHERS}"
             )
-        if not all(map(_begins_alike, context, self._expected[first:last])):
+        if not all(map(_same_start, context, self._expected[first:last])):
             raise RecordingError(f"the network read other embeddings than those of the prompts: {_OTHERS}")
-        self._taken = last
-        return self._spoken[first:last]
+        self._position = last
+        return self._row_prompts[first:last]
 
     def check(self) -> None:
-        """Raise RecordingError unless all rows were taken, the unconditional ones perhaps left out."""
-        if self._taken not in (self._conditional, len(self._spoken)):
+        """Raise RecordingError unless all rows were taken, or all but the unconditional ones."""
+        if self._position not in (self._conditional, len(self._row_prompts)):
             raise RecordingError(
-                f"the network ran on {self._taken} of {len(self._spoken)} rows that were announced: {_OTHERS}"
+                f"the network ran on {self._position} of {len(self._row_prompts)} rows that were announced: "
+                + _OTHERS
             )
 
 
-def _begins_alike(context: Tensor, expected: Tensor) -> bool:
-    """Whether two contexts [tokens, channels] are one, but that one of them was padded or cut."""
+def _same_start(context: Tensor, expected: Tensor) -> bool:
+    """Return whether two contexts [tokens, channels] are equal, but for padding or cutting one of them."""
     length = min(len(context), len(expected))
     return torch.equal(context[:length], expected[:length].to(context))

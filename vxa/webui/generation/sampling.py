@@ -1,13 +1,13 @@
-"""Watching a sampling of somebody else's, from one call of its denoiser to the next.
+"""Tracing of a sampling that the webui runs, one call of its denoiser at a time.
 
-    sampling = Sampling(wanted)
-    sampling.enter(call)          # the denoiser is about to run the network
-    …                             # its forwards
-    sampling.leave()              # it has: nothing of ours is on the network
+    sampling = Sampling(options)
+    sampling.enter(call)          # before the denoiser runs the network: adds hooks
+    …                             # the network's forwards
+    sampling.leave()              # after it: removes the hooks
 
-Nothing here ends or changes a generation: what cannot be watched becomes `problem`, one sentence, and the
-sampling goes on unwatched. Hooks are on the network within a call of the denoiser alone, so that a network
-that is exchanged on the way is left as it was.
+Tracing never ends or changes a generation: if something cannot be traced, `problem` becomes one sentence and
+the sampling goes on without hooks. Hooks are on the network only during a call of the denoiser, so a network
+that the webui exchanges between calls keeps none.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ from vxa.ui.handlers import sentence
 from vxa.version import versions
 from vxa.webui import strings
 from vxa.webui.generation.options import NEGATIVE, STEPS, TraceOptions
-from vxa.webui.generation.rows import RowPrompt, Rows, unmarked
+from vxa.webui.generation.rows import RowPrompt, Rows, remove_mark
 
 __all__ = ["DenoiserCall", "Sampling"]
 
-_BINS = 8  # columns of the strip over the steps; each takes the memory of the whole without it
+_BINS = 8  # columns of the strip over the steps; each needs as much memory as a trace without the strip
 
 
 @dataclass(frozen=True, eq=False)
 class DenoiserCall:
-    """One call of the webui's denoiser, about to run the network.
+    """One call of the webui's denoiser, which is about to run the network.
 
     Attributes:
         model: the model in use now.
-        tokens: what it makes of a text: one Token for each position of the context.
-        rows: what its rows read.
+        tokens: returns the model's tokens of a text: one Token for each position of the context.
+        rows: the rows of the call and their texts.
         latent_size: (height, width).
-        step, steps: of the sampler, as the host counts them.
+        step, steps: the sampler's current step and their number, as the host counts them.
     """
 
     model: LdmModel
@@ -65,28 +65,28 @@ class Sampling:
     """One sampling of one batch.
 
     Args:
-        wanted: what is to be shown of it.
-        failed: told when the network itself raises.
+        options: the options of the generation.
+        on_failure: called when the network itself raises.
 
     Attributes:
-        calls: what was traced: one for each network that the sampling went through.
-        problem: why there is nothing to show, in one sentence; blank where there is.
-        steps: how many steps were begun, and how many there were to be.
+        calls: one TracedCall for each network that the sampling used.
+        problem: one sentence on why there are no maps; blank if there are.
+        steps: number of steps begun, and number of steps planned.
     """
 
-    def __init__(self, wanted: TraceOptions, failed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, options: TraceOptions, on_failure: Callable[[], None] = lambda: None) -> None:
         self.calls: list[TracedCall] = []
         self.problem = ""
         self.steps = (0, 0)
-        self._wanted, self._failed = wanted, failed
+        self._options, self._on_failure = options, on_failure
         self._networks: list[ReferenceType[nn.Module]] = []
-        self._readings: dict[tuple[int, RowPrompt, int], int | None] = {}
-        self._unknown: dict[tuple[int, str], WordError] = {}
-        self._known: set[tuple[int, str]] = set()
-        self._watching: _Watching | None = None
+        self._prompt_numbers: dict[tuple[int, RowPrompt, int], int | None] = {}
+        self._missing: dict[tuple[int, str], WordError] = {}
+        self._found: set[tuple[int, str]] = set()
+        self._watch: _DenoiserWatch | None = None
 
     def enter(self, call: DenoiserCall) -> None:
-        """Watch the network until `leave`."""
+        """Watch the network until `leave`; do nothing after a problem."""
         self.release()
         if self.problem:
             return
@@ -96,111 +96,121 @@ class Sampling:
             assert isinstance(traced.schedule, CountedSteps)
             traced.schedule.enter(call.step)
             self.steps = (call.step + 1, call.steps)
-            self._watching = _Watching(
-                call, traced, lambda spoken, length: self._reading(number, call, spoken, length),
-                self.give_up, self._failed,
+            self._watch = _DenoiserWatch(
+                call, traced, lambda prompt, length: self._prompt_number(number, call, prompt, length),
+                self.give_up, self._on_failure,
             )  # fmt: skip
         except VxaError as error:
             self.give_up(error)
 
     def leave(self) -> None:
-        """The denoiser has run the network on all its rows: take every hook away."""
-        watching = self._watching
+        """Remove the hooks after the denoiser's call; check that the network ran on all of its rows."""
+        hooks = self._watch
         self.release()
-        if watching is not None and not self.problem:
+        if hooks is not None and not self.problem:
             try:
-                watching.call.rows.check()
+                hooks.call.rows.check()
             except VxaError as error:
                 self.give_up(error)
 
     def release(self) -> None:
-        """Take every hook away, whatever became of the forward."""
-        watching, self._watching = self._watching, None
-        if watching is not None:
-            watching.close()
+        """Remove every hook, whether or not the forward succeeded."""
+        hooks, self._watch = self._watch, None
+        if hooks is not None:
+            hooks.close()
 
     def finish(self) -> None:
-        """No call of the denoiser comes any more."""
+        """Finish the sums: the denoiser makes no further call."""
         self.release()
         for call in self.calls:
             call.finish()
 
-    def unknown(self, image: int) -> list[str]:
-        """A sentence for each wanted word that no text of the image has."""
+    def missing_words(self, image: int) -> list[str]:
+        """Return a note for each requested word that no text of the image has."""
         return [
             strings.missing_word(str(error))
-            for (of, phrase), error in self._unknown.items()
-            if of == image and (of, phrase) not in self._known
+            for (of, phrase), error in self._missing.items()
+            if of == image and (of, phrase) not in self._found
         ]
 
     def give_up(self, error: Exception) -> None:
-        """Have no maps, and say why; what is no VxaError keeps its traceback in the log."""
+        """Stop tracing and set `problem`; an error that is no VxaError is logged with its traceback."""
         self.problem = self.problem or strings.not_traced(sentence(error))
         self.release()
 
     def _call_of(self, call: DenoiserCall) -> int:
-        """The number of the traced call that the model's network belongs to, begun where it is a new one."""
+        """Return the index of the network's traced call; begin one if the network is new."""
         network = call.model.network
         for number, known in enumerate(self._networks):
             if known() is network:
                 return number
-        spec = self._wanted.sites or call.model.default_sites
-        sites = watched_sites(call.model.sites, spec, call.latent_size, self._wanted.refine)
-        settings = Settings(_BINS if STEPS in self._wanted.show else 1, self_attention=self._wanted.refine)
+        spec = self._options.sites or call.model.default_sites
+        sites = watched_sites(call.model.sites, spec, call.latent_size, self._options.refine)
+        settings = Settings(_BINS if STEPS in self._options.show else 1, self_attention=self._options.refine)
         provenance = Provenance(call.model.name, "", 0, "generated", None, versions(), call.model.notes)
         facts = GenerationInfo(provenance, "all", call.latent_size)
         self.calls.append(TracedCall(sites, (), CountedSteps(call.steps), settings, facts))
         self._networks.append(ref(network))
         return len(self.calls) - 1
 
-    def _reading(self, number: int, call: DenoiserCall, spoken: RowPrompt, length: int) -> int | None:
-        """The number of the reading of a row with a context of `length`; None for one nobody wants."""
-        if spoken.negative and NEGATIVE not in self._wanted.show:
-            return None
-        key = (number, spoken, length)
-        if key not in self._readings:
-            self._readings[key] = self._read(self.calls[number], call, spoken, length)
-        return self._readings[key]
+    def _prompt_number(
+        self, number: int, call: DenoiserCall, row_prompt: RowPrompt, length: int
+    ) -> int | None:
+        """Return the index of a row's prompt in the numbered traced call; None if no picture needs it.
 
-    def _read(self, traced: TracedCall, call: DenoiserCall, spoken: RowPrompt, length: int) -> int | None:
-        tokens = _fitted(call.tokens(spoken.text), length)
-        kept = tuple(token.index for token in tokens if token.special is None)
-        if self._wanted.words and not spoken.negative:
-            kept = self._kept(tokens, spoken.image)
-        if not kept:
+        `length` is the number of positions of the row's context.
+        """
+        if row_prompt.negative and NEGATIVE not in self._options.show:
             return None
-        traced.readings.append(TracedPrompt(spoken.image, spoken.text, tokens, spoken.negative, kept))
+        key = (number, row_prompt, length)
+        if key not in self._prompt_numbers:
+            self._prompt_numbers[key] = self._add_prompt(self.calls[number], call, row_prompt, length)
+        return self._prompt_numbers[key]
+
+    def _add_prompt(
+        self, traced: TracedCall, call: DenoiserCall, row_prompt: RowPrompt, length: int
+    ) -> int | None:
+        tokens = _pad_or_cut(call.tokens(row_prompt.text), length)
+        indices = tuple(token.index for token in tokens if token.special is None)
+        if self._options.words and not row_prompt.negative:
+            indices = self._word_indices(tokens, row_prompt.image)
+        if not indices:
+            return None
+        traced.readings.append(
+            TracedPrompt(row_prompt.image, row_prompt.text, tokens, row_prompt.negative, indices)
+        )
         return len(traced.readings) - 1
 
-    def _kept(self, tokens: tuple[Token, ...], image: int) -> tuple[int, ...]:
-        """The tokens of the wanted words that the text has."""
+    def _word_indices(self, tokens: tuple[Token, ...], image: int) -> tuple[int, ...]:
+        """Return the token indices of the requested words that the text has; note which it has and lacks."""
         groups: list[tuple[int, ...]] = []
-        for phrase in self._wanted.phrases:
+        for phrase in self._options.phrases:
             try:
                 groups += token_groups(tokens, [phrase])[1]
-                self._known.add((image, phrase))
+                self._found.add((image, phrase))
             except WordError as error:
-                self._unknown.setdefault((image, phrase), error)
+                self._missing.setdefault((image, phrase), error)
         return union(groups)
 
 
-class _Watching:
-    """The hooks of one call of the denoiser: on the network, and on each wanted site."""
+class _DenoiserWatch:
+    """Hooks of one call of the denoiser, on the network and on each traced site."""
 
     def __init__(
         self,
         call: DenoiserCall,
         traced: TracedCall,
-        reading: Callable[[RowPrompt, int], int | None],
+        prompt_number: Callable[[RowPrompt, int], int | None],
         give_up: Callable[[Exception], None],
-        failed: Callable[[], None],
+        on_failure: Callable[[], None],
     ) -> None:
         self.call = call
-        self._traced, self._reading, self._give_up, self._failed = traced, reading, give_up, failed
+        self._traced, self._prompt_number = traced, prompt_number
+        self._give_up, self._on_failure = give_up, on_failure
         self._thread = threading.get_ident()
         self._rows: dict[int, int] = {}
         self._handles = ExitStack()
-        with ExitStack() as handles:  # taken away again where one cannot be made
+        with ExitStack() as handles:  # removes the first hooks again if a later one cannot be added
             network = call.model.network
             self._watcher = handles.enter_context(watch(network, traced.sites, self._receive, give_up))
             for handle in (
@@ -211,7 +221,7 @@ class _Watching:
             self._handles = handles.pop_all()
 
     def close(self) -> None:
-        """Take them away."""
+        """Remove the hooks."""
         self._handles.close()
 
     def _before(self, network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -220,13 +230,14 @@ class _Watching:
         try:
             sample, timesteps, context = _inputs(args, kwargs)
             latent_size = (sample.shape[-2], sample.shape[-1])
-            spoken = self.call.rows.take(context, latent_size)
-            numbers = {row: self._reading(one, context.shape[1]) for row, one in enumerate(spoken)}
+            row_prompts = self.call.rows.take(context, latent_size)
+            length = context.shape[1]
+            numbers = {row: self._prompt_number(one, length) for row, one in enumerate(row_prompts)}
             self._rows = {row: number for row, number in numbers.items() if number is not None}
             self._watcher.reset()
             if self._rows:
                 self._traced.begin(latent_size, float(timesteps.reshape(-1)[0]), self._rows)
-        except Exception as error:  # the generation is not ours to end
+        except Exception as error:  # tracing must not end the generation
             self._give_up(error)
 
     def _receive(self, site: Site, layer: nn.Module, query: Tensor, key: Tensor) -> None:
@@ -236,8 +247,8 @@ class _Watching:
     def _after(self, network: nn.Module, args: Any, output: Any) -> None:
         if threading.get_ident() != self._thread:
             return
-        if output is None:  # the forward raised; hooks cannot be taken away while torch goes through them
-            self._failed()
+        if output is None:  # the forward raised; torch is iterating over the hooks, so none is removed here
+            self._on_failure()
             return
         try:
             self._watcher.check()
@@ -248,12 +259,12 @@ class _Watching:
 
 
 def _inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
-    """The latents, the timesteps and the context that ldm's network is called with and reads."""
+    """Return the latents, the timesteps and the context of a call of ldm's network."""
     named = dict(zip(("x", "timesteps", "context"), args, strict=False)) | kwargs
-    return named["x"], named["timesteps"], unmarked(named["context"])
+    return named["x"], named["timesteps"], remove_mark(named["context"])
 
 
-def _fitted(tokens: tuple[Token, ...], length: int) -> tuple[Token, ...]:
-    """The tokens for a context of that length: a prompt beside a longer one is padded, or cut."""
+def _pad_or_cut(tokens: tuple[Token, ...], length: int) -> tuple[Token, ...]:
+    """Pad or cut the tokens to a context's length, as the webui does with prompts of different lengths."""
     rest = range(len(tokens), length)
     return (*tokens[:length], *(Token(index, 0, "<pad>", None, "pad") for index in rest))

@@ -1,1 +1,1 @@
-"""What VXA knows of the webui: the only modules that import its `modules`, asked anew at each call."""
+"""Access to the webui: the only modules that import its `modules`; they keep nothing of it between calls."""

@@ -7,29 +7,29 @@ from typing import Any
 from vxa.attention.sites import select_sites
 from vxa.errors import SiteError
 from vxa.models.ldm.model import LdmModel
-from vxa.webui.host.model import checkpoint_name, checkpoint_sites, computing, device
+from vxa.webui.host.model import checkpoint_name, checkpoint_sites, device, precision
 from vxa.webui.host.prompts import WebuiPrompts
 
 __all__ = ["webui_model"]
 
 
 def webui_model(model: Any, notes: tuple[str, ...] = ()) -> LdmModel:
-    """The webui's model object as a Model. Raises ModelError for one that VXA cannot read."""
+    """Return the webui's model object as a Model. Raises ModelError for one that VXA cannot read."""
     found = LdmModel(
         model,
         WebuiPrompts(model),
         name=checkpoint_name(model),
         notes=notes,
         device=device(),
-        within=computing,
+        within=precision,
     )
-    found.default_sites = _sites_of_the_checkpoint(found, checkpoint_sites(model))
+    found.default_sites = _default_sites(found, checkpoint_sites(model))
     return found
 
 
-def _sites_of_the_checkpoint(model: LdmModel, said: str | None) -> str:
-    """What the checkpoint's file says is read when no sites are named; the usual where it names none."""
+def _default_sites(model: LdmModel, spec: str | None) -> str:
+    """Return the default sites that the checkpoint's file names; the model's own if it names none."""
     try:
-        return said if said and select_sites(model.sites, said) else model.default_sites
-    except SiteError:  # metadata is carried along by those who merge checkpoints
+        return spec if spec and select_sites(model.sites, spec) else model.default_sites
+    except SiteError:  # a merged checkpoint may carry the metadata of a model with other sites
         return model.default_sites

@@ -1,7 +1,7 @@
-"""Images as the webui has them: how one was made, and a picture saved among its own.
+"""Images and checkpoints as the webui's files: an image's infotext, saved pictures, a checkpoint's path.
 
-It names files by the person's patterns, in their format, writes each beside its place and moves it there
-whole, and puts the infotext into it.
+The webui names a saved file by the user's pattern, in the user's format, writes it under a temporary name,
+moves it into place when it is complete, and puts the infotext into it.
 """
 
 from __future__ import annotations
@@ -20,46 +20,46 @@ from vxa.io.infotext import Infotext, parse_infotext
 from vxa.models.ldm.config import MODEL_KEY
 from vxa.webui import strings
 
-__all__ = ["checkpoint_source", "folder_is_shown", "image_made", "outputs_folder", "save_picture"]
+__all__ = ["checkpoint_source", "image_infotext", "outputs_folder", "save_picture", "shows_folders"]
 
-_SAVING = threading.Lock()  # the webui counts the files of a folder to find the next number
+_SAVING = threading.Lock()  # the webui counts a folder's files to find the next number
 
 
 def outputs_folder() -> str:
-    """Where pictures of VXA are saved unless a person says otherwise: beside the webui's own."""
+    """Return the default folder for VXA's pictures: beside the folders of the webui's own images."""
     folder: str = util.truncate_path(os.path.join(paths_internal.default_output_dir, "vxa-images"))
     return folder
 
 
-def folder_is_shown() -> bool:
-    """Whether the settings may show folders."""
+def shows_folders() -> bool:
+    """Return whether the settings may show folders."""
     return not shared.cmd_opts.hide_ui_dir_config
 
 
-def image_made(path: str) -> Infotext | None:
-    """How the image in the file was made, read as the webui's PNG Info reads it."""
+def image_infotext(path: str) -> Infotext | None:
+    """Read the infotext of an image file as the webui's PNG Info does; None if there is none."""
     try:
         with opened_image(path, "the image") as image:
             text, _ = images.read_info_from_image(image)
-    except Exception:  # an image or an EXIF that is broken: whatever is raised, it says nothing
+    except Exception:  # a broken image or EXIF may raise anything; such a file has no infotext
         return None
     return parse_infotext(text)
 
 
-def save_picture(picture: Image.Image, made: Infotext, folder: str) -> str:
-    """The name of the picture's file below the folder.
+def save_picture(picture: Image.Image, infotext: Infotext, folder: str) -> str:
+    """Save a picture with its infotext; return its path relative to the folder.
 
     Raises:
-        SettingError: the folder cannot be written.
+        SettingError: the folder cannot be written to.
     """
-    seed = int(made.settings["Seed"])
+    seed = int(infotext.settings["Seed"])
     generation = processing.StableDiffusionProcessingTxt2Img(
-        prompt=made.prompt, seed=seed, steps=1, width=picture.width, height=picture.height
+        prompt=infotext.prompt, seed=seed, steps=1, width=picture.width, height=picture.height
     )
     try:
         with _SAVING:
             path, _ = images.save_image(
-                picture, folder, "", seed, made.prompt, shared.opts.samples_format, info=str(made),
+                picture, folder, "", seed, infotext.prompt, shared.opts.samples_format, info=str(infotext),
                 p=generation,
             )  # fmt: skip
     except OSError as error:
@@ -68,8 +68,8 @@ def save_picture(picture: Image.Image, made: Infotext, folder: str) -> str:
 
 
 def checkpoint_source(name: str) -> str:
-    """What `vxa --model` is given for the checkpoint of that name; what to fill in where that is no file."""
-    for info in _named(name):
+    """Return the argument of `vxa --model` for a checkpoint; a placeholder if it is no file vxa can load."""
+    for info in _checkpoints_named(name):
         if (getattr(info, "metadata", None) or {}).get(MODEL_KEY) == "papercut":
             return "papercut"
         if info.is_safetensors and os.path.isfile(info.filename):
@@ -77,8 +77,8 @@ def checkpoint_source(name: str) -> str:
     return strings.fill_in(name)
 
 
-def _named(name: str) -> list[Any]:
-    """The checkpoints of that name, the one that is loaded first: folders may hold one of the same."""
+def _checkpoints_named(name: str) -> list[Any]:
+    """Return the checkpoints of a name, the loaded one first: several folders may each hold one."""
     loaded = getattr(sd_models.model_data.sd_model, "sd_checkpoint_info", None)
     known = [loaded, *sd_models.checkpoints_list.values()]
     return [info for info in known if getattr(info, "name_for_extra", None) == name]

@@ -1,7 +1,7 @@
-"""The webui's model: which checkpoint is chosen, and in what precision and on what device it computes.
+"""The webui's model: the chosen checkpoint, its precision and its device.
 
-Checked with AUTOMATIC1111's 1.10.1. Nothing is kept between calls: the model, the device and the options are
-those of the moment, for a person may choose another checkpoint at any time.
+Checked with AUTOMATIC1111's 1.10.1. Nothing is kept between calls: each call reads the current model, device
+and options, since the user may choose another checkpoint at any time.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from vxa.ui import strings as page_strings
 from vxa.webui import strings
 from vxa.webui.host.queue import CALLS
 
-__all__ = ["checkpoint_name", "checkpoint_sites", "chosen_model", "computing", "device", "loaded_model"]
+__all__ = ["checkpoint_name", "checkpoint_sites", "chosen_model", "device", "loaded_model", "precision"]
 
 
 def loaded_model() -> Any | None:
-    """The model that is loaded now, without waiting for one; None before the first and after a failure."""
+    """Return the model that is loaded now, without waiting; None before a load or after a failed one."""
     return sd_models.model_data.sd_model
 
 
 def chosen_model() -> Any:
-    """The model of the chosen checkpoint, for a job.
+    """Return the model of the chosen checkpoint, for a job.
 
-    As a generation does, it loads what was chosen but is not loaded yet, or was exchanged for a refiner.
+    Like a generation, load the checkpoint if it is not loaded yet or a refiner took its place.
 
     Raises:
         ModelError: no checkpoint can be loaded.
     """
     try:
-        # The first waits for a load that is on its way, the second may only come after it.
+        # `sd_model` waits for a load in progress; `reload_model_weights` must come after it.
         model = shared.sd_model
         model = sd_models.reload_model_weights() or model
     except Exception as error:
@@ -45,32 +45,32 @@ def chosen_model() -> Any:
         raise ModelError(strings.not_loaded(reason)) from error
     if model is None:
         raise ModelError(page_strings.NO_CHECKPOINT)
-    sd_hijack.model_hijack.apply_circular(shared.opts.tiling)  # the last generation's is still on
+    sd_hijack.model_hijack.apply_circular(shared.opts.tiling)  # the last generation's tiling may still be on
     return model
 
 
 def checkpoint_name(model: Any) -> str:
-    """The checkpoint's name, without its folder and ending."""
+    """Return the checkpoint's name, without folder and extension."""
     info = getattr(model, "sd_checkpoint_info", None)
     return str(getattr(info, "name_for_extra", None) or type(model).__name__)
 
 
 def checkpoint_sites(model: Any) -> str | None:
-    """The sites that the checkpoint's file says are read when none are named."""
+    """Return the default sites that the checkpoint's metadata names; None if it names none."""
     metadata = getattr(getattr(model, "sd_checkpoint_info", None), "metadata", None) or {}
-    said = metadata.get(SITES_KEY)
-    return said if isinstance(said, str) else None
+    spec = metadata.get(SITES_KEY)
+    return spec if isinstance(spec, str) else None
 
 
 def device() -> torch.device:
-    """Where the webui computes."""
+    """Return the device on which the webui computes."""
     found: torch.device = devices.device
     return found
 
 
 @contextmanager
-def computing() -> Iterator[None]:
-    """The precision that the webui computes in, for one call of the model, which its progress counts."""
+def precision() -> Iterator[None]:
+    """Set the webui's precision for one call of the model, and count the call in the webui's progress."""
     shared.state.sampling_step = min(shared.state.sampling_step + 1, CALLS)
     with devices.without_autocast() if devices.unet_needs_upcast else devices.autocast():
         yield

@@ -1,4 +1,4 @@
-"""The webui's options and command line, as far as VXA asks for them."""
+"""The webui's options and command-line flags that VXA reads."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ __all__ = ["add_option", "api_users", "has_api", "option"]
 
 
 def has_api() -> bool:
-    """Whether the webui was started with its HTTP API."""
+    """Return whether the webui was started with its HTTP API."""
     return bool(shared.cmd_opts.api or shared.cmd_opts.nowebui)
 
 
 def api_users() -> dict[str, str] | None:
-    """The names and passwords of --api-auth; None where everybody may ask."""
-    given = shared.cmd_opts.api_auth
-    return dict(one.split(":", 1) for one in given.split(",")) if given else None
+    """Return the passwords of --api-auth by user name; None if no password is needed."""
+    users = shared.cmd_opts.api_auth
+    return dict(one.split(":", 1) for one in users.split(",")) if users else None
 
 
 def add_option(
-    name: str, default: Any, label: str, kind: type[Any], arguments: dict[str, Any], by_hand: bool = False
-) -> None:
-    """Add an option to VXA's page of the settings; `by_hand` is one that the webui's API cannot set."""
+    name: str, default: Any, label: str, kind: type[Any], arguments: dict[str, Any],
+    restrict_api: bool = False,
+) -> None:  # fmt: skip
+    """Add an option to VXA's page of the settings; `restrict_api` keeps the webui's API from setting it."""
     section = ("vxa", strings.TAB)
     shared.opts.add_option(
-        name, shared.OptionInfo(default, label, kind, arguments, section=section, restrict_api=by_hand)
+        name, shared.OptionInfo(default, label, kind, arguments, section=section, restrict_api=restrict_api)
     )
 
 
 def option(name: str, default: Any) -> Any:
-    """What an option is set to; the default before the webui has asked for options."""
+    """Return an option's value; the default before the webui has built its settings."""
     return getattr(shared.opts, name, default)

@@ -16,39 +16,39 @@ __all__ = ["WebuiPrompts", "chunk_tokens"]
 
 
 class WebuiPrompts:
-    """How the webui reads a prompt for a model: a `PromptReader` of `vxa.models.ldm.model`."""
+    """The webui's reading of prompts for a model: a `PromptReader` of `vxa.models.ldm.model`."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
 
     def tokens(self, prompt: str) -> tuple[Token, ...]:
-        """One Token for each position of the prompt's context."""
+        """Return one Token for each position of the prompt's context."""
         return self.text_tokens(prompt_text(prompt))
 
     def text_tokens(self, text: str) -> tuple[Token, ...]:
-        """Likewise of a text that the webui has already taken out of a prompt."""
+        """Return the same for a text that the webui has already parsed out of a prompt."""
         chunks, specials = text_chunks(self._model, text)
         return chunk_tokens(chunks, specials, piece_reader(self._model))
 
     def condition(self, prompt: str, image_size: tuple[int, int]) -> Tensor | Mapping[str, Any]:
-        """What the webui tells the network of the prompt, for one image of (height, width)."""
-        given: Tensor | Mapping[str, Any] = condition(self._model, prompt_text(prompt), image_size)
-        return given
+        """Return the webui's conditioning of the prompt, for one image of (height, width)."""
+        result: Tensor | Mapping[str, Any] = condition(self._model, prompt_text(prompt), image_size)
+        return result
 
 
 def chunk_tokens(
     chunks: Sequence[Any], specials: tuple[int, int, int], piece_of: Callable[[int], str]
 ) -> tuple[Token, ...]:
-    """One Token for each of the 77 positions of each of the webui's chunks.
+    """Return one Token for each of the 77 positions of each of the webui's chunks.
 
     Args:
         chunks: each with `tokens` (77 ids), `multipliers` (77 weights) and `fixes` (embeddings of textual
-            inversion, each at an `offset` behind the begin-of-text token).
+            inversion, each at an `offset` from the first position after the begin-of-text token).
         specials: the ids of begin, end and padding.
-        piece_of: the vocabulary's piece of an id, in CLIP's form.
+        piece_of: returns the vocabulary's piece of an id, in CLIP's form.
     """
     names = _embedding_names(chunks)
-    # An embedding's vectors have the id 0 in common; here each place has an id of its own, below zero.
+    # All vectors of embeddings share the id 0; here each gets an id of its own below zero: minus its index.
     own = [
         [-index if (index := CHUNK * number + place) in names else token for place, token in content]
         for number, content in enumerate(_contents(chunks, specials[1]))
@@ -70,7 +70,7 @@ def chunk_tokens(
 
 
 def _contents(chunks: Sequence[Any], end: int) -> list[list[tuple[int, int]]]:
-    """The (position, id) of each chunk's own tokens: behind the begin-of-text, up to the first end."""
+    """Return the (position, id) of each chunk's own tokens, without begin, end and padding."""
     contents = []
     for chunk in chunks:
         filled = max((place for place, token in enumerate(chunk.tokens) if token != end), default=0)
@@ -79,7 +79,7 @@ def _contents(chunks: Sequence[Any], end: int) -> list[list[tuple[int, int]]]:
 
 
 def _embeddings(chunks: Sequence[Any]) -> list[tuple[int, int]]:
-    """The index of the first vector of each embedding of textual inversion, and how many it has."""
+    """Return the first index and the number of vectors of each embedding of textual inversion."""
     return [
         (CHUNK * number + 1 + fix.offset, int(fix.embedding.vectors))
         for number, chunk in enumerate(chunks)
@@ -88,7 +88,7 @@ def _embeddings(chunks: Sequence[Any]) -> list[tuple[int, int]]:
 
 
 def _embedding_names(chunks: Sequence[Any]) -> dict[int, str]:
-    """What stands at each index that an embedding fills: its name, then nothing."""
+    """Return each embedding's name at its first index, and a blank at its other indices."""
     fixes = [fix for chunk in chunks for fix in chunk.fixes]
     return {
         index: fix.embedding.name if index == start else ""

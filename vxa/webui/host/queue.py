@@ -1,7 +1,7 @@
 """The webui's queue of jobs, and its Interrupt.
 
-with job("vxa"):                          # the queue's lock, and a task that the webui shows
-    model = chosen_model()                # the checkpoint that is chosen now
+with job("vxa"):                          # holds the queue's lock; the webui shows it as a task
+    model = chosen_model()                # the checkpoint chosen at this moment
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from vxa.ui.stopping import Stopped
 __all__ = ["CALLS", "check_interrupt", "job"]
 
 CALLS = 3
-"""Of the model in a job: for the image, the prompt, and the noise; the webui's progress counts them."""
+"""Calls of the model in a job, for the webui's progress: of the image, the prompt, and the noise."""
 
 
 @contextmanager
 def job(name: str) -> Iterator[None]:
-    """The webui's queue for a block to itself, as a task that it shows like a generation's."""
+    """Hold the webui's queue for a block, as a task that the webui shows like a generation's."""
     task = f"task({name}-{secrets.token_hex(4)})"
     progress.add_task_to_queue(task)
     try:
@@ -38,14 +38,14 @@ def job(name: str) -> Iterator[None]:
             finally:
                 if getattr(sd_models.model_data.sd_model, "lowvram", False):
                     lowvram.send_everything_to_cpu()
-                # What comes next was not interrupted.
+                # An interrupt must not reach the next job.
                 shared.state.interrupted = shared.state.skipped = False
-                shared.state.end()  # which frees what the device's cache holds
+                shared.state.end()  # also frees the device's cache
     finally:
         progress.finish_task(task)
 
 
 def check_interrupt() -> None:
-    """Raise Stopped where a person pressed the webui's Interrupt, or its Skip."""
+    """Raise Stopped if the user pressed the webui's Interrupt or Skip."""
     if shared.state.interrupted or shared.state.skipped:
         raise Stopped(strings.STOPPED)

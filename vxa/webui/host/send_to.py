@@ -1,13 +1,14 @@
-"""VXA in the rest of the webui's page: buttons beside its images, and what pasting fills in the tab.
+"""VXA in the rest of the webui's page: "Send to VXA" buttons beside its images, and the tab's paste fields.
 
-    sending = sending_of(__file__)
-    script_callbacks.on_after_component(sending.meet)      # a button is made beside the webui's own
+    send_buttons = sending_of(__file__)
+    script_callbacks.on_after_component(send_buttons.add_component)   # builds a button beside the webui's own
     script_callbacks.on_infotext_pasted(keep_prompt)
-    sending.connect(tab)                                   # before the webui connects its buttons
+    send_buttons.connect(tab)                                         # before the webui connects its buttons
 
-The webui's own "Send to" copies the prompt that stands in txt2img now; here it is the prompt of the image,
-for a person may have typed another since. So a button first writes the image's infotext into a hidden box,
-and then presses a hidden button that the webui itself has bound: image, box, and the switch to the tab.
+The webui's own "Send to" copies the current prompt of txt2img. VXA needs the prompt of the image, and the
+user may have typed another one since. So a button first writes the image's infotext into a hidden box, then
+presses a hidden button that the webui itself has bound: it sends the image and the box, and switches to the
+tab.
 """
 
 from __future__ import annotations
@@ -27,22 +28,22 @@ from vxa.ui.recorded import ENTRIES, recorded
 from vxa.webui import strings
 from vxa.webui.installed import problem
 
-__all__ = ["Sending", "keep_prompt", "sending_of"]
+__all__ = ["SendButtons", "keep_prompt", "sending_of"]
 
 _TAB = "vxa"
 _PROMPT = "VXA prompt"
-_NOTHING = "\n"  # for a blank text the webui pastes its last generation
+_NOTHING = "\n"  # for an empty text the webui pastes its last generation
 
 
 @dataclass(frozen=True)
 class Source:
-    """A place in the webui's page that shows images, by the elem_ids of its components.
+    """A part of the webui's page that shows images, by the elem_ids of its components.
 
     Attributes:
-        name: of the place.
-        image: what shows the image or the images.
-        beside: the button that ours is put behind.
-        text: what holds the infotexts; blank where only the image itself tells.
+        name: the name of the part.
+        image: the component that shows the image or the images.
+        beside: the button after which VXA's is placed.
+        text: the component that holds the infotexts; blank if only the image file has one.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Source:
 
     @property
     def parts(self) -> list[str]:
-        """All that there are."""
+        """The elem_ids of all its components."""
         return [part for part in (self.image, self.beside, self.text) if part]
 
 
@@ -66,117 +67,120 @@ _PARTS = {part: source for source in SOURCES for part in source.parts}
 
 
 @dataclass
-class Sending:
-    """The buttons of one building of the webui's page.
+class SendButtons:
+    """The "Send to VXA" buttons of one page that the webui builds.
 
     Attributes:
-        wanted: whether there are to be any: not of a copy of the extension that cannot be used.
+        enabled: whether to add any: False for a copy of the extension that cannot be used.
     """
 
-    wanted: bool = True
-    _met: dict[str, Any] = field(default_factory=dict)
+    enabled: bool = True
+    _components: dict[str, Any] = field(default_factory=dict)
 
-    def meet(self, component: Any, **settings: Any) -> None:
-        """Take note of a component that was just made, and make the button that belongs behind it."""
+    def add_component(self, component: Any, **settings: Any) -> None:
+        """Note a component that the webui has just built, and add the button that belongs after it."""
         name = str(settings.get("elem_id"))
         source = _PARTS.get(name)
-        if source is None or name in self._met or not self._is_shown():  # others make an extras_tab, too
+        # An extension may build an "extras_tab" of its own; only the first one counts.
+        if source is None or name in self._components or not self._has_tab():
             return
-        self._met[name] = component
+        self._components[name] = component
         if name == source.beside:
-            self._make(source)
-        if all(part in self._met for part in source.parts):
-            self._wire(source)
+            self._add_button(source)
+        if all(part in self._components for part in source.parts):
+            self._connect_button(source)
 
-    def _make(self, source: Source) -> None:
-        """The button, and the hidden box and button that stand behind it."""
+    def _add_button(self, source: Source) -> None:
+        """Add the button, and the hidden box and button that it uses."""
         settings = {"elem_id": f"{source.name}_send_to_vxa", "tooltip": strings.SEND}
-        if source.beside.endswith("_tab"):  # the PNG Info page has words on its buttons
+        if source.beside.endswith("_tab"):  # the PNG Info page has text on its buttons
             button = gr.Button(strings.SEND_TO, **settings)
         else:
             button = ToolButton("🔎", **settings)
-        self._met[f"{source.name} button"] = button
-        self._met[f"{source.name} box"] = gr.Textbox(visible=False, elem_id=f"vxa_infotext_{source.name}")
-        self._met[f"{source.name} paste"] = gr.Button(visible=False, elem_id=f"vxa_paste_{source.name}")
+        self._components[f"{source.name} button"] = button
+        box = gr.Textbox(visible=False, elem_id=f"vxa_infotext_{source.name}")
+        self._components[f"{source.name} box"] = box
+        paste = gr.Button(visible=False, elem_id=f"vxa_paste_{source.name}")
+        self._components[f"{source.name} paste"] = paste
 
-    def _wire(self, source: Source) -> None:
-        """Let the button write the infotext of the image that is chosen, and then press the hidden one."""
-        image, box = self._met[source.image], self._met[f"{source.name} box"]
-        told = self._met.get(source.text, box)
-        chosen = listen(
-            self._met[f"{source.name} button"].click, _text_of, [image, told, box], [box],
+    def _connect_button(self, source: Source) -> None:
+        """Make the button write the selected image's infotext into the box, then press the hidden button."""
+        image, box = self._components[source.image], self._components[f"{source.name} box"]
+        text = self._components.get(source.text, box)
+        click = listen(
+            self._components[f"{source.name} button"].click, _text_of, [image, text, box], [box],
             js="vxaChosen", queue=False, show_progress="hidden",
         )  # fmt: skip
-        listen(chosen.then, None, None, None, js=f"() => vxaPress('vxa_paste_{source.name}')")
+        listen(click.then, None, None, None, js=f"() => vxaPress('vxa_paste_{source.name}')")
 
     def connect(self, tab: gr.Blocks) -> None:
-        """Let the webui paste into the tab, and bind the hidden buttons. Nothing where the tab is hidden."""
-        if not self._is_shown():
+        """Register the tab's paste fields and bind the hidden buttons; do nothing if the tab is hidden."""
+        if not self._has_tab():
             return
-        made = {getattr(one, "elem_id", None): one for one in tab.blocks.values()}
-        fields = [(made["vxa_prompt"], lambda told: told.get(_PROMPT) or None)]
-        fields += [(made[entry.control], _reader(entry.control)) for entry in ENTRIES]
-        infotext_utils.add_paste_fields(_TAB, made["vxa_image"], fields)
+        controls = {getattr(one, "elem_id", None): one for one in tab.blocks.values()}
+        fields = [(controls["vxa_prompt"], lambda entries: entries.get(_PROMPT) or None)]
+        fields += [(controls[entry.control], _reader(entry.control)) for entry in ENTRIES]
+        infotext_utils.add_paste_fields(_TAB, controls["vxa_image"], fields)
         for source in SOURCES:
-            if all(part in self._met for part in source.parts):
+            if all(part in self._components for part in source.parts):
                 infotext_utils.register_paste_params_button(
                     infotext_utils.ParamBinding(
-                        paste_button=self._met[f"{source.name} paste"],
+                        paste_button=self._components[f"{source.name} paste"],
                         tabname=_TAB,
-                        source_text_component=self._met[f"{source.name} box"],
-                        source_image_component=self._met[source.image],
+                        source_text_component=self._components[f"{source.name} box"],
+                        source_image_component=self._components[source.image],
                     )
                 )
 
-    def _is_shown(self) -> bool:
-        """Whether the page has the tab: a person may hide it in the settings."""
-        return self.wanted and strings.TAB not in shared.opts.hidden_tabs
+    def _has_tab(self) -> bool:
+        """Return whether the page has the tab, which the user may hide in the settings."""
+        return self.enabled and strings.TAB not in shared.opts.hidden_tabs
 
 
-def sending_of(script: str) -> Sending:
-    """The buttons of the extension that `script` is of, for the page that is built next."""
-    return Sending(not problem(script))
+def sending_of(script: str) -> SendButtons:
+    """Return the buttons for the page that is built next; `script` is a file of the extension."""
+    return SendButtons(not problem(script))
 
 
-def keep_prompt(infotext: str, told: dict[str, Any]) -> None:
-    """Note the prompt as it is in the infotext: the webui takes the text of saved styles out of it."""
-    made = parse_infotext(infotext)
-    told[_PROMPT] = made.prompt if made else ""
+def keep_prompt(infotext: str, entries: dict[str, Any]) -> None:
+    """Store the infotext's own prompt: the webui removes the text of saved styles from its copy."""
+    parsed = parse_infotext(infotext)
+    entries[_PROMPT] = parsed.prompt if parsed else ""
 
 
 def _reader(control: str) -> Callable[[dict[str, Any]], Any]:
-    """What pasting gives a control; None leaves it as it is."""
+    """Return the function that reads a control's value from pasted entries; None keeps its value."""
 
-    def read(told: dict[str, Any]) -> Any:
-        if not told.get(_PROMPT):  # the image says nothing
+    def read(entries: dict[str, Any]) -> Any:
+        if not entries.get(_PROMPT):  # the image has no infotext
             return None
-        wanted = {name: value for name, value in told.items() if name != "Seed" or shared.opts.send_seed}
-        return recorded(wanted).get(control)
+        used = {name: value for name, value in entries.items() if name != "Seed" or shared.opts.send_seed}
+        return recorded(used).get(control)
 
     return read
 
 
-def _text_of(image: Any, told: Any, index: Any) -> str:
-    """The infotext of the chosen image: what the page holds of it, or else what the image itself says."""
-    for read, given in ((_held, (told, index)), (_in_image, (image,))):
+def _text_of(image: Any, text: Any, index: Any) -> str:
+    """Return the selected image's infotext, from the page or else from the image file."""
+    for read, arguments in ((_text_on_page, (text, index)), (_text_in_image, (image,))):
         try:
-            text: str = read(*given)
-        except Exception:  # a list of fewer images; an image that is gone, or that nobody may read
+            infotext: str = read(*arguments)
+        except Exception:  # no text at the index; an image that is gone or must not be read
             continue
-        if parse_infotext(text):
-            return text
+        if parse_infotext(infotext):
+            return infotext
     return _NOTHING
 
 
-def _in_image(image: Any) -> str:
-    """What a gallery's item says itself."""
+def _text_in_image(image: Any) -> str:
+    """Read the infotext of a gallery's item from its file."""
     text, _ = images.read_info_from_image(infotext_utils.image_from_url_text(image))
     return text or ""
 
 
-def _held(told: Any, index: Any) -> str:
-    """The text itself; or, of the JSON that a generation leaves, the text at the index."""
-    text = str(told or "")
+def _text_on_page(content: Any, index: Any) -> str:
+    """Return the box's text itself; or, of the JSON that a generation leaves, the infotext at the index."""
+    text = str(content or "")
     try:
         listed = json.loads(text)
     except ValueError:

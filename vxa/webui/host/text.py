@@ -1,4 +1,4 @@
-"""How the webui reads a prompt: extra networks, prompt editing, its chunks, its text encoders.
+"""The webui's reading of a prompt: extra networks, prompt editing, chunks, text encoders.
 
 with networks("a <lora:ink:1>"):          # LoRAs and hypernetworks as in a generation
     …
@@ -18,50 +18,50 @@ from vxa.webui import strings
 
 __all__ = ["condition", "networks", "piece_reader", "prompt_text", "text_chunks"]
 
-_MOST_STEPS = 150  # of the webui's own slider: a prompt may change at any of them
+_MAX_STEPS = 150  # maximum of the webui's slider: an edited prompt may change at any step
 
 
 @contextmanager
 def networks(prompt: str) -> Iterator[tuple[str, ...]]:
-    """The prompt's extra networks at work in this block, and a note of each."""
+    """Activate the prompt's extra networks for a block; yield a note of each and the webui's comments."""
     _, named = extra_networks.parse_prompt(prompt)
     generation = processing.StableDiffusionProcessingTxt2Img()
-    generation.all_prompts = [prompt]  # a network chosen in the settings adds itself here
+    generation.all_prompts = [prompt]  # a hypernetwork chosen in the settings is added here
     hijack = sd_hijack.model_hijack
     hijack.clear_comments()
     if os.path.exists(shared.cmd_opts.embeddings_dir):
         hijack.embedding_db.load_textual_inversion_embeddings()
     with devices.autocast():
         extra_networks.activate(generation, named)
-    given = tuple(f"{kind}: {':'.join(one.items)}" for kind, some in named.items() for one in some)
+    notes = tuple(f"{kind}: {':'.join(one.items)}" for kind, some in named.items() for one in some)
     try:
-        yield (*given, *map(str, hijack.comments))
+        yield (*notes, *map(str, hijack.comments))
     finally:
         extra_networks.deactivate(generation, named)
 
 
 def prompt_text(prompt: str) -> str:
-    """What of the prompt goes to the text encoder: without the names of extra networks.
+    """Return the part of the prompt that goes to the text encoder: all but the names of extra networks.
 
     Raises:
-        PromptError: the prompt is several (AND), or changes while a generation goes on ([a:b:0.5], [a|b]).
+        PromptError: the prompt joins several (AND), or changes during a generation ([a:b:0.5], [a|b]).
     """
     text, _ = extra_networks.parse_prompt(prompt)
     parts, texts_of_parts, _ = prompt_parser.get_multicond_prompt_list([text])
     if len(parts[0]) > 1:
         raise PromptError(strings.SEVERAL_PROMPTS)
-    schedule = prompt_parser.get_learned_conditioning_prompt_schedules(texts_of_parts, _MOST_STEPS)[0]
+    schedule = prompt_parser.get_learned_conditioning_prompt_schedules(texts_of_parts, _MAX_STEPS)[0]
     if len(schedule) > 1:
         raise PromptError(strings.changing_prompt(schedule[0][1], schedule[-1][1]))
-    found: str = schedule[0][1]
-    return found
+    only: str = schedule[0][1]
+    return only
 
 
 def text_chunks(model: Any, text: str) -> tuple[Sequence[Any], tuple[int, int, int]]:
-    """The webui's own chunks of the text, and the ids of begin, end and padding.
+    """Return the webui's own chunks of the text, and the ids of begin, end and padding.
 
     Raises:
-        ModelError: the model is being exchanged at this moment, or reads prompts in another way.
+        ModelError: the webui is exchanging the model at this moment, or VXA cannot read its prompts.
     """
     if getattr(shared.opts, "use_old_emphasis_implementation", False):
         raise ModelError(strings.OLD_EMPHASIS)
@@ -71,7 +71,7 @@ def text_chunks(model: Any, text: str) -> tuple[Sequence[Any], tuple[int, int, i
 
 
 def _text_model(model: Any) -> Any:
-    """SD1's and SD2's text encoder, the first one of SDXL."""
+    """Return the text encoder of SD1 or SD2, or the first one of SDXL."""
     whole = getattr(model, "cond_stage_model", None)
     for part in (whole, *(getattr(whole, "embedders", None) or ())):
         if hasattr(part, "process_texts") and hasattr(part, "id_start"):
@@ -80,7 +80,7 @@ def _text_model(model: Any) -> Any:
 
 
 def piece_reader(model: Any) -> Callable[[int], str]:
-    """What turns a token's id into its piece, in CLIP's form ("hat</w>")."""
+    """Return a function from a token's id to its piece, in CLIP's form ("hat</w>")."""
     tokenizer = getattr(_text_model(model), "tokenizer", None)
     if tokenizer is not None:
         convert: Callable[[int], str] = tokenizer.convert_ids_to_tokens
@@ -92,6 +92,6 @@ def piece_reader(model: Any) -> Callable[[int], str]:
 
 
 def condition(model: Any, text: str, image_size: tuple[int, int]) -> Any:
-    """What the webui tells the network of the text, for one image of (height, width)."""
+    """Return the webui's conditioning of the text, for one image of (height, width)."""
     height, width = image_size
     return model.get_learned_conditioning(prompt_parser.SdConditioning([text], width=width, height=height))

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
 from vxa.errors import SettingError
 
-__all__ = ["Setting", "Settings", "setting", "setting_of", "settings_of"]
+__all__ = ["Setting", "Settings", "same", "setting", "setting_of", "settings_of"]
 
 _KEY = "setting"
 
@@ -68,11 +68,6 @@ class Settings:
         for name, facts in settings_of(type(self)).items():
             _check(name, getattr(self, name), facts)
 
-    def changed(self) -> dict[str, Any]:
-        """Return the values that are not the default, by name."""
-        values = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
-        return {name: value for name, value in values.items() if value != getattr(type(self), name)}
-
 
 def setting(default: Any, label: str, help: str, **facts: Any) -> Any:
     """Return the dataclass field of a setting; `facts` are those of `Setting`."""
@@ -89,10 +84,13 @@ def setting_of(kind: type[Any], name: str) -> Setting:
     return settings_of(kind)[name]
 
 
-def same(kind: type[Any], name: str) -> Any:
-    """Return a field with the default and the facts of another class's setting."""
+def same(kind: type[Any], name: str, *default: Any, **facts: Any) -> Any:
+    """Return a field with the default and the facts of another class's setting, but for those given."""
     found: Field[Any] = next(one for one in fields(kind) if one.name == name)
-    return field(default=found.default, metadata=found.metadata)
+    return field(
+        default=default[0] if default else found.default,
+        metadata={_KEY: replace(found.metadata[_KEY], **facts)},
+    )
 
 
 def _check(name: str, value: Any, facts: Setting) -> None:

@@ -51,7 +51,7 @@ def test_a_pass_says_what_it_looked_at_and_which_sites_there_are(handlers: Handl
 def test_sites_have_names_for_people_that_lead_back_to_the_librarys():
     labels = site_labels(SITES, "f2,OUT04", (12, 8))
     assert labels == (
-        "the model's choice (f2, OUT04)", "all sites together · all", "the way down · down",
+        "default sites (f2, OUT04)", "all sites together · all", "the way down · down",
         "the middle · mid", "down 12×8 · IN01", "mid 6×4 · M00",
     )  # fmt: skip
     assert [site_spec(label) for label in labels] == [None, "all", "down", "mid", "IN01", "M00"]
@@ -63,10 +63,10 @@ def test_a_host_whose_model_is_exchanged_offers_its_sites(handlers: Handlers, pa
     offered: tuple[str, ...] = ()
     handlers.backend = replace(handlers.backend, current_sites=lambda: offered)
     assert handlers.current_sites("", None) is None  # no model yet
-    offered = ("the model's choice (f4)", "all sites together · all", "mid 1/8 · M00")
-    assert handlers.current_sites("", "").site == "the model's choice (f4)"
+    offered = ("default sites (f4)", "all sites together · all", "mid 1/8 · M00")
+    assert handlers.current_sites("", "").site == "default sites (f4)"
     assert handlers.current_sites("", "mid 6×4 · M00").site == "mid 1/8 · M00"
-    assert handlers.current_sites("", "up 6×4 · OUT11").site == "the model's choice (f4)"
+    assert handlers.current_sites("", "up 6×4 · OUT11").site == "default sites (f4)"
     assert handlers.current_sites("", "mid, OUT11").site == "mid, OUT11"  # what a person wrote is theirs
     assert handlers.current_sites(page_id, None).sites == offered  # the page's maps are of another model
     offered = site_labels(SITES, "f2", None)

@@ -42,7 +42,7 @@ def test_of_ours_what_is_not_named_is_as_at_first():
     changed = recorded(written([saved_maps(PROMPT)], Asked()).settings)
     assert changed == {
         "vxa_noise_seed": 0, "vxa_timestep": 1, "vxa_noise": "none", "vxa_indices": "", "vxa_against": "",
-        "vxa_sites": "the model's choice", "vxa_heads": "mean", "vxa_refine": False, "vxa_mode": "overlay",
+        "vxa_sites": "default sites", "vxa_heads": "mean", "vxa_refine": False, "vxa_mode": "overlay",
         "vxa_opacity": 0.8,
         "vxa_threshold": 0.4, "vxa_colormap": "inferno", "vxa_normalize": "max", "vxa_resample": "bicubic",
     }  # fmt: skip

@@ -23,7 +23,11 @@ from support.fake_host import FakeHost
 
 import vxa
 from vxa.errors import ModelError, PromptError
+from vxa.maps.settings import Selection
 from vxa.pictures.modes import MODES
+from vxa.pictures.view import View
+from vxa.settings import setting_of
+from vxa.tracing.settings import PassSettings
 from vxa.ui import strings
 from vxa.ui.stopping import Stopped
 from vxa.webui import strings as webui_strings
@@ -50,7 +54,7 @@ def test_the_backend_is_there_before_the_model_and_says_what_is_missing(
         backend.tokenize(PROMPT)
     with pytest.raises(ModelError, match="no checkpoint"):
         run(backend, picture)
-    assert backend.sites[0].startswith("the model's choice")
+    assert backend.sites[0].startswith("default sites")
     assert host.events == ["begin vxa", "end"]
 
 
@@ -296,8 +300,8 @@ def test_the_sites_offered_are_those_of_the_model_of_the_moment(
     first = backend.current_sites()
     host.model = another
     second = backend.current_sites()
-    assert first[0] == "the model's choice (all)"
-    assert second[0] == "the model's choice (f4)"
+    assert first[0] == "default sites (all)"
+    assert second[0] == "default sites (f4)"
     assert len(second) > len(first)
     assert host.lock.taken == 0
 
@@ -307,7 +311,7 @@ def test_the_default_sites_are_those_that_the_checkpoints_file_names(
 ) -> None:
     host.model = another
     another.sd_checkpoint_info.metadata["vxa.default_sites"] = "f2,M00"
-    assert backend.current_sites()[0] == "the model's choice (f2, M00)"
+    assert backend.current_sites()[0] == "default sites (f2, M00)"
     assert run(backend, picture).default_sites == "f2,M00"
     for strange in ("OUT47", {"a": 1}, ""):  # metadata copied from another checkpoint
         another.sd_checkpoint_info.metadata["vxa.default_sites"] = strange
@@ -431,12 +435,25 @@ def test_no_text_takes_the_name_of_another() -> None:
     assert len(named) == len(set(named))
 
 
+def schema_texts() -> set[str]:
+    """Return the labels and helps of the settings that the page and the accordion show."""
+    shown = {
+        PassSettings: {"timestep": True, "noise": True, "seed": True},
+        Selection: {"sites": False, "heads": True, "refine": True},
+        View: {"opacity": False, "threshold": False, "colormap": False, "normalize": True, "resample": True},
+    }
+    facts = [
+        (setting_of(kind, name), helped) for kind, names in shown.items() for name, helped in names.items()
+    ]
+    return {one.label for one, _ in facts} | {one.help for one, helped in facts if helped}
+
+
 def test_every_text_that_the_webui_shows_is_in_japanese() -> None:
     translated = translations()
     both = {**vars(strings), **vars(webui_strings)}
     constants = {name: text for name, text in both.items() if isinstance(text, str) and name.isupper()}
     assert set(constants) >= ELSEWHERE
-    shown = {text for name, text in constants.items() if name not in ELSEWHERE}
+    shown = {text for name, text in constants.items() if name not in ELSEWHERE} | schema_texts()
     assert shown | {*MODES, *PICTURES, *strings.SPECIALS.values()} == set(translated)
     assert all(any(ord(letter) > 0x3000 for letter in text) for text in translated.values())
 

@@ -104,7 +104,7 @@ def test_the_tab_is_there_without_a_checkpoint_and_a_second_copy_says_so(browser
     page = page_of(browser, empty)
     open_tab(page)
     assert "no checkpoint loaded" in page.wait_for_selector("#vxa_message [role=alert]").inner_text()
-    assert page.input_value("#vxa_sites input") == "the model's choice"
+    assert page.input_value("#vxa_sites input") == "default sites"
     tabs = page.locator("#tabs > .tab-nav button:has-text('VXA')")
     assert tabs.count() == 2
     tabs.nth(1).click()
@@ -131,7 +131,7 @@ def test_a_checkpoint_that_fails_is_one_sentence_and_the_next_one_works(
     empty.choose("papercut.safetensors")
     assert_the_same(empty.look(FIGURE, PROMPT), standalone)
     # The page that is already open is updated without a reload.
-    chosen = "the model's choice (IN01, OUT02, OUT03)"
+    chosen = "default sites (IN01, OUT02, OUT03)"
     page.wait_for_function(
         "chosen => document.querySelector('#vxa_sites input').value === chosen", arg=chosen
     )

@@ -21,7 +21,7 @@ class Selection(Settings):
     )
     sites: str | None = setting(
         None,
-        "Attention layers (sites)",
+        "Attention layer (site)",
         "Attention layers (sites) or groups: mid, OUT04, f4, all; see vxa sites.",
         flags=("--sites", "--layers"),
         entry="VXA sites",

@@ -32,7 +32,15 @@ class PassSettings(Settings):
         choices=NOISES,
         entry="VXA noise",
     )
-    seed: int = setting(0, "Noise seed", "Seed of the noise.", low=0, high=2**63 - 1, step=1, entry="Seed")
+    seed: int = setting(
+        0,
+        "Noise seed",
+        "Seed of the matched noise: the same seed is the same noise.",
+        low=0,
+        high=2**63 - 1,
+        step=1,
+        entry="Seed",
+    )
     max_side: int = setting(
         1024,
         "Largest side",

@@ -19,7 +19,9 @@ from typing import Any
 
 import gradio as gr
 
-__all__ = ["MAJOR", "component", "listen", "page_and_launch", "served_folder"]
+from vxa.settings import setting_of
+
+__all__ = ["MAJOR", "component", "facts", "listen", "page_and_launch", "served_folder"]
 
 MAJOR = int(gr.__version__.partition(".")[0])
 _NUMBERS = itertools.count()
@@ -28,6 +30,17 @@ _NUMBERS = itertools.count()
 def component(kind: Callable[..., Any], **settings: Any) -> Any:
     """The component, given the settings that it knows."""
     return kind(**_known(kind, settings))
+
+
+def facts(kind: type[Any], name: str, info: str | None = "") -> dict[str, Any]:
+    """Return a component's label, help, choices and range, from the schema of settings.
+
+    `info` stands in place of the setting's help; None leaves the line out.
+    """
+    found = setting_of(kind, name)
+    named = {"choices": list(found.choices), "minimum": found.low, "maximum": found.high, "step": found.step}
+    shown = {"label": found.label, "info": found.help if info == "" else info, **named}
+    return {key: value for key, value in shown.items() if value not in (None, [])}
 
 
 def listen(event: Any, handler: Callable[..., Any] | None, inputs: Any, outputs: Any, **settings: Any) -> Any:

@@ -8,10 +8,10 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.tracing.settings import NOISES
+from vxa.tracing.settings import PassSettings
 from vxa.ui import strings
 from vxa.ui.backend import Backend
-from vxa.ui.compat import component
+from vxa.ui.compat import component, facts
 from vxa.ui.piece import html
 from vxa.ui.upload import UploadedImage
 
@@ -105,15 +105,15 @@ def _pass_settings(backend: Backend) -> dict[str, Any]:
     with component(gr.Accordion, label=strings.SETTINGS, open=False, elem_id="vxa_settings"):
         return {
             "timestep": component(
-                gr.Slider, label=strings.TIMESTEP, info=strings.TIMESTEP_INFO, minimum=0, step=1,
+                gr.Slider, **facts(PassSettings, "timestep"),
                 maximum=backend.timesteps - 1, value=backend.timestep, elem_id="vxa_timestep",
             ),
             "noise": component(
-                gr.Radio, label=strings.NOISE, info=strings.NOISE_INFO, choices=list(NOISES),
+                gr.Radio, **facts(PassSettings, "noise"),
                 value=backend.noise, elem_id="vxa_noise",
             ),
             "noise_seed": component(
-                gr.Number, label=strings.NOISE_SEED, info=strings.NOISE_SEED_INFO, value=0, precision=0,
+                gr.Number, **facts(PassSettings, "seed"), value=0, precision=0,
                 elem_id="vxa_noise_seed",
             ),
         }  # fmt: skip

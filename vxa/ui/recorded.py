@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 from vxa.io.infotext import Infotext
 from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.settings import Selection
 from vxa.pictures.modes import MODES
-from vxa.pictures.view import COLORMAPS, NORMALIZATIONS, RESAMPLES
+from vxa.pictures.view import COLORMAPS, NORMALIZATIONS, RESAMPLES, View
+from vxa.settings import settings_of
 from vxa.tokens import parse_indices
-from vxa.tracing.settings import NOISES
+from vxa.tracing.settings import NOISES, PassSettings
 from vxa.ui import strings
 from vxa.ui.asked import Asked, usual_threshold
 from vxa.version import __version__
@@ -73,32 +75,30 @@ def _truth(value: str) -> bool:
     return value == "True"
 
 
+# The names of the settings in an infotext; two are not of the schema.
+_NAMES = {"mode": "VXA mode", "against_tokens": "VXA against"} | {
+    name: one.entry for kind in (Selection, View, PassSettings) for name, one in settings_of(kind).items()
+}
+
 ENTRIES = (
-    Entry("vxa_noise_seed", "Seed", _up_to(2**53 - 1)),
-    Entry("vxa_timestep", "VXA timestep", _up_to(999)),
-    Entry("vxa_noise", "VXA noise", _one_of(NOISES)),
-    Entry("vxa_indices", "VXA tokens", _short, Asked.selection),
+    Entry("vxa_noise_seed", _NAMES["seed"], _up_to(2**53 - 1)),
+    Entry("vxa_timestep", _NAMES["timestep"], _up_to(999)),
+    Entry("vxa_noise", _NAMES["noise"], _one_of(NOISES)),
+    Entry("vxa_indices", _NAMES["tokens"], _short, Asked.selection),
     Entry("vxa_against", "VXA against", _short, Asked.against),
-    Entry("vxa_sites", "VXA sites", _short, strings.DEFAULT_SITES),
-    Entry("vxa_heads", "VXA heads", _short, Asked.heads),
-    Entry("vxa_refine", "VXA refine", _truth, Asked.refine),
+    Entry("vxa_sites", _NAMES["sites"], _short, strings.DEFAULT_SITES),
+    Entry("vxa_heads", _NAMES["heads"], _short, Asked.heads),
+    Entry("vxa_refine", _NAMES["refine"], _truth, Asked.refine),
     Entry("vxa_mode", "VXA mode", _one_of(tuple(MODES))),
-    Entry("vxa_opacity", "VXA opacity", _fraction, Asked.opacity),
-    Entry("vxa_threshold", "VXA threshold", _fraction, Asked.threshold),
-    Entry("vxa_colormap", "VXA colour map", _one_of(tuple(COLORMAPS)), Asked.colormap),
-    Entry("vxa_normalize", "VXA scale", _one_of(NORMALIZATIONS), Asked.normalize),
-    Entry("vxa_resample", "VXA drawn", _one_of(RESAMPLES), Asked.resample),
+    Entry("vxa_opacity", _NAMES["opacity"], _fraction, Asked.opacity),
+    Entry("vxa_threshold", _NAMES["threshold"], _fraction, Asked.threshold),
+    Entry("vxa_colormap", _NAMES["colormap"], _one_of(tuple(COLORMAPS)), Asked.colormap),
+    Entry("vxa_normalize", _NAMES["normalize"], _one_of(NORMALIZATIONS), Asked.normalize),
+    Entry("vxa_resample", _NAMES["resample"], _one_of(RESAMPLES), Asked.resample),
     Entry("vxa_timesteps", "VXA timesteps", _short),
 )
 """All but the prompt, which is an infotext's own."""
 _SELECTIONS = ("vxa_indices", "vxa_against")
-
-# The names of Asked.settings() in an infotext.
-_NAMES = {
-    "tokens": "VXA tokens", "against_tokens": "VXA against", "sites": "VXA sites", "heads": "VXA heads",
-    "refine": "VXA refine", "mode": "VXA mode", "opacity": "VXA opacity", "threshold": "VXA threshold",
-    "colormap": "VXA colour map", "normalize": "VXA scale", "resample": "VXA drawn",
-}  # fmt: skip
 
 
 def written(passes: Sequence[AttentionMaps], asked: Asked) -> Infotext:

@@ -8,13 +8,14 @@ from typing import Any
 
 import gradio as gr
 
+from vxa.maps.settings import Selection
 from vxa.pictures.modes import MODES
-from vxa.pictures.view import COLORMAPS, NORMALIZATIONS, RESAMPLES
+from vxa.pictures.view import View
 from vxa.tracing.timesteps import DEFAULT_TIMESTEPS
 from vxa.ui import strings
 from vxa.ui.asked import Asked
 from vxa.ui.backend import Backend
-from vxa.ui.compat import component
+from vxa.ui.compat import component, facts
 from vxa.ui.piece import html
 
 __all__ = ["Shown", "shown"]
@@ -77,8 +78,7 @@ def shown(backend: Backend, chips: str) -> Shown:
         **_places(backend, asked),
         refine=component(
             gr.Checkbox,
-            label=strings.REFINE,
-            info=strings.REFINE_INFO,
+            **facts(Selection, "refine"),
             value=asked.refine,
             elem_id="vxa_refine",
         ),
@@ -129,35 +129,30 @@ def _places(backend: Backend, asked: Asked) -> dict[str, Any]:
     with component(gr.Row, equal_height=True):
         return {
             "sites": component(
-                gr.Dropdown, label=strings.SITES, info=strings.SITES_INFO, choices=list(backend.sites),
+                gr.Dropdown,
+                **{**facts(Selection, "sites", info=strings.SITES_INFO), "choices": list(backend.sites)},
                 value=backend.sites[0], allow_custom_value=True, scale=3, min_width=220, elem_id="vxa_sites",
             ),
             "heads": component(
-                gr.Textbox, label=strings.HEADS, info=strings.HEADS_INFO, value=asked.heads, max_lines=1,
+                gr.Textbox, **facts(Selection, "heads"), value=asked.heads, max_lines=1,
                 scale=2, elem_id="vxa_heads",
             ),
         }  # fmt: skip
 
 
 def _look(asked: Asked) -> dict[str, Any]:
-    def fraction(label: str, value: float, elem_id: str) -> Any:
+    def slider(name: str) -> Any:
         return component(
-            gr.Slider,
-            label=label,
-            minimum=0,
-            maximum=1,
-            step=0.05,
-            value=value,
-            min_width=140,
-            elem_id=elem_id,
-        )
+            gr.Slider, **facts(View, name, info=None), value=getattr(asked, name), min_width=140,
+            elem_id=f"vxa_{name}",
+        )  # fmt: skip
 
     with component(gr.Row, equal_height=True):
         return {
-            "opacity": fraction(strings.OPACITY, asked.opacity, "vxa_opacity"),
-            "threshold": fraction(strings.THRESHOLD, asked.threshold, "vxa_threshold"),
+            "opacity": slider("opacity"),
+            "threshold": slider("threshold"),
             "colormap": component(
-                gr.Dropdown, label=strings.COLORMAP, choices=list(COLORMAPS), value=asked.colormap,
+                gr.Dropdown, **facts(View, "colormap", info=None), value=asked.colormap,
                 min_width=140, elem_id="vxa_colormap",
             ),
         }  # fmt: skip
@@ -167,18 +162,18 @@ def _scales(asked: Asked) -> dict[str, Any]:
     with component(gr.Row, equal_height=True):
         return {
             "normalize": component(
-                gr.Dropdown, label=strings.NORMALIZE, info=strings.NORMALIZE_INFO, value=asked.normalize,
-                choices=list(NORMALIZATIONS), min_width=140, elem_id="vxa_normalize",
+                gr.Dropdown, **facts(View, "normalize"), value=asked.normalize,
+                min_width=140, elem_id="vxa_normalize",
             ),
             "resample": component(
-                gr.Dropdown, label=strings.RESAMPLE, info=strings.RESAMPLE_INFO, value=asked.resample,
-                choices=list(RESAMPLES), min_width=140, elem_id="vxa_resample",
+                gr.Dropdown, **facts(View, "resample"), value=asked.resample,
+                min_width=140, elem_id="vxa_resample",
             ),
         }  # fmt: skip
 
 
 def _taking(backend: Backend) -> dict[str, Any]:
-    with component(gr.Accordion, label=strings.TAKE, open=False, elem_id="vxa_take"):
+    with component(gr.Accordion, label=strings.EXPORT, open=False, elem_id="vxa_take"):
         copied = {"show_copy_button": True, "buttons": ["copy"], "interactive": False}
         return {
             **_keeping(backend),

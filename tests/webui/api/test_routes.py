@@ -18,6 +18,9 @@ from support.fake_host import FakeHost
 import vxa
 from vxa.io.infotext import parse_infotext, read_infotext
 from vxa.maps.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
+from vxa.pictures.view import COLORMAPS
+from vxa.settings import setting_of
+from vxa.tracing.settings import PassSettings
 
 fastapi = pytest.importorskip("fastapi", reason='fastapi is not installed: pip install ".[app]"')
 testclient = pytest.importorskip("fastapi.testclient", reason="its client is missing")
@@ -228,5 +231,8 @@ def test_the_routes_are_in_the_openapi_page(client: Any) -> None:
     described = client.get("/openapi.json").json()["paths"]
     body = described["/vxa/v1/visualize"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert body["required"] == ["image", "prompt"]
-    assert body["properties"]["timestep"] == {"type": "integer", "default": 1}
+    timestep = body["properties"]["timestep"]
+    assert (timestep["type"], timestep["default"], timestep["minimum"]) == ("integer", 1, 0)
+    assert timestep["description"] == setting_of(PassSettings, "timestep").help
+    assert body["properties"]["colormap"]["enum"] == list(COLORMAPS)
     json.dumps(described)

@@ -17,8 +17,12 @@ from vxa.errors import ImageError, SettingError
 from vxa.io.infotext import Infotext
 from vxa.io.maps_file import sidecar_path, write_maps
 from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.settings import Selection
 from vxa.pictures.render import check_mode, render
+from vxa.pictures.view import View
+from vxa.settings import Setting, same, settings_of
 from vxa.tokens import find_words
+from vxa.tracing.settings import PassSettings
 from vxa.ui.asked import Asked, usual_threshold
 from vxa.ui.backend import Backend
 from vxa.ui.passes import uploaded
@@ -53,22 +57,22 @@ class VisualizeRequest:
 
     image: str
     prompt: str
-    timestep: int = 1
-    noise: str = "none"
-    seed: int = 0
-    words: str = ""
-    tokens: str = ""
-    sites: str = ""
-    heads: str = Asked.heads
-    refine: bool = Asked.refine
+    timestep: int = same(PassSettings, "timestep")
+    noise: str = same(PassSettings, "noise")
+    seed: int = same(PassSettings, "seed")
+    words: str = same(Selection, "words", "")
+    tokens: str = same(Selection, "tokens", "")
+    sites: str = same(Selection, "sites", "")
+    heads: str = same(Selection, "heads")
+    refine: bool = same(Selection, "refine")
     mode: str = Asked.mode
     against: str = ""
     against_tokens: str = Asked.against
-    opacity: float = Asked.opacity
-    threshold: float | None = None
-    colormap: str = Asked.colormap
-    normalize: str = Asked.normalize
-    resample: str = Asked.resample
+    opacity: float = same(View, "opacity")
+    threshold: float | None = same(View, "threshold")
+    colormap: str = same(View, "colormap")
+    normalize: str = same(View, "normalize")
+    resample: str = same(View, "resample")
     npz: bool = False
     save: bool = False
 
@@ -109,8 +113,22 @@ def schema(kind: type[Any]) -> dict[str, Any]:
         properties[one.name] = {"type": _JSON_TYPES[_type_name(one)]}
         if one.default is not MISSING and one.default is not None:
             properties[one.name]["default"] = one.default
+        properties[one.name] |= _described(settings_of(kind).get(one.name))
     required = [one.name for one in fields(kind) if one.default is MISSING]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _described(facts: Setting | None) -> dict[str, Any]:
+    """Return a setting's help and range in the words of JSON schema."""
+    if facts is None:
+        return {}
+    found = {
+        "description": facts.help,
+        "enum": list(facts.choices),
+        "minimum": facts.low,
+        "maximum": facts.high,
+    }
+    return {name: value for name, value in found.items() if value not in (None, [])}
 
 
 def tokenize(backend: Backend, request: TokensRequest) -> dict[str, Any]:

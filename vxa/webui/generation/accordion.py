@@ -7,8 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.pictures.view import COLORMAPS
-from vxa.ui import strings as page_strings
+from vxa.maps.settings import Selection
+from vxa.pictures.view import COLORMAPS, View
+from vxa.settings import setting_of
 from vxa.webui import strings
 from vxa.webui.generation.options import PICTURES, TraceOptions, pasted_value
 
@@ -35,10 +36,18 @@ def build_controls(accordion: Callable[..., Any], name_of: Callable[[str], str])
         with gr.Row():
             maps = list(COLORMAPS)
             colormap = gr.Dropdown(
-                maps, value=defaults.colormap, label=page_strings.COLORMAP, elem_id=name_of("colormap")
+                maps,
+                value=defaults.colormap,
+                label=setting_of(View, "colormap").label,
+                elem_id=name_of("colormap"),
             )
             opacity = gr.Slider(
-                0, 1, defaults.opacity, step=0.05, label=page_strings.OPACITY, elem_id=name_of("opacity")
+                0,
+                1,
+                defaults.opacity,
+                step=0.05,
+                label=setting_of(View, "opacity").label,
+                elem_id=name_of("opacity"),
             )
         sites = gr.Textbox(
             defaults.sites, label=strings.TRACED_SITES, placeholder=strings.TRACED_SITES_HINT,
@@ -47,7 +56,9 @@ def build_controls(accordion: Callable[..., Any], name_of: Callable[[str], str])
         with gr.Row():
             save = gr.Checkbox(defaults.save, label=strings.TRACED_SAVE, elem_id=name_of("save"))
             live = gr.Checkbox(defaults.live, label=strings.TRACED_LIVE, elem_id=name_of("live"))
-            refine = gr.Checkbox(defaults.refine, label=page_strings.REFINE, elem_id=name_of("refine"))
+            refine = gr.Checkbox(
+                defaults.refine, label=setting_of(Selection, "refine").label, elem_id=name_of("refine")
+            )
     return [enabled, words, show, colormap, opacity, sites, save, live, refine]
 
 

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from vxa.errors import SettingError
+from vxa.maps.settings import Selection
 from vxa.pictures.view import View
+from vxa.settings import same, setting, settings_of
 from vxa.webui import strings
 
 __all__ = ["EACH", "ENTRY", "GRID", "NEGATIVE", "PICTURES", "STEPS", "TraceOptions", "pasted_value"]
@@ -35,14 +37,14 @@ class TraceOptions:
     """
 
     enabled: bool = False
-    words: str = ""
+    words: str = setting("", strings.TRACED_WORDS, strings.TRACED_WORDS_HINT, entry=f"{ENTRY} words")
     show: tuple[str, ...] = (EACH,)
-    colormap: str = View.colormap
-    opacity: float = View.opacity
-    sites: str = ""
-    save: bool = False
-    live: bool = False
-    refine: bool = False
+    colormap: str = same(View, "colormap", entry=f"{ENTRY} colour map")
+    opacity: float = same(View, "opacity", entry=f"{ENTRY} opacity")
+    sites: str = setting("", strings.TRACED_SITES, strings.TRACED_SITES_HINT, entry=f"{ENTRY} sites")
+    save: bool = setting(False, strings.TRACED_SAVE, "", entry=f"{ENTRY} saved")
+    live: bool = setting(False, strings.TRACED_LIVE, "", entry=f"{ENTRY} live")
+    refine: bool = same(Selection, "refine", entry=f"{ENTRY} refined")
 
     @classmethod
     def of(cls, arguments: Sequence[Any], overrides: Mapping[str, Any] | None = None) -> TraceOptions:
@@ -106,15 +108,7 @@ class TraceOptions:
         return valid
 
 
-_ENTRIES = {
-    "words": f"{ENTRY} words",
-    "colormap": f"{ENTRY} colour map",
-    "opacity": f"{ENTRY} opacity",
-    "sites": f"{ENTRY} sites",
-    "save": f"{ENTRY} saved",
-    "live": f"{ENTRY} live",
-    "refine": f"{ENTRY} refined",
-}
+_ENTRIES = {name: facts.entry for name, facts in settings_of(TraceOptions).items()}
 
 
 def pasted_value(name: str, entries: Mapping[str, Any]) -> Any:

@@ -1,5 +1,24 @@
-"""The command line as a module: `python -m vxa`."""
+"""Entry point of the command line: `vxa`, or `python -m vxa`."""
 
-from vxa.cli.main import main
+from __future__ import annotations
 
-main()
+import sys
+
+__all__ = ["main"]
+
+_INTERRUPTED = 130  # as shells say of a program that Ctrl+C ended
+
+
+def main() -> None:
+    """Run the command line; end in one line where Ctrl+C is pressed, also while libraries load."""
+    try:
+        from vxa.cli.main import main as run
+
+        run()
+    except KeyboardInterrupt:
+        print("vxa: interrupted", file=sys.stderr)  # noqa: T201  typer may not be loaded yet
+        sys.exit(_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

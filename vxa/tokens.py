@@ -61,6 +61,11 @@ class Word:
         return any(map(str.isalnum, self.text))
 
 
+def shorten(text: str, length: int = 60) -> str:
+    """Return the text as messages quote it: its end cut off where it is longer than `length` characters."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def words(tokens: Iterable[Token]) -> tuple[Word, ...]:
     """Return the words of the prompt in reading order, each with all its tokens."""
     pieces: dict[int, list[Token]] = {}

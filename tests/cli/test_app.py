@@ -26,7 +26,7 @@ def free_port() -> int:
 def start(folder: Path, host: str) -> tuple[subprocess.Popen[str], int]:
     """The app, when it has said its address; its temporary folder is below `folder`."""
     port = free_port()
-    command = [sys.executable, "-m", "vxa.cli.main", "app", "--port", str(port), "--host", host]
+    command = [sys.executable, "-m", "vxa", "app", "--port", str(port), "--host", host]
     environment = os.environ | {"TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
     app = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -61,7 +61,7 @@ def test_an_address_that_is_taken_is_refused_in_one_line(tmp_path: Path):
         taken.bind(("0.0.0.0", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        command = [sys.executable, "-m", "vxa.cli.main", "app", "--port", str(port), "--host", "0.0.0.0"]
+        command = [sys.executable, "-m", "vxa", "app", "--port", str(port), "--host", "0.0.0.0"]
         environment = os.environ | {"TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
         app = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (app.returncode, app.stdout) == (2, "")

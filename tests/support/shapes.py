@@ -16,8 +16,6 @@ import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 
-from vxa.models.ldm.config import as_yaml
-
 __all__ = ["write_shapes"]
 
 _PARTS = Path(__file__).with_name("random_parts.py")
@@ -175,4 +173,4 @@ def _make(path: Path, parts: Mapping[str, Any], folder: Path, python: Path) -> N
 
 def _save(path: Path, settings: Any, weights: Mapping[str, torch.Tensor]) -> None:
     save_file({name: weight.contiguous() for name, weight in weights.items()}, path)
-    path.with_suffix(".yaml").write_text(as_yaml(settings), "utf-8")
+    path.with_suffix(".yaml").write_text(json.dumps(settings), "utf-8")

@@ -39,8 +39,8 @@ class OneLineErrors(TyperGroup):
             _fail(self._usage(error, sys.argv[1:] if args is None else list(args)))
         except VxaError as error:
             _fail(str(error))
-        except typer.Abort:
-            _fail("interrupted")
+        except typer.Abort:  # Ctrl+C, as typer tells it
+            raise KeyboardInterrupt from None
         sys.exit(result if isinstance(result, int) else 0)
 
     def _usage(self, error: Any, args: list[str]) -> str:

@@ -18,9 +18,7 @@ def evaluated(
     try:
         import sklearn  # noqa: F401
     except ImportError:
-        raise SettingError(
-            'vxa evaluate needs scikit-learn; install it with pip install "vxa[study]"'
-        ) from None
+        raise SettingError("vxa evaluate needs scikit-learn; run pip install scikit-learn") from None
     from vxa.papercut.scene import SPLITS
     from vxa.study.bench import NAMES, run
     from vxa.study.evaluate import Plan

@@ -84,7 +84,3 @@ def evaluate(
 
 
 app.command("export-webui")(export_webui)
-
-
-if __name__ == "__main__":
-    main()

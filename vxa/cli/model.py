@@ -9,6 +9,7 @@ import typer
 from vxa.cli import options
 from vxa.cli.console import columns, note, quiet, status
 from vxa.errors import PromptError, SettingError
+from vxa.tokens import shorten
 
 if TYPE_CHECKING:
     from vxa.models.protocol import Model
@@ -54,11 +55,13 @@ def _place(model: Any, device: str) -> None:
 def check_prompt(prompt: str) -> None:
     """Raise PromptError for a prompt of no words, or of what is no text, before the model is loaded."""
     if not prompt.strip():
-        raise PromptError(f'the prompt {prompt!r} has no words; describe the image, as in "hat, neck"')
+        raise PromptError(
+            f'the prompt {shorten(prompt)!r} has no words; describe the image, as in "hat, neck"'
+        )
     try:
         prompt.encode()
     except UnicodeEncodeError:
-        raise PromptError(f"the prompt {prompt!r} is not UTF-8 text; type it again") from None
+        raise PromptError(f"the prompt {shorten(prompt)!r} is not UTF-8 text; type it again") from None
 
 
 def native_latent(model: Any) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ import typer
 from vxa.errors import SettingError, VxaError
 from vxa.io.images import check_image_path, save_image
 from vxa.io.maps_file import check_maps_path, read_maps, sidecar_path, write_maps
+from vxa.tokens import shorten
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -54,7 +55,8 @@ def saved_maps(path: Path, prompt: str | None) -> AttentionMaps:
     maps = read_maps(path)
     if prompt is not None and prompt != maps.provenance.prompt:
         raise SettingError(
-            f"the maps are of the prompt {maps.provenance.prompt!r}, not {prompt!r}; leave the prompt out"
+            f"the maps are of the prompt {shorten(maps.provenance.prompt)!r}, not {shorten(prompt)!r}; "
+            "leave the prompt out"
         )
     return maps
 

@@ -13,6 +13,7 @@ from vxa.errors import SettingError
 from vxa.generation.settings import GenerationSettings
 from vxa.maps.settings import Selection
 from vxa.pictures.view import View
+from vxa.tokens import shorten
 
 __all__ = ["attribute", "compare", "generate", "trace"]
 
@@ -161,7 +162,7 @@ def compare(
     save_image(drawn, output)
     instead = {} if against is None else {"words": against}
     apart = (one.heat_map(**asked) - other.heat_map(**{**asked, **instead})).upsampled()
-    rows = [(name, each.provenance.prompt) for name, each in (("A", one), ("B", other))]
+    rows = [(name, shorten(each.provenance.prompt)) for name, each in (("A", one), ("B", other))]
     typer.echo(columns(*rows, ("A - B", f"{apart.min():.3g} … {apart.max():.3g}"), ("picture", str(output))))
 
 

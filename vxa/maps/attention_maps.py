@@ -24,11 +24,11 @@ from vxa.attention.sites import Site, SiteSpec, select_sites
 from vxa.attention.sums import SumRecord
 from vxa.errors import SettingError, SiteError
 from vxa.maps.heat_map import HeatMap, Scale, mean_on_largest
-from vxa.maps.notebook import maps_html, shorten
+from vxa.maps.notebook import maps_html
 from vxa.maps.refine import refine_maps
 from vxa.maps.selection import HeadSpec, TokenSpec, WordSpec, each_choice, head_indices, token_groups, union
 from vxa.maps.steps import StepBin, bins_of
-from vxa.tokens import Token, Word, find_words, words
+from vxa.tokens import Token, Word, find_words, shorten, words
 
 Normalize = Literal["original"]
 Choice = tuple[tuple[str, ...], list[tuple[int, ...]]]  # the result of token_groups

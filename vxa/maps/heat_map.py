@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vxa.errors import SettingError
-from vxa.maps.notebook import heat_html, shorten
+from vxa.maps.notebook import heat_html
+from vxa.tokens import shorten
 
 DEFAULT_THRESHOLD = 0.4
 """Threshold τ of a mask, as a fraction of the map's maximum."""

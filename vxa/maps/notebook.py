@@ -10,20 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from vxa.tokens import shorten
+
 if TYPE_CHECKING:
     from vxa.maps.attention_maps import AttentionMaps
     from vxa.maps.heat_map import HeatMap
 
-__all__ = ["heat_html", "maps_html", "shorten"]
+__all__ = ["heat_html", "maps_html"]
 
 _SIDE = 160  # pixels of a picture's longer side
 _MOST = 24  # words shown, the first of the prompt
-_LENGTH = 60
-
-
-def shorten(text: str, length: int = _LENGTH) -> str:
-    """Return the text, its end cut off where it is longer."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def heat_html(heat: HeatMap) -> str:

@@ -80,6 +80,11 @@ def _as_model_error(source: str) -> Iterator[None]:
     except ModelError:
         raise
     except _LOADING_ERRORS as error:
+        if not os.path.exists(source):
+            raise ModelError(
+                f"there is no folder or file {source}, and the hub did not give it; check the name, or give the path "
+                "of a model on this machine"
+            ) from error
         reason = shorten(" ".join(str(error).split()), 200, placeholder=" …")
         raise ModelError(
             f"cannot load a model from {source} (from safetensors weights only): {reason}; "

@@ -40,5 +40,5 @@ def unknown_words_note(unknown: tuple[str, ...]) -> str:
     count = sum(word.isalpha() for word in vocabulary())
     return (
         f"papercut does not know {named}{more}: it is a toy world of {count} words and spells others in "
-        "letters (vxa tokens shows them); give a model of your own with --model"
+        "letters; use words that it knows, or a model of your own"
     )

@@ -80,3 +80,5 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
     listen(right.picture.select, in_picture, [state, *asking], spot, **at_once)
     listen(right.pointed.change, peek, [state, right.pointed, left.prompt, *asking], [right.peeked], **LIVE)
     listen(right.save.click, save, [state, *asking], [right.files, right.message])
+    # The files are of the picture they were made of: another picture empties their list.
+    listen(right.stamp.change, None, None, [right.files], js="() => null", queue=False)

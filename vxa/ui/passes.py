@@ -13,6 +13,7 @@ from PIL import Image
 from vxa.errors import ImageError, SettingError
 from vxa.io.images import read_image
 from vxa.maps.attention_maps import AttentionMaps
+from vxa.papercut.vocabulary import unknown_words, unknown_words_note
 from vxa.ui import strings
 from vxa.ui.backend import Backend, Progress, is_offered, site_labels, site_spec
 from vxa.ui.pages import Kept, Wanted, maps_bytes
@@ -127,6 +128,8 @@ def looked(kept: Kept, site: str | None, seconds: float) -> Looked:
     maps, made = kept.maps, kept.maps.provenance
     labels = site_labels(maps.sites, maps.default_sites, maps.latent_size)
     said = strings.summary(made.prompt, made.model, _origin(kept), len(maps.sites), seconds)
+    if made.model == "papercut" and (unknown := unknown_words(made.prompt)):
+        said = f"{said} · {unknown_words_note(unknown)}"
     return Looked(labels, _same_site(site, labels), said)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vxa.tokens import shorten
+
 TITLE = "Visualize Cross-Attention"
 LEAD = "See which pixels the model ties to each word of a prompt."
 
@@ -79,7 +81,7 @@ UNREACHABLE = (
     "the page does not answer at its own address: this machine is very busy, or a proxy stands between; set "
     "NO_PROXY=localhost,127.0.0.1 and try again"
 )
-NO_GRADIO = 'the app needs gradio, which is not installed; run pip install "vxa[app]"'
+NO_GRADIO = 'the app needs gradio, which is not installed; run pip install "gradio>=6,<7"'
 
 
 def chunk(number: int) -> str:
@@ -106,7 +108,7 @@ def denoising(step: int, steps: int) -> str:
 
 def summary(prompt: str, model: str, origin: str, sites: int, seconds: float) -> str:
     """What the picture is of, and where its maps come from."""
-    return f"“{prompt}” · {model} · {origin} · {sites} sites · {seconds:.1f}\u00a0s"
+    return f"“{shorten(prompt)}” · {model} · {origin} · {sites} sites · {seconds:.1f}\u00a0s"
 
 
 def passes(timesteps: Sequence[int], noise: str) -> str:
@@ -130,7 +132,7 @@ EARLIER_IMAGE = "the image before"
 
 def earlier_prompt(prompt: str) -> str:
     """What the picture's prompt is called."""
-    return f"“{prompt}”"
+    return f"“{shorten(prompt)}”"
 
 
 def earlier_setting(name: str, value: object) -> str:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from vxa.errors import SettingError
 from vxa.models import papercut
-from vxa.models.ldm.config import MODEL_KEY, SITES_KEY, as_yaml, ldm_config
+from vxa.models.ldm.config import MODEL_KEY, SITES_KEY, ldm_config
 from vxa.models.ldm.weight_names import rename_weights, unet_names, vae_names, vae_weights
 from vxa.papercut.shipped import weights_folder
 
@@ -79,8 +79,6 @@ def _check_folder(folder: Path) -> None:
     name = repr(str(folder))
     if folder.exists() and not folder.is_dir():
         raise SettingError(f"{name} is a file; choose a folder")
-    if not folder.parent.is_dir():
-        raise SettingError(f"there is no folder {str(folder.parent)!r} to make {name} in; create it")
     if (folder / _CLIP).exists() and not (folder / _CLIP).is_dir():
         raise SettingError(f"{str(folder / _CLIP)!r} is a file; choose another folder, or move it away")
     try:
@@ -99,7 +97,9 @@ def _write(source: Path, work: Path, clip: Path) -> None:
         shutil.copyfile(source / name, work / _CLIP / Path(name).name)
     unet, vae, schedule = (_config(source, part) for part in ("unet", "vae", "scheduler"))
     settings = {"model": ldm_config(unet, vae, schedule, str(clip))}
-    (work / f"{_NAME}.yaml").write_text(_NEEDS_VXA + as_yaml(settings), "utf-8")
+    (work / f"{_NAME}.yaml").write_text(
+        _NEEDS_VXA + json.dumps(settings, ensure_ascii=False, indent=2) + "\n", "utf-8"
+    )
     metadata = {"format": "pt", SITES_KEY: papercut.DEFAULT_SITES, MODEL_KEY: _NAME}
     (work / f"{_NAME}.safetensors").write_bytes(save(_weights(source), metadata))
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["MODEL_KEY", "SITES_KEY", "as_yaml", "ldm_config"]
+__all__ = ["MODEL_KEY", "SITES_KEY", "ldm_config"]
 
 Config = Mapping[str, Any]
 
@@ -92,14 +91,3 @@ def _vae_config(config: Config) -> dict[str, Any]:
             "lossconfig": {"target": "torch.nn.Identity"},
         },
     }
-
-
-def as_yaml(values: Mapping[str, Any], indent: str = "") -> str:
-    """Format nested mappings in YAML's block style; other values are written as JSON, which YAML includes."""
-    lines = []
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            lines.append(f"{indent}{key}:\n{as_yaml(value, indent + '  ')}")
-        else:
-            lines.append(f"{indent}{key}: {json.dumps(value, ensure_ascii=False)}\n")
-    return "".join(lines)

@@ -183,7 +183,7 @@ def test_the_blocks_run_as_written(page: str, beginner: Path) -> None:
     assert [name for name in written(page) if not (beginner / name).exists() and "docs/" not in name] == []
 
 
-def test_the_model_card_holds_the_measured_figures() -> None:
+def test_the_model_card_holds_the_measured_figures():
     report = ROOT / "benchmarks" / "papercut.json"
     card = (ROOT / "MODEL_CARD.md").read_text("utf-8")
     with_figures = runpy.run_path(str(ROOT / "benchmarks" / "model_card.py"))["with_figures"]
@@ -207,7 +207,7 @@ def test_the_defaults_are_those_that_dev_chose() -> None:
     assert joined[way]["threshold"] == REFINED_THRESHOLD
 
 
-def test_the_truth_table_is_the_reports() -> None:
+def test_the_truth_table_is_the_reports():
     report = json.loads((ROOT / "benchmarks" / "evaluate" / "report.json").read_text("utf-8"))
     _, head, rows = short_table(report)
     assert table_text(head, rows) in PAGES["accuracy.md"]

@@ -1,4 +1,4 @@
-"""Make the README's pictures again, by the README's own commands: `python docs/make_pictures.py`."""
+"""Make the pictures of README and docs again, by the commands beside them: `python docs/make_pictures.py`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def commands() -> list[list[str]]:
-    """Every command of the README that writes into docs/pictures."""
-    found = re.findall(r"`(vxa [^`]* -o docs/pictures/[^`]+)`", (ROOT / "README.md").read_text("utf-8"))
-    return [shlex.split(command) for command in found]
+    """Return every command of the README and of docs that writes into docs/pictures."""
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
+    return [shlex.split(command) for command in re.findall(r"`(vxa [^`]* -o docs/pictures/[^`]+)`", text)]
 
 
 if __name__ == "__main__":

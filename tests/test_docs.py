@@ -1,7 +1,8 @@
-"""The documents: their links lead somewhere, and every public error has its entry."""
+"""The documents: their links lead somewhere, none is lost, and every public error has its entry."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -15,13 +16,13 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
 def anchors(document: Path) -> set[str]:
-    """The anchors that the headings of a document get."""
+    """Return the anchors that the headings of a document get."""
     headings = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def links(document: Path) -> list[str]:
-    """The targets of a document's links and pictures; code blocks hold none."""
+    """Return the targets of a document's links and pictures; code blocks hold none."""
     text = re.sub(r"^```.*?^```", "", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     return re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"(?:src|href)=\"([^\"]+)\"", text)
 
@@ -37,14 +38,25 @@ def test_links_within_the_repository_resolve(document: Path) -> None:
         assert not anchor or anchor in anchors(target), f"{document.name} links to {link}"
 
 
-def test_the_documents_that_there_must_be() -> None:
-    names = {document.relative_to(ROOT).as_posix() for document in DOCUMENTS}
-    assert names >= {"CONTRIBUTING.md", "docs/architecture.md", "docs/errors.md"}
-    assert any(links(document) for document in DOCUMENTS)
+def test_every_document_is_reached_from_the_readme() -> None:
+    reached, waiting = set(), {ROOT / "README.md"}
+    while waiting:
+        document = waiting.pop()
+        reached.add(document)
+        named = {(document.parent / link.partition("#")[0]).resolve() for link in links(document)}
+        waiting |= {path for path in named if path in DOCUMENTS} - reached
+    assert reached == set(DOCUMENTS)
+    assert len(reached) > 10
+
+
+@pytest.mark.parametrize("name", ["check", "test"])
+def test_the_contributors_commands_are_there_and_documented(name: str) -> None:
+    assert os.access(ROOT / "tools" / name, os.X_OK)
+    assert f"tools/{name} " in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 
 
 def entries() -> dict[str, str]:
-    """The entries of errors.md by name, in its order."""
+    """Return the entries of errors.md by name, in its order."""
     parts = re.split(r"^## (\w+)$", (ROOT / "docs/errors.md").read_text("utf-8"), flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 

@@ -19,6 +19,18 @@ settings.register_profile("vxa", deadline=None)
 settings.load_profile("vxa")
 
 
+# What a test asks for says what it takes to run it.
+MARKS = {"installation": "webui", "browser": "browser", "ldm": "network"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test that asks for a webui, a browser or a released package, before any is deselected."""
+    for item in items:
+        for name in MARKS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(MARKS[name])
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     """Tiny tensors on a busy machine: more threads than free cores are many times slower."""

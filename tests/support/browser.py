@@ -56,6 +56,7 @@ PATIENCE = 60_000
 """Milliseconds: nothing here is timed, and machines may be busy."""
 
 MARKS = [
+    pytest.mark.browser,
     # gradio 6.31 opens an image to look at its mode and leaves it open; it counts its events with old
     # options of pandas 3. Both happen in its own threads.
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),

@@ -82,8 +82,8 @@ def _as_model_error(source: str) -> Iterator[None]:
     except _LOADING_ERRORS as error:
         if not os.path.exists(source):
             raise ModelError(
-                f"there is no folder or file {source}, and the hub did not give it; check the name, or give the path "
-                "of a model on this machine"
+                f"there is no folder or file {source}, and the hub did not give it; check the name, or give "
+                "the path of a model on this machine"
             ) from error
         reason = shorten(" ".join(str(error).split()), 200, placeholder=" …")
         raise ModelError(

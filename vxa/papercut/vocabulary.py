@@ -37,8 +37,7 @@ def unknown_words_note(unknown: tuple[str, ...]) -> str:
     """Return one sentence that says which words fell to pieces, and why."""
     named = ", ".join(word[:40] for word in unknown[:_NAMED])
     more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
-    count = sum(word.isalpha() for word in vocabulary())
     return (
-        f"papercut does not know {named}{more}: it is a toy world of {count} words and spells others in "
-        "letters; use words that it knows, or a model of your own"
+        f"papercut does not know {named}{more}: it is a toy world of {len(vocabulary())} words and spells others "
+        "in letters; use words that it knows, or a model of your own"
     )

@@ -1,4 +1,4 @@
-"""Train papercut's weights: `python -m vxa.training vae|decoder|latents|unet|judge|ship`.
+"""Training of papercut's weights: `python -m vxa.training vae|decoder|latents|unet|judge|ship`.
 
     python -m vxa.training vae
     python -m vxa.training latents --part 0 --scenes 6000

@@ -20,7 +20,7 @@ NOUNS = {"Conditioning", "Recording", "Sampling", "Setting", "Thing"}
 PARTICIPLES = re.compile(
     r"_?(Given|Shown|Kept|Made|Told|Seen|Known|Held|Chosen|Drawn|Taken|Found|Spoken|Written|[A-Z][a-z]+(ed|ing))"
 )
-LATER = {"papercut", "study", "training", "ui"}
+LATER = {"ui"}
 FILES = [
     path for path in sorted((ROOT / "vxa").rglob("*.py")) if path.relative_to(ROOT).parts[1] not in LATER
 ]

@@ -1,4 +1,4 @@
-"""Metrics on tiny arrays, by hand."""
+"""Metrics on tiny arrays, computed by hand."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_ious_at_every_threshold_are_those_of_the_masks():
     assert ious(VALUES, TRUTH, (0.5,))[0] == pytest.approx(2 / 3)
 
 
-def test_pointing_looks_at_the_peak():
+def test_pointing_reads_the_peak():
     assert pointing(VALUES, TRUTH)
     assert not pointing(VALUES, ~TRUTH)
 
@@ -37,7 +37,7 @@ def test_bootstrap_encloses_the_mean_and_is_reproducible():
     assert bootstrap([0.5] * 9) == (0.5, 0.5, 0.5)
 
 
-def test_ious_above_a_floor_are_those_of_the_stretched_map():
+def test_ious_above_a_floor_are_those_of_the_rescaled_map():
     values = VALUES + 2
     assert ious(values, TRUTH, (0.3, 0.5), floor=2.0) == pytest.approx(
         ious(VALUES, TRUTH, (0.3, 0.5)), abs=1e-6
@@ -57,7 +57,7 @@ def test_leakage_is_the_share_on_others():
     assert leakage(np.zeros((2, 3), bool), others) == 0
 
 
-def test_a_paired_difference_draws_images_not_words():
+def test_a_paired_difference_resamples_images_not_words():
     ours, theirs = [0.5, 0.9, 0.4, 0.6], [0.4, 0.8, 0.3, 0.5]
     assert paired(ours, theirs, [0, 0, 1, 1]) == pytest.approx((0.1, 0.1, 0.1))
     mean, low, high = paired([1, 1, 1, 0], [0, 0, 0, 0], [7, 7, 7, 9])

@@ -1,12 +1,12 @@
-"""The peers' formulas against the same formulas written out from queries and keys."""
+"""Formulas of the peers against direct computations from queries and keys."""
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from support.scenes import cached_scene
 
 import vxa
-from vxa.papercut import scene
 from vxa.study import peers
 
 LEVELS = (500, 100)
@@ -14,20 +14,20 @@ LEVELS = (500, 100)
 
 @pytest.fixture(scope="module")
 def passes():
-    """The queries and keys of each pass."""
-    model, shown = vxa.load("papercut"), scene(2, "dev")
-    return [vxa.visualize(model, shown.image, shown.caption, t, "matched", sites="all") for t in LEVELS]
+    """Maps of each pass, with its queries and keys."""
+    model, sample = vxa.load("papercut"), cached_scene(2, "dev")
+    return [vxa.visualize(model, sample.image, sample.caption, t, "matched", sites="all") for t in LEVELS]
 
 
 @pytest.fixture(scope="module")
 def steps():
-    """The same passes as the formulas are given them."""
-    model, shown = vxa.load("papercut"), scene(2, "dev")
-    return vxa.attribute(model, shown.image, shown.caption, LEVELS, bins="each", heads=True)
+    """Maps of the same passes in the form that the formulas read."""
+    model, sample = vxa.load("papercut"), cached_scene(2, "dev")
+    return vxa.attribute(model, sample.image, sample.caption, LEVELS, bins="each", heads=True)
 
 
 def probabilities(maps, site, word):
-    """Softmax over all keys of every head, the word's column: [heads, h, w]."""
+    """Return the word's column of the softmax over all keys, per head: [heads, h, w]."""
     record = maps.records[site.name]
     query, key = (
         part.float().unflatten(-1, (record.heads, -1)).transpose(0, 1) for part in (record.query, record.key)
@@ -61,12 +61,12 @@ def test_kousw_weighs_every_grid_alike(passes, steps):
     assert peers.kousw(steps, "dog") == pytest.approx(expected.numpy(), abs=1e-4)
 
 
-def test_attention_map_diffusers_reads_the_last_step_unless_told(passes, steps):
-    def mean(kept):
+def test_attention_map_diffusers_reads_the_last_step_by_default(passes, steps):
+    def mean(passes):
         layers = [
             up(probabilities(maps, site, "dog"), (32, 32), "bilinear").mean(0)
             for site in steps.sites
-            for maps in kept
+            for maps in passes
         ]
         return up(torch.stack(layers).mean(0, keepdim=True), (256, 256), "bilinear")[0].numpy()
 
@@ -75,7 +75,7 @@ def test_attention_map_diffusers_reads_the_last_step_unless_told(passes, steps):
     assert read(steps, "dog", steps="all") == pytest.approx(mean(passes), abs=1e-5)
 
 
-def test_the_original_is_one_site_over_its_maximum_in_blocks(passes):
+def test_the_original_is_one_site_divided_by_its_maximum_in_blocks(passes):
     values = peers.original(passes[0], "dog")
     assert values.max() == 1
     assert len(np.unique(values)) <= 8 * 8

@@ -1,16 +1,16 @@
-"""The bench itself: its cases, its baselines and its choice, on maps whose truth is known."""
+"""Scores, baselines and the choice of sites, on maps whose truth is known."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support.scenes import cached_scene, first_scenes, label
 
-from vxa.papercut import scene
 from vxa.study import segmentation as seg
 
 
 class KnownMaps:
-    """Maps that answer with a mask: what a perfect, an empty and a wrong model would give."""
+    """A stand-in for attention maps that holds the exact mask of each noun."""
 
     image_size = (256, 256)
 
@@ -20,17 +20,33 @@ class KnownMaps:
 
 def known_cases(count=6):
     for seed in range(count):
-        shown = scene(seed, "dev")
-        for noun, truth in seg.object_nouns(shown).items():
-            yield seg.Case(shown, KnownMaps(seg.object_nouns(shown)), noun, truth)
+        sample = cached_scene(seed, "dev")
+        for noun, truth in seg.object_nouns(sample).items():
+            yield seg.Case(sample, KnownMaps(seg.object_nouns(sample)), noun, truth)
 
 
 def test_objects_are_neither_grounds_nor_compounds():
-    for seed in range(60):
-        shown = scene(seed, "dev")
-        nouns = seg.object_nouns(shown)
-        assert not set(nouns) & {"sky", "night", "wall", "grass", "sand", "snow", "apple"}
-        assert all(mask.any() for mask in nouns.values())
+    for sample in first_scenes():
+        nouns = seg.object_nouns(sample)
+        assert not set(nouns) & {"sky", "night", "wall", "grass", "sand", "snow", "apple"}, label(sample)
+        assert all(mask.any() for mask in nouns.values()), label(sample)
+
+
+@pytest.mark.parametrize(
+    ("seed", "caption", "nouns"),
+    [
+        (0, "a pink cup on the green grass under the night sky", {"cup"}),
+        (
+            11,
+            "an apple tree to the right of a yellow flower and a brown balloon",
+            {"tree", "flower", "balloon"},
+        ),
+    ],
+)
+def test_the_objects_of_a_caption_with_a_compound(seed, caption, nouns):
+    sample = cached_scene(seed, "train")
+    assert sample.caption == caption
+    assert set(seg.object_nouns(sample)) == nouns
 
 
 def test_a_perfect_map_scores_one_and_a_whole_image_its_share():
@@ -55,14 +71,16 @@ def test_a_given_threshold_is_kept():
 
 
 class SitedMaps(KnownMaps):
-    """Each block has half of the truth or, IN03, all but it; a map is the mean of the blocks asked for."""
+    """Maps of three blocks: IN01 and OUT02 hold half of the truth each, IN03 its complement.
+
+    A heat map is the mean over the selected blocks."""
 
     labels = ("IN01", "IN03", "OUT02")
     site_labels = labels
 
     def select_sites(self, sites):
-        wanted = self.labels if sites == "all" else sites.split(",")
-        return [SimpleNamespace(label=label) for label in self.labels if label in wanted]
+        names = self.labels if sites == "all" else sites.split(",")
+        return [SimpleNamespace(label=label) for label in self.labels if label in names]
 
     def heat_map(self, noun, sites, refine):
         truth = self.masks[noun]
@@ -72,7 +90,7 @@ class SitedMaps(KnownMaps):
         return SimpleNamespace(upsampled=lambda: values.astype(np.float32))
 
 
-def test_a_choice_of_sites_takes_in_a_block_that_helps_and_drops_one_that_does_not():
+def test_the_choice_of_sites_adds_a_block_that_helps_and_drops_one_that_does_not():
     developed = [
         seg.Case(case.scene, SitedMaps(case.maps.masks), case.noun, case.truth) for case in known_cases(3)
     ]

@@ -1,6 +1,7 @@
-"""Training in small: it resumes as if never stopped, windows get captions of what they show, shapes fit."""
+"""Training on a small scale: resumed runs, captions of windows, shapes of networks."""
 
 import random
+from copy import deepcopy
 
 import pytest
 import torch
@@ -8,7 +9,8 @@ from torch import nn
 
 pytest.importorskip("tqdm")
 pytest.importorskip("diffusers")
-from vxa.papercut import scene
+from support.scenes import cached_scene
+
 from vxa.papercut.judge import CLASSES, Judge, to_tensor
 from vxa.training.judge import class_weights, judge_loss, labels_of, spoil
 from vxa.training.latents import crop_caption, make_latents, partial_caption, read_latents
@@ -26,7 +28,7 @@ def test_the_rate_rises_and_falls():
     assert plan.rate_at(100) == pytest.approx(0.1)
 
 
-def test_a_resumed_training_is_the_training(tmp_path):
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path):
     def run(stops, folder):
         torch.manual_seed(0)
         network = nn.Linear(3, 2)
@@ -64,10 +66,10 @@ def test_the_average_follows_the_weights():
 
 
 def test_the_autoencoder_starts_with_colour():
-    """Before any training, three latents are the mean colour of their cells, and decoding gives it back."""
+    """Check that, untrained, three latents are the mean colour of their cells, and decoding returns it."""
     torch.manual_seed(0)
     vae = autoencoder().eval()
-    pixels = torch.stack([to_tensor(scene(seed).image) for seed in (0, 1)])
+    pixels = torch.stack([to_tensor(cached_scene(seed).image)[:, 64:192, 64:192] for seed in (0, 1)])
     with torch.no_grad():
         latent = vae.encode(pixels).latent_dist.mode()
         decoded = vae.decode(latent).sample
@@ -131,7 +133,7 @@ def test_crops_are_windows_in_range():
     assert window.max() <= 1
 
 
-def test_a_windows_caption_names_what_lies_in_it():
+def test_a_windows_caption_names_the_things_inside():
     things = [
         ("sky", "blue", "plain"),
         ("cat", "red", "plain"),
@@ -155,21 +157,28 @@ def test_a_partial_caption_names_one_thing_or_two():
     assert partial_caption([], random.Random(0)) == ""
 
 
-def test_latents_are_written_and_read_back(tmp_path):
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory):
+    """An untrained autoencoder with the latents of three scenes, in two files."""
     torch.manual_seed(0)
-    vae = autoencoder().eval()
-    for part in (0, 1):
-        make_latents(vae, 10 * part, 2, tmp_path / f"latents-{part}.safetensors")
-    data = read_latents(sorted(tmp_path.glob("*.safetensors")))
-    shown = scene(11, "train")
-    assert data.latents.shape == (4, 4, 32, 32)
-    assert data.captions[3] == shown.caption
-    assert [noun for noun, _, _ in data.things[3]] == [thing.noun for thing in shown.things]
-    rows = data.covers[data.first[3] : data.first[3] + len(shown.things)]
-    assert rows.float().mean((1, 2)) / 255 == pytest.approx([t.mask.mean() for t in shown.things], abs=0.01)
+    vae, folder = autoencoder().eval(), tmp_path_factory.mktemp("latents")
+    make_latents(vae, 0, 2, folder / "latents-0.safetensors", batch=1)
+    make_latents(vae, 11, 1, folder / "latents-1.safetensors")
+    return vae, read_latents(sorted(folder.glob("*.safetensors")))
 
 
-def test_a_window_lies_about_the_thing_and_within_the_scene():
+def test_latents_are_written_and_read_back(encoded):
+    _, data = encoded
+    assert data.latents.shape == (3, 4, 32, 32)
+    for index, seed in enumerate((0, 1, 11)):
+        sample = cached_scene(seed, "train")
+        assert data.captions[index] == sample.caption
+        assert [noun for noun, _, _ in data.things[index]] == [thing.noun for thing in sample.things]
+        rows = data.covers[data.first[index] : data.first[index] + len(sample.things)].float() / 255
+        assert rows.mean((1, 2)) == pytest.approx([t.mask.mean() for t in sample.things], abs=0.01)
+
+
+def test_a_window_is_around_the_thing_and_within_the_scene():
     corner, low = torch.zeros(32, 32), torch.zeros(32, 32)
     corner[0, 31] = low[20, 8] = 255.0
     assert window_at(corner, random.Random(0), jitter=0) == (0, 16)
@@ -180,13 +189,15 @@ def test_a_window_lies_about_the_thing_and_within_the_scene():
 
 
 def test_the_judges_labels_are_the_topmost_sheets():
-    shown = scene(83, "test")
-    labels = labels_of(shown)
-    assert {CLASSES[i] for i in set(labels.ravel())} <= {t.noun for t in shown.things}
-    hat = next(t for t in shown.objects if t.noun == "hat")
+    sample = cached_scene(83, "test")
+    labels = labels_of(sample)
+    assert {CLASSES[i] for i in set(labels.ravel())} <= {t.noun for t in sample.things}
+    hat = next(t for t in sample.objects if t.noun == "hat")
     assert (labels[hat.mask] == CLASSES.index("hat")).mean() > 0.97
-    figure = next(t for t in shown.objects if t.noun in ("girl", "boy"))
-    assert (labels[figure.mask] == CLASSES.index(figure.noun)).mean() < 0.7, "its clothes are their own"
+    figure = next(t for t in sample.objects if t.noun in ("girl", "boy"))
+    assert (labels[figure.mask] == CLASSES.index(figure.noun)).mean() < 0.7, (
+        "clothes are classes of their own"
+    )
 
 
 def test_the_judge_answers_at_half_size_and_learns_from_spoiled_pictures():
@@ -207,18 +218,15 @@ def test_a_rare_class_weighs_more_by_the_root_of_its_share():
     assert weights[1] == weights[2]
 
 
-def test_a_unet_is_trained_resumed_and_written_as_a_pipeline(tmp_path):
-    """Two steps, on windows and on a whole scene, from fresh networks; then on from what was written."""
+def test_a_unet_is_trained_continued_and_written_as_a_pipeline(encoded, tmp_path):
+    """Train new networks on windows, then on a whole scene; then train the written pipeline further."""
     from diffusers import StableDiffusionPipeline
 
-    torch.manual_seed(0)
-    vae = autoencoder().eval()
-    make_latents(vae, 0, 2, tmp_path / "latents-0.safetensors")
-    data = read_latents([tmp_path / "latents-0.safetensors"])
-    made = train_unet(tmp_path, vae, data, steps=2, crops=1, seed=1, device="cpu", sizes=(2, 1))
-    assert made.vae.config.scaling_factor == pytest.approx(float(1 / data.latents.float().std()), rel=1e-3)
+    vae, data = encoded
+    first = train_unet(tmp_path, deepcopy(vae), data, steps=2, crops=1, seed=1, device="cpu", sizes=(2, 1))
+    assert first.vae.config.scaling_factor == pytest.approx(float(1 / data.latents.float().std()), rel=1e-3)
     written = StableDiffusionPipeline.from_pretrained(tmp_path / "pipeline")
     (tmp_path / "unet.checkpoint").unlink()
     more = train_unet(tmp_path, written.vae, data, 1, 0, 2, "cpu", sizes=(1, 1), start=written)
-    assert more.vae.config.scaling_factor == made.vae.config.scaling_factor
-    assert not torch.equal(more.unet.conv_in.weight, made.unet.conv_in.weight)
+    assert more.vae.config.scaling_factor == first.vae.config.scaling_factor
+    assert not torch.equal(more.unet.conv_in.weight, first.unet.conv_in.weight)

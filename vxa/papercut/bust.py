@@ -1,4 +1,4 @@
-"""A person on the stage: a bust that rises from the lower edge, part by part, and what its hand holds."""
+"""People on the stage: a bust at the lower edge, drawn part by part, and the thing in its hand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OVER_THE_FACE = {"glasses": (0.29, 0.54, 0.145), "hat": (-0.13, 0.84, 0.34), "cr
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a bust stands, in pixels; its parts are placed in shares of it."""
+    """Frame of a bust, in pixels. Parts are placed by fractions of its width and height."""
 
     centre: float
     top: float
@@ -29,46 +29,53 @@ class Frame:
     height: float
 
     def box(self, top: float, width: float, height: float) -> Box:
-        """A part's box about the middle, from shares of the frame."""
+        """Return the box of a part, centred; top, width and height are fractions of the frame."""
         half = width * self.width / 2
         upper = self.top + top * self.height
         return self.centre - half, upper, self.centre + half, upper + height * self.height
 
 
-def put_person(stage: Stage, noun: str, centre: float, scale: float, worn: dict[str, Look]) -> Parts:
-    """Every part of a person by its noun, the person first; its numbers include all its parts'."""
+def put_person(stage: Stage, noun: str, centre: float, scale: float, accessories: dict[str, Look]) -> Parts:
+    """Draw a person and return its props by noun, the person first.
+
+    The person's numbers include those of all its parts."""
     height = 212 * scale
     frame = Frame(centre, SIZE - height + stage.rng.uniform(0, 6), 150 * scale, height)
     skin, hair = stage.rng.choice(SKINS), stage.look("hair")
     figure = Prop(noun, "", "plain", frame.box(0, 1, 1), {stage.number()}, skin=skin)
     stage.props.append(figure)
-    parts = {noun: figure, **_put_body(stage, frame, noun, hair, skin, worn)}
+    parts = {noun: figure, **_put_body(stage, frame, noun, hair, skin, accessories)}
     stage.draw({max(figure.numbers)}, outlines.FACE, frame.box(0.16, 0.54, 0.43), skin)
     stage.draw(parts["hair"].numbers, HAIR[noun][2], frame.box(0.11, 0.55, 0.13), COLOURS[hair[0]])
     for name, place in OVER_THE_FACE.items():
-        if name in worn:
-            parts[name] = stage.put(name, frame.box(*place), worn[name])
+        if name in accessories:
+            parts[name] = stage.put(name, frame.box(*place), accessories[name])
     figure.numbers |= {number for part in parts.values() for number in part.numbers}
     return parts
 
 
 def _put_body(
-    stage: Stage, frame: Frame, noun: str, hair: Look, skin: tuple[int, int, int], worn: dict[str, Look]
+    stage: Stage,
+    frame: Frame,
+    noun: str,
+    hair: Look,
+    skin: tuple[int, int, int],
+    accessories: dict[str, Look],
 ) -> Parts:
-    """What lies behind the face: hair, shirt, neck, and the scarf about it."""
+    """Draw the parts behind the face: hair, shirt, neck and, if there is one, the scarf."""
     shape, place, _ = HAIR[noun]
     parts = {"hair": stage.put("hair", frame.box(*place), hair, shape=shape)}
     parts["shirt"] = stage.put("shirt", frame.box(0.7, 1, 0.34), shape=outlines.BUST)
     parts["neck"] = Prop("neck", "", "plain", frame.box(0.54, 0.27, 0.23), {stage.number()})
     stage.draw(parts["neck"].numbers, outlines.NECK, parts["neck"].box, skin)
     stage.props.append(parts["neck"])
-    if "scarf" in worn:
-        parts["scarf"] = stage.put("scarf", frame.box(0.655, 0.56, 0.3), worn["scarf"])
+    if "scarf" in accessories:
+        parts["scarf"] = stage.put("scarf", frame.box(0.655, 0.56, 0.3), accessories["scarf"])
     return parts
 
 
 def put_in_hand(stage: Stage, parts: Parts, noun: str, side: int) -> Prop:
-    """Something in a hand stretched out to one side (−1 left, 1 right)."""
+    """Draw a thing in a hand stretched out to one side (−1 left, 1 right); return its prop."""
     person = next(iter(parts.values()))
     w, h = stage.size(noun)
     x = person.centre + side * person.width * 0.76

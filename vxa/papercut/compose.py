@@ -1,4 +1,4 @@
-"""The kinds of scenes: each puts things on a stage and says in a dependency tree what stands there."""
+"""Kinds of scenes. Each puts things on a stage and returns the dependency tree of its caption."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORN = ("hat", "crown", "glasses", "scarf", "shirt")
 
 
 def lone(stage: Stage) -> Node:
-    """One thing, anywhere."""
+    """Compose a scene of one thing, on the floor or in the air."""
     noun = stage.rng.choice((*ON_FLOOR, *IN_AIR, *WORN))
     if noun in IN_AIR:
         prop = stage.put(noun, stage.air(noun))
@@ -26,7 +26,7 @@ def lone(stage: Stage) -> Node:
 
 
 def several(stage: Stage) -> Node:
-    """Two to four different things side by side, some overhead."""
+    """Compose a scene of two to five different things: two or three side by side, up to two overhead."""
     rng = stage.rng
     props = put_row(stage, rng.sample(ON_FLOOR, rng.choice((2, 2, 3))), 0.92)
     props += [stage.put(n, stage.air(n)) for n in rng.sample(IN_AIR, rng.choice((0, 1, 1, 2)))]
@@ -35,7 +35,9 @@ def several(stage: Stage) -> Node:
 
 
 def look_alikes(stage: Stage) -> Node:
-    """One noun several times with different looks, at times on a bed: "a gray cat and a white cat"."""
+    """Compose a scene of two things of one noun, each with its own look: "a gray cat and a white cat".
+
+    Sometimes there is a third thing of another noun. Pets are sometimes on a bed."""
     rng = stage.rng
     noun = rng.choice((*PETS, "car", "ball", "cup", "flower", "house", "fish"))
     nouns = [noun, noun] + (
@@ -56,7 +58,9 @@ def look_alikes(stage: Stage) -> Node:
 
 
 def count(stage: Stage) -> Node:
-    """Two to four of one kind and one look: "three red balls", sometimes with something else."""
+    """Compose a scene of two to four things of one noun and one look: "three red balls".
+
+    Under things in the air there is sometimes another thing on the floor."""
     rng = stage.rng
     noun, many = (
         rng.choice(
@@ -92,7 +96,10 @@ def count(stage: Stage) -> Node:
 
 
 def as_list(stage: Stage, root: Node) -> Node:
-    """The same scene as prompts are often written, a comma list: "red hat, neck, blue sky"."""
+    """Return the caption as a comma list, as prompts are often written: "red hat, neck, blue sky".
+
+    Parts of a lone person and grounds that the caption does not name are added by chance; at most nine
+    entries are kept."""
     rng = stage.rng
     entries = [
         bare(node)
@@ -110,9 +117,9 @@ def as_list(stage: Stage, root: Node) -> Node:
 
 
 def bare(node: Node) -> Node:
-    """A noun with its adjectives, number and compound, and nothing else: one entry of a comma list."""
-    kept = [n for n in node.before if n.relation in ("amod", "nummod", "compound")]
-    return Node(node.form, "NOUN", lemma=node.lemma, before=kept, things=node.things)
+    """Return the noun with only its adjectives, number and compound: one entry of a comma list."""
+    modifiers = [n for n in node.before if n.relation in ("amod", "nummod", "compound")]
+    return Node(node.form, "NOUN", lemma=node.lemma, before=modifiers, things=node.things)
 
 
 KINDS: tuple[tuple[Callable[[Stage], Node], int], ...] = (
@@ -127,7 +134,7 @@ KINDS: tuple[tuple[Callable[[Stage], Node], int], ...] = (
 
 
 def compose(stage: Stage) -> Node:
-    """Lay out a scene of a kind chosen by chance; the root of its caption's tree."""
+    """Lay out a scene of a random kind and return the root of its caption's tree."""
     stage.lay_grounds()
     kinds, weights = zip(*KINDS, strict=True)
     root: Node = stage.rng.choices(kinds, weights)[0](stage)

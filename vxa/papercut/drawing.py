@@ -1,7 +1,7 @@
 """Pictures of cut paper, with the exact pixels of every sheet.
 
-Everything is drawn three times too large and averaged down, which gives smooth edges. Beside the colours
-a second canvas keeps, for every pixel, the number of the thing that lies on top: the masks come from it.
+Everything is drawn at three times the size and averaged down, for smooth edges. A second canvas holds the
+number of the topmost thing at every pixel; the masks are read from it.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ SKINS: tuple[Colour, ...] = ((246, 214, 188), (228, 182, 146), (190, 136, 100), 
 
 @dataclass(frozen=True)
 class Style:
-    """How a scene is made, which no caption tells: paper grain (σ, of 1), palette brightness, outline width
-    and shadow offset in pixels, shadow darkness (of 1)."""
+    """Rendering settings of a scene, which captions never mention.
+
+    Paper grain (σ, of 1), palette brightness, outline width and shadow offset in pixels, shadow darkness (of
+    1)."""
 
     grain: float
     brightness: float
@@ -44,8 +46,9 @@ class Style:
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to draw: an outline in a box (left, top, right, bottom, in pixels), its sheet of paper, and
-    the number under which its pixels are counted."""
+    """A shape to draw, in a box (left, top, right, bottom, in pixels), with its colour and pattern.
+
+    `number` is that of the thing to which its pixels belong."""
 
     number: int
     shape: Shape
@@ -55,21 +58,23 @@ class Item:
     flip: bool = False
 
 
-def shaded(colour: Colour, factor: float) -> Colour:
-    """The colour darkened (factor below 1) or moved towards white (above 1)."""
+def shade(colour: Colour, factor: float) -> Colour:
+    """Return the colour darkened (factor up to 1) or moved towards white (above 1)."""
     if factor <= 1:
         return tuple(round(c * factor) for c in colour)  # type: ignore[return-value]
     return tuple(round(c + (255 - c) * (factor - 1)) for c in colour)  # type: ignore[return-value]
 
 
 def contrast(colour: Colour) -> Colour:
-    """The colour of a pattern's marks on this sheet: white on dark sheets, a deep shade on light ones."""
+    """Return the colour of a pattern's marks: near white on dark sheets, a deep shade on light ones."""
     luminance = 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2]
-    return shaded(colour, 1.72) if luminance < 150 else shaded(colour, 0.62)
+    return shade(colour, 1.72) if luminance < 150 else shade(colour, 0.62)
 
 
 class Canvas:
-    """A picture being laid, sheet over sheet. `numbers` holds the topmost thing's number per fine pixel."""
+    """A picture built up sheet by sheet.
+
+    `numbers` holds the number of the topmost thing for every oversampled pixel."""
 
     def __init__(self, style: Style) -> None:
         side = SIZE * OVERSAMPLE
@@ -78,13 +83,13 @@ class Canvas:
         self.numbers = Image.new("L", (side, side))
 
     def tint(self, colour: Colour) -> Colour:
-        """A colour under the scene's light."""
+        """Return the colour at the brightness of the scene."""
         return tuple(min(255, round(c * self.style.brightness)) for c in colour)  # type: ignore[return-value]
 
     def fill(
         self, number: int, colour: Colour, top: float, marks: Iterable[tuple[Sequence[float], Colour]] = ()
     ) -> None:
-        """Cover everything below `top` with a ground; `marks` are small boxes of texture on it."""
+        """Cover everything below `top` with a ground; `marks` are the small boxes of its texture."""
         box = (0, round(top * OVERSAMPLE), SIZE * OVERSAMPLE, SIZE * OVERSAMPLE)
         pen = ImageDraw.Draw(self.colours)
         pen.rectangle(box, fill=self.tint(colour))
@@ -120,15 +125,15 @@ class Canvas:
     def _paint(self, item: Item, outlines: Sequence[tuple[list[tuple[float, float]], str]]) -> None:
         sheets = {
             "main": item.colour,
-            "shade": shaded(item.colour, 0.72),
-            "light": shaded(item.colour, 1.45),
+            "shade": shade(item.colour, 0.72),
+            "light": shade(item.colour, 1.45),
             **FIXED,
         }
         pen = ImageDraw.Draw(self.colours)
         width = round(self.style.outline * OVERSAMPLE)
         for points, tone in outlines:
             if width and tone == "main":
-                pen.line([*points, points[0]], fill=self.tint(shaded(item.colour, 0.5)), width=2 * width)
+                pen.line([*points, points[0]], fill=self.tint(shade(item.colour, 0.5)), width=2 * width)
         for points, tone in outlines:
             pen.polygon(points, fill=self.tint(sheets[tone]))
             if tone == "main" and item.pattern != "plain":
@@ -144,7 +149,7 @@ class Canvas:
         self.colours.paste(self.tint(contrast(item.colour)), (left, top), ImageChops.darker(inside, marks))
 
     def picture(self, grain_seed: int) -> Image.Image:
-        """The finished picture, averaged down, with the paper's grain."""
+        """Return the finished picture, averaged down, with the paper's grain."""
         pixels = np.asarray(self.colours.reduce(OVERSAMPLE), dtype=np.float32)
         # RandomState's stream never changes between numpy releases; Generator's may.
         grain = np.random.RandomState(grain_seed).standard_normal((SIZE, SIZE, 1)).astype(np.float32)
@@ -153,7 +158,7 @@ class Canvas:
         )
 
     def coverage(self, numbers: Iterable[int]) -> np.ndarray:
-        """Bool [256, 256]: the pixels of which these things show at least one half."""
+        """Return bool [256, 256]: the pixels of which these things show in at least half."""
         fine = np.isin(np.asarray(self.numbers), list(numbers))
         blocks = fine.reshape(SIZE, OVERSAMPLE, SIZE, OVERSAMPLE).mean(axis=(1, 3))
         return np.asarray(blocks >= 0.5)

@@ -1,7 +1,7 @@
-"""The judge: a small segmenter that says what a picture of the papercut world shows.
+"""The judge: a small network that segments pictures of the papercut world.
 
-It labels generated pictures, for which no exact masks exist. It never sees the diffusion model's attention:
-it is trained on rendered scenes and on their reconstructions by the autoencoder, and is itself measured on
+It labels generated pictures, for which no exact masks exist. It never sees the diffusion model's attention.
+It is trained on rendered scenes and on their reconstructions by the autoencoder, and is itself evaluated on
 renders before anything is measured with it.
 """
 
@@ -20,18 +20,18 @@ from .nouns import COLOURS, GROUNDS, NOUNS
 from .shipped import WEIGHTS
 
 CLASSES = (*GROUNDS, *NOUNS)
-"""What a pixel can be: a ground, or the noun of the topmost sheet. A person's own pixels are face and hands;
-hair, neck, shirt and what is worn are classes of their own."""
+"""Classes of a pixel: a ground, or the noun of the topmost sheet. A person's own pixels are face and hands;
+hair, neck, shirt and accessories are classes of their own."""
 
 PRESENT = 0.01
-"""The share of the picture from which on a noun counts as present."""
+"""Smallest share of the picture at which a noun counts as present."""
 
 FIGURE = ("girl", "boy", "hair", "neck", "shirt", "hat", "crown", "glasses", "scarf")
 JUDGE_WEIGHTS = WEIGHTS / "judge.safetensors"
 
 
 class Block(nn.Module):
-    """Two convolutions around a skip."""
+    """A residual block of two convolutions."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -46,7 +46,9 @@ class Block(nn.Module):
 
 
 class Judge(nn.Module):
-    """Pictures [n, 3, h, w] in [−1, 1] to logits [n, classes, h/2, w/2]; h and w are multiples of 16."""
+    """A network from pictures [n, 3, h, w] in [−1, 1] to logits [n, classes, h/2, w/2].
+
+    h and w are multiples of 16."""
 
     def __init__(self, widths: tuple[int, ...] = (32, 64, 96, 128)) -> None:
         super().__init__()
@@ -70,7 +72,7 @@ class Judge(nn.Module):
 
 @cache
 def load_judge() -> Judge:
-    """The shipped judge, in float32 on the CPU."""
+    """Load the shipped judge once, in float32 on the CPU."""
     from safetensors.torch import load_file
 
     network = Judge()
@@ -79,21 +81,23 @@ def load_judge() -> Judge:
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """float32 [3, h, w] in [−1, 1]."""
+    """Return the image as float32 [3, h, w] in [−1, 1]."""
     return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).float() / 127.5 - 1
 
 
 @torch.no_grad()
 def label(image: Image.Image, judge: Judge | None = None) -> np.ndarray:
-    """int64 [h, w]: the index in `CLASSES` of every pixel. Height and width must be multiples of 16."""
+    """Return int64 [h, w]: the index in `CLASSES` of every pixel. h and w must be multiples of 16."""
     logits = (judge or load_judge())(to_tensor(image)[None])
     logits = F.interpolate(logits, scale_factor=2.0, mode="bilinear", align_corners=False)
     return np.asarray(logits[0].argmax(0).numpy())
 
 
 def mask(labels: np.ndarray, noun: str) -> np.ndarray:
-    """Bool [h, w]: where that noun is. A person is the whole figure: its own pixels with hair, neck, shirt
-    and what is worn, if any of its own pixels are there. Raises ValueError for a word that is no class."""
+    """Return the mask of a noun, bool [h, w].
+
+    A person's mask is the whole figure: its own pixels with hair, neck, shirt and accessories. It is
+    empty if there are no pixels of its own. Raises ValueError for a word that is no class."""
     if noun not in CLASSES:
         raise ValueError(f"{noun!r} is not one of the judge's classes: {', '.join(CLASSES)}")
     own = labels == CLASSES.index(noun)
@@ -104,12 +108,12 @@ def mask(labels: np.ndarray, noun: str) -> np.ndarray:
 
 
 def present(labels: np.ndarray, noun: str) -> bool:
-    """Whether the noun covers at least `PRESENT` of the picture, by its own pixels."""
+    """Return whether the noun's own pixels cover at least `PRESENT` of the picture."""
     return bool((labels == CLASSES.index(noun)).mean() >= PRESENT)
 
 
 def colour_of(image: Image.Image, where: np.ndarray) -> str:
-    """The palette's colour nearest to the median of the masked pixels that are neither ink nor glints."""
+    """Return the palette colour that is nearest, by the sum over channels, to the most masked pixels."""
     pixels = np.asarray(image.convert("RGB"), dtype=np.float32)[where]
     names, palette = list(COLOURS), np.array(list(COLOURS.values()), dtype=np.float32)
     votes = np.abs(pixels[:, None] - palette).sum(-1).argmin(-1)

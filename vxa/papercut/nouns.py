@@ -30,9 +30,11 @@ Place = Literal["floor", "air", "worn", "person", "part"]
 
 @dataclass(frozen=True)
 class Noun:
-    """A kind of thing. `side` is the range of the side, in pixels, of a square as large as its box;
-    `aspect` is the box's width over its height; `top` is the height, as a share of the box, on which
-    another thing can stand; `poses` are outlines other than the first, by verb."""
+    """A kind of thing.
+
+    `side` is the range, in pixels, of the side of a square with the area of its box. `aspect` is the box's
+    width over its height. `top` is the position of the surface on which another thing can stand, as a
+    fraction of the box's height from its top. `poses` are further outlines: (pose, aspect, outline)."""
 
     name: str
     family: str
@@ -49,11 +51,11 @@ class Noun:
 
     @property
     def many(self) -> str:
-        """The plural as captions write it."""
+        """Plural as captions write it."""
         return self.plural or self.name + "s"
 
-    def posed(self, pose: str) -> tuple[float, Shape]:
-        """Aspect and outline in a pose; the usual ones where the noun has no such pose."""
+    def in_pose(self, pose: str) -> tuple[float, Shape]:
+        """Return aspect and outline in a pose; the default ones if the noun has no such pose."""
         return next(
             ((aspect, shape) for name, aspect, shape in self.poses if name == pose), (self.aspect, self.shape)
         )
@@ -150,7 +152,7 @@ GROUNDS = (*BACKDROPS, *FLOORS)
 
 
 def held_out(noun: str, colour: str) -> bool:
-    """Whether only `test` scenes may give this noun this colour (about one pair in nine)."""
+    """Return whether only `test` scenes may give this noun this colour (about one pair in nine)."""
     if len(NOUNS[noun].colours) < 5:
         return False
     return (list(NOUNS).index(noun) * 5 + ALL.index(colour) * 4) % 9 == 0

@@ -1,4 +1,4 @@
-"""The outline of every noun, cut by cut, lowest first."""
+"""Outlines of all nouns, cut by cut, lowest first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Captions as dependency trees: a tree is built, then read off as text and as CoNLL-U rows."""
+"""Captions as dependency trees, and their text and CoNLL-U rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NO_SPACE_BEFORE = {",", "."}
 class Node:
     """A word of a caption with its dependents on both sides, in Universal Dependencies relations.
 
-    `things` are the numbers of the things it speaks of, `entity` the coreference chain it belongs to."""
+    `things` are the numbers of the things it refers to, `entity` is the name of its coreference chain."""
 
     form: str
     upos: str
@@ -24,12 +24,12 @@ class Node:
     entity: str = ""
 
     def as_(self, relation: str) -> Node:
-        """This node, in that relation to its head."""
+        """Set the relation to the head, and return this node."""
         self.relation = relation
         return self
 
     def walk(self) -> Iterator[Node]:
-        """The words of this subtree in the order of the text."""
+        """Yield the words of this subtree in the order of the text."""
         for node in self.before:
             yield from node.walk()
         yield self
@@ -39,8 +39,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Row:
-    """One word of a parse. `start` and `end` are its characters in the caption; `things` the indices, in
-    `Scene.things`, of what it speaks of (an adjective's are its noun's, a verb's its arguments')."""
+    """One word of a parse.
+
+    `start` and `end` are its span of characters in the caption. `things` are the indices, in `Scene.things`,
+    of the things it refers to: an adjective's are those of its noun, a verb's those of its arguments."""
 
     id: int
     form: str
@@ -71,7 +73,7 @@ class Parse:
 
 
 def read_off(root: Node) -> Parse:
-    """The caption a tree spells, and its rows."""
+    """Return the caption that a tree spells, with its rows."""
     nodes = list(root.walk())
     numbers = {id(node): i for i, node in enumerate(nodes, 1)}
     heads = {id(child): numbers[id(node)] for node in nodes for child in (*node.before, *node.after)}

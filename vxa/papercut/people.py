@@ -1,4 +1,4 @@
-"""Scenes of people: what they wear and hold, their pets, with verbs and pronouns."""
+"""Scenes of people with accessories, things in hand and pets; captions have verbs and pronouns."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ HOLDABLE = tuple(n.name for n in NOUNS.values() if n.holdable)
 
 
 def figure(stage: Stage) -> Node:
-    """A girl or a boy with what is worn and held, and perhaps a pet: sentences with verbs and pronouns."""
+    """Compose a scene of a girl or a boy with accessories and a pet, a thing in hand, or neither."""
     rng = stage.rng
     who = rng.choice(("girl", "boy"))
-    worn = {
+    accessories = {
         n: stage.look(n) for n in rng.sample(("hat", "crown", "glasses", "scarf"), rng.choice((0, 1, 1, 2)))
     }
-    if "hat" in worn:
-        worn.pop("crown", None)
+    if "hat" in accessories:
+        accessories.pop("crown", None)
     pet = rng.choice((*PETS, "")) if rng.random() < 0.45 else ""
     side = rng.choice((-1, 1))
     holds = not pet and rng.random() < 0.5
     centre = SIZE / 2 - side * rng.uniform(40, 52) if pet or holds else SIZE / 2 + rng.uniform(-40, 40)
-    parts = put_person(stage, who, centre, rng.uniform(0.88, 1.0), worn)
-    held = put_in_hand(stage, parts, rng.choice(HOLDABLE), side) if holds else None
+    parts = put_person(stage, who, centre, rng.uniform(0.88, 1.0), accessories)
+    in_hand = put_in_hand(stage, parts, rng.choice(HOLDABLE), side) if holds else None
     animal = _pet_beside(stage, pet, centre, side) if pet else None
-    root = _describe(stage, who, parts, sorted(worn), held)
+    root = _describe(stage, who, parts, sorted(accessories), in_hand)
     if animal:
         owner = root if root.upos == "NOUN" else root.before[0]
         other = noun_phrase(animal.noun, [stage.props.index(animal)], words_for(stage, animal, 0.7), det="")
@@ -46,13 +46,15 @@ def _pet_beside(stage: Stage, noun: str, centre: float, side: int) -> Prop:
     return stage.put(noun, (x - w / 2, SIZE - 4 - h, x + w / 2, SIZE - 4.0))
 
 
-def _describe(stage: Stage, who: str, parts: dict[str, Prop], worn: list[str], held: Prop | None) -> Node:
-    """The person's phrase or clause: what is worn, what is held, what the hair is like."""
+def _describe(
+    stage: Stage, who: str, parts: dict[str, Prop], accessories: list[str], in_hand: Prop | None
+) -> Node:
+    """Return the person's phrase or clause: accessories, the thing in hand, the look of the hair."""
     rng = stage.rng
     person = noun_phrase(who, [stage.props.index(parts[who])])
-    clothes = worn + ["shirt"] * (not worn or rng.random() < 0.3)
+    clothes = accessories + ["shirt"] * (not accessories or rng.random() < 0.3)
     targets = [phrase(stage, parts[name]) for name in clothes]
-    if "scarf" in clothes and rng.random() < 0.4 and held is None:
+    if "scarf" in clothes and rng.random() < 0.4 and in_hand is None:
         neck = noun_phrase("neck", [stage.props.index(parts["neck"])], det="")
         neck.before.insert(0, possessive(person, who))
         targets[clothes.index("scarf")].after.append(put_before(neck, "around").as_("nmod"))
@@ -60,8 +62,8 @@ def _describe(stage: Stage, who: str, parts: dict[str, Prop], worn: list[str], h
     if rng.random() < 0.3:
         hair = phrase(stage, parts["hair"])
         person.after.append(put_before(hair, "with").as_("nmod"))
-    if held is not None and rng.random() < 0.75:
-        return _holding(stage, who, person, wears, phrase(stage, held))
+    if in_hand is not None and rng.random() < 0.75:
+        return _holding(stage, who, person, wears, phrase(stage, in_hand))
     if rng.random() < 0.4:
         root = sentence("wearing", "wear", person, things_of(wears), auxiliary=True)
         root.after.append(wears.as_("obj"))
@@ -89,7 +91,7 @@ def _holding(stage: Stage, who: str, person: Node, wears: Node, thing: Node) -> 
 
 
 def two_people(stage: Stage) -> Node:
-    """A girl and a boy side by side, one of them wearing something."""
+    """Compose a scene of a girl and a boy side by side, one of them with an accessory."""
     rng = stage.rng
     nouns = rng.sample(("girl", "boy"), 2)
     name = rng.choice(("hat", "crown", "glasses", "scarf"))

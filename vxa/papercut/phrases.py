@@ -26,7 +26,9 @@ CASES = {
 def adjectives_of(
     noun: str, colour: str, pattern: str, ground: bool, rng: random.Random, share: float = 0.8
 ) -> tuple[str, ...]:
-    """The words that a caption spends on a look: the pattern, then the colour."""
+    """Return the words for a look, chosen by chance: the pattern, then the colour.
+
+    `share` is the chance of the colour (of a ground's: 0.7 of it); the colour of hair is always named."""
     if ground:
         return (colour,) if colour and rng.random() < share * 0.7 else ()
     share = 1.0 if noun == "hair" else share
@@ -44,28 +46,29 @@ def noun_phrase(
     many: int = 1,
     compound: str = "",
 ) -> Node:
-    """ "two striped cats", "an orange tree", "the apple tree": a noun with what depends on it. Every word but
-    the article speaks of `things`."""
-    speaks = tuple(things)
+    """Build a noun with its dependents: "two striped cats", "an orange tree", "the apple tree".
+
+    Every word but the article refers to `things`."""
+    referents = tuple(things)
     form = NOUNS[noun].many if many > 1 else noun
-    before = [Node(word, "ADJ", "amod", things=speaks) for word in adjectives]
+    before = [Node(word, "ADJ", "amod", things=referents) for word in adjectives]
     if compound:
-        before.append(Node(compound, "NOUN", "compound", things=speaks))
+        before.append(Node(compound, "NOUN", "compound", things=referents))
     if many > 1:
-        before.insert(0, Node(NUMBERS[many], "NUM", "nummod", things=speaks))
+        before.insert(0, Node(NUMBERS[many], "NUM", "nummod", things=referents))
     elif det:
         before.insert(0, article(det, [*(n.form for n in before), form][0]))
-    return Node(form, "NOUN", lemma=noun, before=before, things=speaks)
+    return Node(form, "NOUN", lemma=noun, before=before, things=referents)
 
 
 def article(det: str, following: str) -> Node:
-    """ "a", "an" before a vowel, or "the"."""
+    """Return "a", "an" before a vowel, or "the"."""
     form = "an" if det == "a" and following[0] in "aeiou" else det
     return Node(form, "DET", "det", lemma=det)
 
 
 def possessive(owner: Node, person: str) -> Node:
-    """ "her" or "his", in one coreference chain with its owner."""
+    """Return "her" or "his", in one coreference chain with its owner."""
     owner.entity = owner.entity or "e1"
     return Node(
         "her" if person == "girl" else "his",
@@ -78,7 +81,7 @@ def possessive(owner: Node, person: str) -> Node:
 
 
 def put_before(phrase: Node, preposition: str) -> Node:
-    """The phrase with its preposition; "next to" is a fixed expression, "to the left of" a phrase."""
+    """Attach a preposition to the phrase; "next to" is a fixed expression, "to the left of" a phrase."""
     if preposition in ("left", "right"):
         side = Node(preposition, "NOUN", before=[Node("to", "ADP", "case"), Node("the", "DET", "det")])
         phrase.before.insert(0, Node("of", "ADP", "case"))
@@ -90,7 +93,7 @@ def put_before(phrase: Node, preposition: str) -> Node:
 
 
 def coordinate(phrases: Sequence[Node], commas: bool) -> Node:
-    """ "a cat, a dog and a ball": the first phrase with the others as its conjuncts."""
+    """Join phrases as conjuncts of the first: "a cat, a dog and a ball"."""
     first, *others = phrases
     for i, phrase in enumerate(others):
         last = i == len(others) - 1
@@ -102,7 +105,7 @@ def coordinate(phrases: Sequence[Node], commas: bool) -> Node:
 
 
 def enumeration(phrases: Sequence[Node]) -> Node:
-    """ "hat, neck, blue sky", as prompts are often written: conjuncts with commas only."""
+    """Join phrases by commas only, as prompts are often written: "hat, neck, blue sky"."""
     first, *others = phrases
     for phrase in others:
         phrase.before.insert(0, Node(",", "PUNCT", "punct"))
@@ -113,7 +116,7 @@ def enumeration(phrases: Sequence[Node]) -> Node:
 def sentence(
     verb: str, lemma: str, subject: Node, things: Sequence[int] = (), auxiliary: bool = False
 ) -> Node:
-    """A clause: the verb with its subject; a verb speaks of its subject and its object."""
+    """Build a clause of a verb and its subject; the verb refers to the subject's things and to `things`."""
     before = [subject.as_("nsubj")] + [Node("is", "AUX", "aux", lemma="be")] * auxiliary
     return Node(
         verb, "VERB", lemma=lemma, before=before, things=tuple(dict.fromkeys((*subject.things, *things)))
@@ -121,7 +124,7 @@ def sentence(
 
 
 def participle(verb: str, lemma: str, owner: Node, target: Node) -> Node:
-    """ "… wearing a hat": a clause that modifies a noun."""
+    """Append a clause that modifies a noun, "… wearing a hat", and return the noun."""
     things = tuple(dict.fromkeys((*owner.things, *things_of(target))))
     node = Node(verb, "VERB", "acl", lemma=lemma, after=[target.as_("obj")], things=things)
     owner.after.append(node)
@@ -129,6 +132,6 @@ def participle(verb: str, lemma: str, owner: Node, target: Node) -> Node:
 
 
 def things_of(phrase: Node) -> tuple[int, ...]:
-    """What a phrase and its conjuncts speak of."""
+    """Return the things that a phrase and its conjuncts refer to."""
     conjuncts = [n for n in phrase.after if n.relation == "conj"]
     return phrase.things + tuple(t for n in conjuncts for t in n.things)

@@ -1,4 +1,4 @@
-"""Scenes of two things in a relation of space: beside, on, above, under."""
+"""Scenes of two things in a spatial relation: beside, on, above, under."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SUPPORTS = tuple(n.name for n in NOUNS.values() if n.top is not None)
 
 
 def pair(stage: Stage) -> Node:
-    """Two things in a relation of space, sometimes with a third overhead."""
+    """Compose a scene of two things in a spatial relation, sometimes with a third overhead."""
     kind = stage.rng.choice(("beside", "beside", "on", "above", "under"))
     root = {"beside": _beside, "on": _on, "above": _above, "under": _under}[kind](stage)
     if kind != "above" and stage.rng.random() < 0.35:
@@ -52,7 +52,7 @@ def _on(stage: Stage) -> Node:
 
 
 def put_upon(stage: Stage, support: Prop, nouns: list[str]) -> list[Prop]:
-    """Things side by side on top of another thing."""
+    """Put things side by side on top of another thing."""
     top = NOUNS[support.noun].top
     assert top is not None, f"nothing can stand on {support.noun}"
     ground = support.box[1] + top * (support.box[3] - support.box[1]) + 3

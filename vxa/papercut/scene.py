@@ -1,4 +1,4 @@
-"""Captioned scenes of paper cut-outs, the same for the same seed, with the exact mask of every thing."""
+"""Captioned scenes of paper cut-outs, deterministic by seed, with the exact mask of every thing."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ from .stage import Prop, Stage
 SPLITS = ("train", "dev", "test")
 Split = Literal["train", "dev", "test"]
 SMALLEST = 200
-"""Pixels that a named thing must show, or the scene is laid out anew."""
+"""Fewest visible pixels of a named thing; a scene with fewer is laid out again."""
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One thing of a scene. `span` is its noun phrase's characters in the caption, None where the caption
-    does not name it; `adjectives` are those of the caption; `box` is (left, top, right, bottom) around the
-    visible pixels, `mask` bool [256, 256]. A person's mask holds the whole figure with what it wears."""
+    """One thing of a scene.
+
+    `span` is the character range of its noun phrase in the caption, None if the caption does not name it.
+    `adjectives` are those of the caption. `box` is (left, top, right, bottom) around the visible pixels,
+    `mask` is bool [256, 256]. A person's mask is the whole figure with everything it wears."""
 
     noun: str
     adjectives: tuple[str, ...]
@@ -41,7 +43,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture whose every named pixel is known."""
+    """A picture with its caption, its parse and an exact mask of everything that the caption names."""
 
     seed: int
     split: str
@@ -56,21 +58,23 @@ class Scene:
 
     @property
     def things(self) -> tuple[Thing, ...]:
-        """Grounds, then objects: what the rows of the parse refer to."""
+        """Grounds, then objects: the things that `Row.things` indexes."""
         return self.grounds + self.objects
 
     @cached_property
     def masks(self) -> dict[str, np.ndarray]:
-        """For every noun as the caption writes it, grounds included, the union of what it names."""
-        found: dict[str, np.ndarray] = {}
+        """Mask of each noun as the caption writes it, grounds included: the union of all its things."""
+        masks: dict[str, np.ndarray] = {}
         for row in self.parse.rows:
             if row.upos == "NOUN" and row.things:
-                found[row.form] = found.get(row.form, False) | self.word_mask(row.id)
-        return found
+                masks[row.form] = masks.get(row.form, False) | self.word_mask(row.id)
+        return masks
 
     def word_mask(self, row_id: int) -> np.ndarray:
-        """Bool [256, 256]: what the word of that row speaks of; an adjective's is its noun's, a verb's the
-        union of its subject and object. Empty for words that speak of nothing seen."""
+        """Return the mask of the things that the word of that row refers to, bool [256, 256].
+
+        An adjective's mask is its noun's, a verb's the union of subject and object. It is empty for words
+        that refer to nothing visible."""
         things = self.parse.rows[row_id - 1].things
         return (
             np.any([self.things[i].mask for i in things], axis=0)
@@ -80,17 +84,19 @@ class Scene:
 
 
 def scene(seed: int, split: str = "test") -> Scene:
-    """The scene of that seed; `split` is "train", "dev" or "test". Only `test` shows the held-out pairs of
-    colour and noun. Raises SettingError for any other split or a seed that is no integer."""
+    """Draw the scene of a seed; `split` is "train", "dev" or "test".
+
+    Only `test` scenes show the held-out pairs of colour and noun. Raises SettingError for any other split or
+    a seed that is no integer."""
     if split not in SPLITS:
         raise SettingError(f"there is no split {split!r}; choose one of {', '.join(SPLITS)}")
     if not isinstance(seed, int):
         raise SettingError(f"seed {seed!r} is not allowed; give a whole number")
     for attempt in naturals():
         # Seeding by text hashes it with SHA-512: the same stream on every platform and Python.
-        made = _attempt(seed, split, random.Random(f"papercut 1:{split}:{seed}:{attempt}"))
-        if made is not None:
-            return made
+        result = _attempt(seed, split, random.Random(f"papercut 1:{split}:{seed}:{attempt}"))
+        if result is not None:
+            return result
     raise AssertionError
 
 
@@ -138,7 +144,7 @@ def _finish(seed: int, split: str, stage: Stage, root: Node, covers: list[np.nda
 
 
 def _grain_seed(seed: int) -> int:
-    """A seed for the paper's grain: 32 bits, as numpy's RandomState wants."""
+    """Derive the seed of the paper's grain: 32 bits, as numpy's RandomState requires."""
     return (seed * 2654435761 + 12345) % 2**32
 
 
@@ -154,7 +160,7 @@ def _thing(prop: Prop, mask: np.ndarray, number: int, parse: Parse) -> Thing:
 
 
 def _labels(stage: Stage, order: list[int]) -> np.ndarray:
-    """The topmost sheet per pixel: its own thing, not the figure that wears it."""
+    """Return the index of the topmost thing per pixel; parts and accessories of a person are things too."""
     owner = np.zeros(256, np.uint8)
     for new, old in enumerate(order):
         own = stage.props[old].numbers

@@ -1,4 +1,4 @@
-"""The stage of a scene: what stands where, in which paper. It knows nothing of captions."""
+"""The stage of a scene: its things, their places and their paper, without captions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ Box = tuple[float, float, float, float]
 
 @dataclass
 class Prop:
-    """A thing on the stage: its noun, look and box, and the numbers its pixels carry. A person's numbers
-    include those of everything that makes the figure: hair, neck, shirt, and what is worn."""
+    """A thing on the stage: its noun, look and box, and the numbers of its pixels.
+
+    A person's numbers include those of the whole figure: hair, neck, shirt and accessories."""
 
     noun: str
     colour: str
@@ -38,7 +39,7 @@ class Prop:
 
 @dataclass
 class Stage:
-    """A scene while it is being laid out. `props` are in the order in which they were put, grounds first."""
+    """A scene during its layout. `props` are in the order in which they were put, grounds first."""
 
     rng: random.Random
     split: str
@@ -55,7 +56,7 @@ class Stage:
         return self.last_number
 
     def look(self, noun: str) -> tuple[str, str]:
-        """A colour and a pattern that this split allows for the noun."""
+        """Choose a colour and a pattern that this split allows for the noun."""
         colours = NOUNS[noun].colours
         rare = [c for c in colours if held_out(noun, c)]
         usual = [c for c in colours if c not in rare]
@@ -67,9 +68,9 @@ class Stage:
         )
 
     def size(self, noun: str, pose: str = "", scale: float = 1.0) -> tuple[float, float]:
-        """Width and height in pixels for one such thing."""
+        """Choose width and height, in pixels, of one thing."""
         side = self.rng.uniform(*NOUNS[noun].side) * scale
-        aspect = NOUNS[noun].posed(pose)[0] * self.rng.uniform(0.92, 1.08)
+        aspect = NOUNS[noun].in_pose(pose)[0] * self.rng.uniform(0.92, 1.08)
         return side * math.sqrt(aspect), side / math.sqrt(aspect)
 
     def put(
@@ -80,22 +81,22 @@ class Stage:
         pose: str = "",
         shape: Shape | None = None,
     ) -> Prop:
-        """Lay one thing into a box."""
+        """Draw one thing in a box, and return its prop."""
         colour, pattern = look or self.look(noun)
         prop = Prop(noun, colour, pattern, box, {self.number()}, pose)
         self.draw(
-            prop.numbers, shape or NOUNS[noun].posed(pose)[1], box, COLOURS.get(colour, (0, 0, 0)), pattern
+            prop.numbers, shape or NOUNS[noun].in_pose(pose)[1], box, COLOURS.get(colour, (0, 0, 0)), pattern
         )
         self.props.append(prop)
         return prop
 
     def draw(self, numbers: set[int], shape: Shape, box: Box, colour: Colour, pattern: str = "plain") -> None:
-        """Lay paper that counts as the given thing's."""
+        """Draw a shape whose pixels belong to the highest of these numbers, mirrored half of the time."""
         flip = self.rng.random() < 0.5
         self.canvas.lay(Item(max(numbers), shape, box, colour, pattern, flip))
 
     def lay_grounds(self) -> None:
-        """A backdrop over everything, and in front of it, mostly, a floor."""
+        """Cover the picture with a backdrop and, three times in four, its lower part with a floor."""
         rng = self.rng
         backdrop = rng.choice(("sky", "sky", "night", "wall"))
         self._ground(backdrop, rng.choice(tuple(BACKDROPS[backdrop])), 0)
@@ -111,7 +112,7 @@ class Stage:
         self.props.append(prop)
 
     def row(self, nouns: list[tuple[str, str]], scale: float = 1.0) -> list[Box]:
-        """Boxes for things (noun, pose) side by side on the floor, from left to right."""
+        """Choose boxes for things (noun, pose) side by side on the floor, from left to right."""
         sizes = [self.size(noun, pose, scale) for noun, pose in nouns]
         room = SIZE - 12
         shrink = min(1.0, room / (sum(w for w, _ in sizes) * 1.04))
@@ -128,7 +129,7 @@ class Stage:
     def over(
         self, noun: str, below: Box, pose: str = "", gap: tuple[float, float] = (4, 30), scale: float = 1.0
     ) -> Box:
-        """A box in the air over another one, kept inside the picture."""
+        """Choose a box in the air above another one, within the picture."""
         w, h = self.size(noun, pose, scale)
         bottom = max(below[1] - self.rng.uniform(*gap), 8.0)
         shrink = min(1.0, (bottom - 4) / h)
@@ -137,13 +138,15 @@ class Stage:
         return left, bottom - h, left + w, bottom
 
     def air(self, noun: str) -> Box:
-        """A box in the upper part of the picture, away from what already hangs there where there is room."""
+        """Choose a box in the upper part of the picture: of twelve places, the one with the least overlap."""
         w, h = self.size(noun)
-        tries = [
+        places = [
             (self.rng.uniform(4, SIZE - 4 - w), self.rng.uniform(4, max(6.0, 96 - h))) for _ in range(12)
         ]
-        taken = [p.box for p in self.props if not p.ground]
-        x, y = min(tries, key=lambda t: sum(_overlap((t[0], t[1], t[0] + w, t[1] + h), box) for box in taken))
+        others = [p.box for p in self.props if not p.ground]
+        x, y = min(
+            places, key=lambda t: sum(_overlap((t[0], t[1], t[0] + w, t[1] + h), box) for box in others)
+        )
         return x, y, x + w, y + h
 
 
@@ -152,7 +155,7 @@ def _overlap(a: Box, b: Box) -> float:
 
 
 def _texture(noun: str, sheet: Colour, top: float, rng: random.Random) -> list[tuple[Box, Colour]]:
-    """Small marks by which a ground is known: blades, grains, flakes, bricks, stars."""
+    """Return the small marks of a ground's texture: blades, grains, flakes, bricks, stars."""
     darker: Colour = tuple(round(c * 0.88) for c in sheet)  # type: ignore[assignment]
     lighter: Colour = tuple(round(c + (255 - c) * 0.4) for c in sheet)  # type: ignore[assignment]
     if noun == "wall":

@@ -1,4 +1,4 @@
-"""Putting things on the stage and saying what they are: the steps that the kinds of scenes share."""
+"""Steps that the kinds of scenes share: putting things on the stage, and the phrases for them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ PETS = ("cat", "dog", "rabbit")
 
 
 def words_for(stage: Stage, prop: Prop, share: float) -> tuple[str, ...]:
-    """The adjectives for one thing, by chance."""
+    """Choose the adjectives for one thing, by chance."""
     return adjectives_of(prop.noun, prop.colour, prop.pattern, prop.ground, stage.rng, share)
 
 
 def phrase(stage: Stage, prop: Prop, det: str = "a") -> Node:
-    """The noun phrase for one thing, with some of its looks."""
+    """Build the noun phrase for one thing, with some of its adjectives."""
     compound = "apple" if prop.pose == "apple" else ""
     share = 0.3 if compound else 0.8
     mass = prop.noun in MASS
@@ -32,20 +32,20 @@ def phrase(stage: Stage, prop: Prop, det: str = "a") -> Node:
 
 
 def pose_of(stage: Stage, noun: str) -> str:
-    """A pose by chance: animals stand or sit, some trees bear apples."""
+    """Choose a pose by chance: cats and dogs stand or sit, some trees bear apples."""
     chance = {"cat": 0.5, "dog": 0.5, "tree": 0.3}.get(noun, 0)
     return NOUNS[noun].poses[0][0] if stage.rng.random() < chance else ""
 
 
 def put_row(stage: Stage, nouns: list[str], scale: float = 1.0) -> list[Prop]:
-    """Things side by side on the floor."""
+    """Put things side by side on the floor."""
     poses = [pose_of(stage, noun) for noun in nouns]
     boxes = stage.row(list(zip(nouns, poses, strict=True)), scale)
     return [stage.put(n, box, pose=pose) for n, pose, box in zip(nouns, poses, boxes, strict=True)]
 
 
 def settle(stage: Stage, root: Node, relation: str) -> Node:
-    """Say, by chance, on what ground and before what backdrop it all is."""
+    """Append, by chance, phrases for the floor and the backdrop to the root of the caption."""
     rng = stage.rng
     for prop in reversed([p for p in stage.props if p.ground]):
         if rng.random() < 0.4:
@@ -68,7 +68,9 @@ def settle(stage: Stage, root: Node, relation: str) -> Node:
 
 
 def stand(stage: Stage, prop: Prop, node: Node) -> tuple[Node, str]:
-    """An animal's phrase, often as a clause ("a cat sits"), and the relation of what follows to it."""
+    """Return the phrase of a cat or dog, often as a clause ("a cat sits"), and the relation of its modifiers.
+
+    The relation is "obl" for a clause and "nmod" for a noun phrase."""
     if prop.noun in ("cat", "dog") and stage.rng.random() < 0.6:
         stands = prop.pose == "stands"
         return sentence("stands" if stands else "sits", "stand" if stands else "sit", node), "obl"

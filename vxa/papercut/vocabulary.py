@@ -38,6 +38,6 @@ def unknown_words_note(unknown: tuple[str, ...]) -> str:
     named = ", ".join(word[:40] for word in unknown[:_NAMED])
     more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
     return (
-        f"papercut does not know {named}{more}: it is a toy world of {len(vocabulary())} words and spells others "
-        "in letters; use words that it knows, or a model of your own"
+        f"papercut does not know {named}{more}: it is a toy world of {len(vocabulary())} words, and spells "
+        "others in letters; use words that it knows, or a model of your own"
     )

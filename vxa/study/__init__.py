@@ -1,1 +1,1 @@
-"""Measuring maps against exact masks."""
+"""Measurement of heat maps against exact masks."""

@@ -1,4 +1,4 @@
-"""What maps must be better than: everything, the middle, another word, and a network that learned nothing."""
+"""Baselines: the whole image, a centre prior, another word's map, and an untrained network."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from vxa.study.segmentation import object_nouns
 __all__ = ["CENTRE_THRESHOLD", "another_word", "centre", "untrained", "whole"]
 
 CENTRE_THRESHOLD = 0.5
-"""The best of the centre prior on the scenes that it is learned on."""
+"""Best threshold of the centre prior on the scenes that it is averaged over."""
 
-_LEARNED = 60
+_SCENES = 60
 
 
 def whole(evidence: Evidence, word: str) -> Values:
-    """Everything marked."""
+    """Return a map that marks the whole image."""
     return np.ones(evidence.clean.image_size, np.float32)
 
 
 def centre(evidence: Evidence, word: str) -> Values:
-    """Where things are, whatever they are: the mean mask of the objects of some `dev` scenes."""
+    """Return the mean mask of all objects of some `dev` scenes, whatever the word."""
     return _mean_mask()
 
 
 def another_word(evidence: Evidence, word: str) -> Values:
-    """The refined map of another word of the caption, drawn by the picture's seed."""
-    others = [found.text for found in evidence.clean.words if found.text != word] or [word]
-    drawn = str(np.random.default_rng(evidence.picture.seed).choice(others))
-    return evidence.clean.heat_map(drawn, refine=True).upsampled()
+    """Return the refined map of another word of the caption, chosen by the picture's seed."""
+    others = [each.text for each in evidence.clean.words if each.text != word] or [word]
+    other = str(np.random.default_rng(evidence.picture.seed).choice(others))
+    return evidence.clean.heat_map(other, refine=True).upsampled()
 
 
 def untrained(evidence: Evidence, word: str) -> Values:
-    """The refined map of the network that learned nothing."""
+    """Return the refined map of the untrained network."""
     return evidence.untrained.heat_map(word, refine=True).upsampled()
 
 
 @cache
 def _mean_mask() -> Values:
-    shown = (scene(seed, "dev") for seed in range(_LEARNED))
-    masks = [truth for each in shown for truth in object_nouns(each).values()]
+    scenes = (scene(seed, "dev") for seed in range(_SCENES))
+    masks = [truth for each in scenes for truth in object_nouns(each).values()]
     mean: Values = np.mean(masks, axis=0, dtype=np.float32)
     mean.setflags(write=False)
     return mean

@@ -1,4 +1,4 @@
-"""The whole truth bench: choose the peers' best settings on `dev`, ask everything, make the report.
+"""The whole truth bench: choose the peers' best settings on `dev`, run every method, make the report.
 
 report, pictures = run(load("papercut"), Plan(("default", "daam", "daam (best)"), scenes=50))
 """
@@ -23,7 +23,7 @@ from vxa.study.evaluate import (
     rendered_evidence,
 )
 from vxa.study.evidence import Evidence
-from vxa.study.methods import BEST, METHODS, SETTINGS, Method, serving
+from vxa.study.methods import BEST, METHODS, SETTINGS, Method, methods_for
 from vxa.study.pictures import Track
 from vxa.study.report import comparison
 from vxa.study.summary import below, summary, with_interval
@@ -32,7 +32,7 @@ from vxa.version import __version__
 __all__ = ["NAMES", "run"]
 
 NAMES = (*METHODS, *(name + BEST for name in SETTINGS))
-"""The methods that can be asked for."""
+"""Names of all methods."""
 
 Advance = Callable[[], None]
 _EVIDENCE = {"rendered": rendered_evidence, "generated": generated_evidence}
@@ -41,20 +41,23 @@ _EVIDENCE = {"rendered": rendered_evidence, "generated": generated_evidence}
 def run(
     model: DiffusersModel, plan: Plan, advance: Advance = lambda: None
 ) -> tuple[dict[str, Any], dict[str, Image.Image]]:
-    """The report, and pictures of each track's best, median and worst answer of the first method.
+    """Run the bench; return the report and comparison pictures, by name.
 
-    `advance` is called after each picture: `plan.pictures` times. Raises SettingError for an unknown method.
+    The pictures are of each track's best, median and worst answer of the first method. `advance` is called
+    after each picture: `plan.pictures` times. Raises SettingError for an unknown method.
     """
-    methods = _chosen(model, plan, advance)
+    methods = _select_methods(model, plan, advance)
     seeds = range(plan.seed, plan.seed + plan.scenes)
     generated = range(plan.seed, plan.seed + plan.generated)
     tracks: dict[Track, _Track] = {
-        "rendered": _asked(rendered_evidence(model, plan.split, seeds), methods, advance),
-        "generated": _asked(generated_evidence(model, plan.split, generated), methods, advance, causal=True),
+        "rendered": _run_track(rendered_evidence(model, plan.split, seeds), methods, advance),
+        "generated": _run_track(
+            generated_evidence(model, plan.split, generated), methods, advance, causal=True
+        ),
     }
     figures = _figures(methods, {name: track.answers for name, track in tracks.items()})
-    for name, found in _causes(tracks["generated"].causes, next(iter(methods))).items():
-        figures[name] |= found
+    for name, causal in _causes(tracks["generated"].causes, next(iter(methods))).items():
+        figures[name] |= causal
     report = {
         "plan": asdict(plan),
         "version": __version__,
@@ -65,7 +68,7 @@ def run(
     return report, pictures[0] | pictures[1]
 
 
-def _chosen(model: DiffusersModel, plan: Plan, advance: Advance) -> dict[str, Method]:
+def _select_methods(model: DiffusersModel, plan: Plan, advance: Advance) -> dict[str, Method]:
     unknown = [name for name in plan.methods if name not in NAMES]
     if unknown or not plan.methods:
         raise SettingError(
@@ -75,7 +78,7 @@ def _chosen(model: DiffusersModel, plan: Plan, advance: Advance) -> dict[str, Me
     best: Mapping[str, Method] = {}
     if tuned:
         developed = rendered_evidence(model, "dev", range(plan.developed))
-        best = best_settings(_counted(developed, advance), tuned)
+        best = best_settings(_count(developed, advance), tuned)
     return {
         name: best[name.removesuffix(BEST)] if name.endswith(BEST) else METHODS[name] for name in plan.methods
     }
@@ -83,29 +86,31 @@ def _chosen(model: DiffusersModel, plan: Plan, advance: Advance) -> dict[str, Me
 
 @dataclass
 class _Track:
-    """What was found in some pictures: answers, nouns that are absent from each, and for each method the
-    pictures' seeds with the correlations."""
+    """Results of some pictures.
+
+    `absent` is the number of absent nouns per picture. `causes` holds, per method, the correlations of the
+    causal check, each with its picture's seed."""
 
     answers: list[Answer] = field(default_factory=list)
     absent: list[int] = field(default_factory=list)
     causes: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
 
 
-def _asked(
-    looked_at: Iterable[Evidence], methods: Mapping[str, Method], advance: Advance, causal: bool = False
+def _run_track(
+    pictures: Iterable[Evidence], methods: Mapping[str, Method], advance: Advance, causal: bool = False
 ) -> _Track:
     track = _Track()
-    for evidence in _counted(looked_at, advance):
+    for evidence in _count(pictures, advance):
         track.answers += answers(evidence, methods)
         track.absent.append(len(evidence.picture.absent))
-        for name, found in (correlations(evidence, methods) if causal else {}).items():
-            of_picture = [(evidence.picture.seed, value) for value in found]
-            track.causes.setdefault(name, []).extend(of_picture)
+        for name, values in (correlations(evidence, methods) if causal else {}).items():
+            pairs = [(evidence.picture.seed, value) for value in values]
+            track.causes.setdefault(name, []).extend(pairs)
     return track
 
 
-def _counted(looked_at: Iterable[Evidence], advance: Advance) -> Iterator[Evidence]:
-    for evidence in looked_at:
+def _count(pictures: Iterable[Evidence], advance: Advance) -> Iterator[Evidence]:
+    for evidence in pictures:
         yield evidence
         advance()
 
@@ -119,21 +124,21 @@ def _facts(track: _Track) -> dict[str, int]:
 
 def _figures(methods: Mapping[str, Method], tracks: Mapping[str, list[Answer]]) -> dict[str, Any]:
     reference = next(iter(methods))
-    summed = {track: summary(given, reference) for track, given in tracks.items()}
+    summaries = {track: summary(answers, reference) for track, answers in tracks.items()}
     return {
         name: {
             "about": method.about, "cut": method.cut, "threshold": method.threshold,
-            **{track: figures.get(name, {"words": 0}) for track, figures in summed.items()},
+            **{track: figures.get(name, {"words": 0}) for track, figures in summaries.items()},
         }
         for name, method in methods.items()
     }  # fmt: skip
 
 
-def _causes(found: Mapping[str, list[tuple[int, float]]], reference: str) -> dict[str, dict[str, Any]]:
-    """Each method's mean correlation with its interval, and how far it is below the reference's."""
-    ours = [value for _, value in found.get(reference, [])]
+def _causes(causes: Mapping[str, list[tuple[int, float]]], reference: str) -> dict[str, dict[str, Any]]:
+    """Return each method's mean correlation and its distance below the reference's, with intervals."""
+    ours = [value for _, value in causes.get(reference, [])]
     figures = {}
-    for name, pairs in found.items():
+    for name, pairs in causes.items():
         if pairs:
             seeds, values = [seed for seed, _ in pairs], [value for _, value in pairs]
             figures[name] = {
@@ -144,11 +149,11 @@ def _causes(found: Mapping[str, list[tuple[int, float]]], reference: str) -> dic
 
 
 def _pictures(
-    model: DiffusersModel, plan: Plan, methods: Mapping[str, Method], track: Track, given: list[Answer]
+    model: DiffusersModel, plan: Plan, methods: Mapping[str, Method], track: Track, answers: list[Answer]
 ) -> dict[str, Image.Image]:
     first = next(iter(methods))
     ranked = sorted(
-        (answer for answer in given if answer.method == first and answer.question.kind == "noun"),
+        (answer for answer in answers if answer.method == first and answer.question.kind == "noun"),
         key=lambda answer: -answer.own,
     )
     if not ranked:
@@ -156,8 +161,8 @@ def _pictures(
     places = {"best": ranked[0], "median": ranked[len(ranked) // 2], "worst": ranked[-1]}
     seeds = dict.fromkeys(answer.seed for answer in places.values())
     evidence = dict(zip(seeds, _EVIDENCE[track](model, plan.split, seeds), strict=True))
-    shown = serving(methods, track)
+    serving = methods_for(methods, track)
     return {
-        f"{track}-{name}": comparison(evidence[answer.seed], answer.question, shown)
+        f"{track}-{name}": comparison(evidence[answer.seed], answer.question, serving)
         for name, answer in places.items()
     }

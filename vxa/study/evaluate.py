@@ -1,7 +1,7 @@
-"""Every method on the same pictures, measured against what is known of them.
+"""Evaluation of all methods on the same pictures, whose answers are known.
 
-What is chosen for a peer (sites, steps, cut, τ) is chosen on `dev` by its mean IoU; the split that is asked
-for only reports. Every figure is over words; intervals draw the pictures again.
+A peer's settings (sites, steps, cut, τ) are chosen on `dev` by mean IoU; the reported split is not used for
+any choice. Every figure is over words; intervals resample the pictures.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from vxa.models.diffusers import DiffusersModel
 from vxa.papercut import scene
 from vxa.papercut.scene import Split
-from vxa.study import evidence as seen
-from vxa.study.evidence import Evidence
-from vxa.study.methods import BEST, METHODS, SETTINGS, Cut, Method, Read, serving
+from vxa.study.evidence import Evidence, evidence_of_generation, evidence_of_picture
+from vxa.study.methods import BEST, METHODS, SETTINGS, Cut, Method, Read, methods_for
 from vxa.study.metrics import average_precision, iou, ious, leakage, pointing
 from vxa.study.pictures import Question, judged, rendered
 from vxa.study.segmentation import THRESHOLDS
@@ -26,15 +25,15 @@ from vxa.study.segmentation import THRESHOLDS
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is looked at.
+    """Methods and numbers of pictures of a bench.
 
     Attributes:
-        methods: names in `METHODS`, with `BEST` behind a peer's for its best settings.
-        split: whose pictures are reported on.
-        scenes: rendered pictures.
-        generated: pictures made from captions.
-        developed: `dev` scenes that the peers' settings are chosen on.
-        seed: of the first picture.
+        methods: names in `METHODS`; a peer's name followed by `BEST` is that peer at its best settings.
+        split: split of the pictures that are reported.
+        scenes: number of rendered pictures.
+        generated: number of pictures generated from captions.
+        developed: number of `dev` scenes on which the peers' settings are chosen.
+        seed: seed of the first picture.
     """
 
     methods: tuple[str, ...]
@@ -46,14 +45,14 @@ class Plan:
 
     @property
     def pictures(self) -> int:
-        """How many pictures are looked at."""
+        """Number of all pictures."""
         tuned = any(name.endswith(BEST) for name in self.methods)
         return self.scenes + self.generated + (self.developed if tuned else 0)
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """How well one method found what one word speaks of; `precision` of nouns alone, for it takes long."""
+    """Scores of one method for one word; `precision` is computed for nouns only, since it takes long."""
 
     method: str
     seed: int
@@ -67,30 +66,30 @@ class Answer:
 
     @property
     def oracle(self) -> float:
-        """The IoU at this word's own best threshold, of the maximum."""
+        """IoU at this word's own best threshold of the maximum."""
         return float(self.by_cut["max"].max())
 
 
 def rendered_evidence(model: DiffusersModel, split: Split, seeds: Iterable[int]) -> Iterator[Evidence]:
-    """The evidence of scenes."""
+    """Yield the evidence of rendered scenes."""
     for seed in seeds:
-        yield seen.of_rendered(model, rendered(seed, split))
+        yield evidence_of_picture(model, rendered(seed, split))
 
 
 def generated_evidence(model: DiffusersModel, split: Split, seeds: Iterable[int]) -> Iterator[Evidence]:
-    """The evidence of pictures made from the captions of scenes, from the scenes' seeds."""
+    """Yield the evidence of pictures generated from the captions and seeds of scenes."""
     for seed in seeds:
-        made_from = scene(seed, split)
-        yield seen.of_generated(model, made_from.caption, seed, partial(judged, shown=made_from))
+        sample = scene(seed, split)
+        yield evidence_of_generation(model, sample.caption, seed, partial(judged, sample=sample))
 
 
-def answers(looked_at: Evidence, methods: Mapping[str, Method]) -> Iterator[Answer]:
-    """Every method's answer to every question about a picture."""
-    picture = looked_at.picture
+def answers(evidence: Evidence, methods: Mapping[str, Method]) -> Iterator[Answer]:
+    """Yield the answer of every method to every question about a picture."""
+    picture = evidence.picture
     nouns = sum(question.kind == "noun" for question in picture.questions)
     for question in picture.questions:
-        for name, method in serving(methods, picture.track).items():
-            values = method.read(looked_at, question.word)
+        for name, method in methods_for(methods, picture.track).items():
+            values = method.read(evidence, question.word)
             mask = method.mask(values)
             yield Answer(
                 name, picture.seed, question, nouns, _by_cut(values, question),
@@ -102,28 +101,28 @@ def answers(looked_at: Evidence, methods: Mapping[str, Method]) -> Iterator[Answ
 
 
 def best_settings(developed: Iterable[Evidence], peers: Iterable[str]) -> dict[str, Method]:
-    """Each peer at the settings, cut and τ with the best mean IoU of objects on these pictures."""
-    tried = {(peer, setting): read for peer in peers for setting, read in SETTINGS[peer].items()}
+    """Return each peer at the settings, cut and τ with the best mean IoU of objects on these pictures."""
+    readers = {(peer, setting): read for peer in peers for setting, read in SETTINGS[peer].items()}
     tables: dict[tuple[str, str, Cut], list[NDArray[np.float64]]] = {}
-    for looked_at in developed:
-        for question in looked_at.picture.questions:
+    for evidence in developed:
+        for question in evidence.picture.questions:
             if question.kind == "noun":
-                for (peer, setting), read in tried.items():
-                    for cut, scores in _by_cut(read(looked_at, question.word), question).items():
+                for (peer, setting), read in readers.items():
+                    for cut, scores in _by_cut(read(evidence, question.word), question).items():
                         tables.setdefault((peer, setting, cut), []).append(scores)
-    return {peer: _best(peer, tried, tables) for peer in dict.fromkeys(peer for peer, _ in tried)}
+    return {peer: _best(peer, readers, tables) for peer in dict.fromkeys(peer for peer, _ in readers)}
 
 
 def _best(
     peer: str,
-    tried: Mapping[tuple[str, str], Read],
+    readers: Mapping[tuple[str, str], Read],
     tables: Mapping[tuple[str, str, Cut], list[NDArray[np.float64]]],
 ) -> Method:
     means = {key: np.mean(scores, axis=0) for key, scores in tables.items() if key[0] == peer}
     _, setting, cut = key = max(means, key=lambda key: float(means[key].max()))
     threshold = THRESHOLDS[int(means[key].argmax())]
     return Method(
-        tried[peer, setting],
+        readers[peer, setting],
         cut,
         threshold,
         f"{METHODS[peer].about}, at {setting}, τ {threshold} of the {cut}",

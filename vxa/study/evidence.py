@@ -1,16 +1,16 @@
-"""What a method may look at: the recorded passes of a picture, made once and shared by all methods.
+"""Evidence of a picture: its recorded passes, each computed once and shared by all methods.
 
-    clean       one pass on the picture as it is, timestep 1: what a one-pass map reads
-    dimmed      the same with the pixels in [0, 1], as the original extension feeds its encoder
-    untrained   the clean pass of a network that learned nothing
-    noised      passes on the picture with the noise of several levels, their mean: `vxa.attribute`
-    inverted    passes along the picture's DDIM inversion, their mean
-    trace       a generated picture's own steps, their mean: `vxa.trace`
-    steps       one pass for each step of the sampler, from the noisiest: what other tools read
+    clean       one pass on the picture without noise, timestep 1: read by one-pass maps
+    dimmed      the same with pixels in [0, 1], as the original extension feeds its encoder
+    untrained   the clean pass of an untrained network
+    noised      the mean of passes on the picture with noise of several levels: `vxa.attribute`
+    inverted    the mean of passes along the picture's DDIM inversion
+    trace       the mean of a generated picture's own steps: `vxa.trace`
+    steps       one pass for each step of the sampler, from the noisiest: read by other tools
 
-For a rendered picture `steps` are passes on the picture noised to each step's timestep, always with the same
-noise; for a generated one they are the steps that made it, the conditional row. Every head and step is kept
-by itself: 100 MB of papercut.
+For a rendered picture, `steps` are passes on the picture noised to each step's timestep, always with the same
+noise. For a generated one they are the conditional rows of its own steps. Every head and step is kept
+separately, which takes 100 MB for papercut.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ STEPS, GUIDANCE = 20, 5.0
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """A picture with the passes that methods read. `read_steps` gives its steps when they are asked for;
-    `trace` is None of a picture that the model did not make."""
+    """A picture with the passes that methods read.
+
+    `read_steps` computes `steps` on first use. `trace` is None for a picture that the model did not
+    generate."""
 
     model: DiffusersModel
     picture: Picture
@@ -47,40 +49,39 @@ class Evidence:
 
     @cached_property
     def clean(self) -> AttentionMaps:
-        """One pass on the picture as it is."""
+        """One pass on the picture without noise."""
         return visualize(self.model, self.picture.image, self.picture.caption, self_attention=True)
 
     @cached_property
     def untrained(self) -> AttentionMaps:
-        """The same pass of the network that learned nothing."""
-        return visualize(
-            untrained_model(self.model), self.picture.image, self.picture.caption, self_attention=True
-        )
+        """Clean pass of the untrained network."""
+        model = untrained_model(self.model)
+        return visualize(model, self.picture.image, self.picture.caption, self_attention=True)
 
     @cached_property
     def noised(self) -> AttentionMaps:
-        """`vxa.attribute` as it is by default."""
+        """`vxa.attribute` with its defaults."""
         return attribute(self.model, self.picture.image, self.picture.caption, self_attention=True)
 
     @cached_property
     def inverted(self) -> AttentionMaps:
-        """`vxa.attribute` along the inversion."""
+        """`vxa.attribute` along the DDIM inversion."""
         picture = self.picture
         return attribute(self.model, picture.image, picture.caption, inversion="ddim", self_attention=True)
 
     @cached_property
     def dimmed(self) -> AttentionMaps:
-        """One pass on the latent that the encoder makes of pixels in [0, 1]."""
-        return visualize(_Dimming(self.model), self.picture.image, self.picture.caption)
+        """One pass on the latent of pixels in [0, 1]."""
+        return visualize(_DimmedModel(self.model), self.picture.image, self.picture.caption)
 
     @cached_property
     def steps(self) -> AttentionMaps:
-        """A pass for each step of the sampler, in order, every head by itself."""
+        """One pass for each step of the sampler, in order, every head separate."""
         return self.read_steps()
 
 
-def of_rendered(model: DiffusersModel, picture: Picture) -> Evidence:
-    """The evidence of a picture that the model did not make."""
+def evidence_of_picture(model: DiffusersModel, picture: Picture) -> Evidence:
+    """Return the evidence of a picture that the model did not generate."""
     scheduler = model.pipeline.scheduler.__class__.from_config(model.pipeline.scheduler.config)
     scheduler.set_timesteps(STEPS)
     levels = scheduler.timesteps.tolist()
@@ -93,17 +94,17 @@ def of_rendered(model: DiffusersModel, picture: Picture) -> Evidence:
     return Evidence(model, picture, steps)
 
 
-def of_generated(
-    model: DiffusersModel, caption: str, seed: int, look: Callable[[Image.Image], Picture]
+def evidence_of_generation(
+    model: DiffusersModel, caption: str, seed: int, picture_of: Callable[[Image.Image], Picture]
 ) -> Evidence:
-    """The evidence of a picture made from the caption; `look` asks the questions about it."""
-    with trace(model, bins="each", heads=True) as by_step, trace(model, self_attention=True) as traced:
+    """Generate a picture from the caption and return its evidence; `picture_of` adds the questions."""
+    with trace(model, bins="each", heads=True) as by_step, trace(model, self_attention=True) as by_image:
         image = made(model, caption, seed)
-    return Evidence(model, look(image), lambda: by_step.maps[0], traced.maps[0])
+    return Evidence(model, picture_of(image), lambda: by_step.maps[0], by_image.maps[0])
 
 
 def made(model: DiffusersModel, caption: str, seed: int) -> Image.Image:
-    """The picture that the sampler makes of a caption from that seed."""
+    """Generate a picture from a caption and a seed."""
     model.pipeline.set_progress_bar_config(disable=True)
     image: Image.Image = model.pipeline(
         caption,
@@ -114,8 +115,8 @@ def made(model: DiffusersModel, caption: str, seed: int) -> Image.Image:
     return image
 
 
-class _Dimming:
-    """The model with pixels brought to [0, 1] before they are encoded."""
+class _DimmedModel:
+    """A model that encodes pixels scaled from [−1, 1] to [0, 1]."""
 
     def __init__(self, model: Any) -> None:
         self._model = model

@@ -1,13 +1,18 @@
-"""Ways to make a word's map, by name: ours, the peers as released and at their best, and the baselines.
+"""Methods that make a word's map, by name: ours, the peers as released and at their best, and baselines.
 
-A method reads the evidence of a picture and cuts its map into a mask at τ, of the maximum or of the range.
-Where a peer has no threshold of its own it is given τ = 0.4, the best in DAAM's table.
+A method reads the evidence of a picture and thresholds its map into a mask at τ, a fraction of the maximum or
+of the range. A peer without a threshold of its own gets τ = 0.4, the best in DAAM's table.
 
-What "default" reads was chosen on `dev` by `python benchmarks/papercut.py maps_generated maps_real`, each
-way at its own best τ. Of a generation its steps, all of them, refined, at the sites of a single pass: 0.637
-(0.599–0.672, 125 nouns), where one clean pass of the finished picture reads 0.628; of 136 ways the best was
-0.650, of the later steps alone, within the noise. Of any other picture one clean pass: 0.711 (0.683–0.739,
-138 nouns); the best of 100 ways, of several passes, was 0.742. τ is what `joined` chose of both.
+The maps of "default" were chosen on `dev` by `python benchmarks/papercut.py maps_generated maps_real`, each
+candidate at its own best τ, by mean IoU:
+
+- Generated pictures: all steps of the generation, refined, at the sites of a single pass: 0.637 (0.599–0.672,
+  125 nouns). One clean pass of the finished picture has 0.628. The best of 136 candidates, the later steps
+  alone, has 0.650, within the noise.
+- Other pictures: one clean pass: 0.711 (0.683–0.739, 138 nouns). The best of 100 candidates, several passes,
+  has 0.742.
+
+τ was chosen on both together, by `joined`.
 """
 
 from __future__ import annotations
@@ -33,14 +38,14 @@ Source = Callable[[Evidence], AttentionMaps]
 
 @dataclass(frozen=True)
 class Method:
-    """One way to make a word's map and mask.
+    """A way to make a word's map and mask.
 
     Attributes:
-        read: evidence and word to the map, float32 [h, w] over the image.
-        cut: whether τ is a fraction of the maximum or of the range.
+        read: function from evidence and word to the map, float32 [h, w] over the image.
+        cut: whether τ is a fraction of the maximum ("max") or of the range ("minmax").
         threshold: τ.
-        about: what it is, in a few words.
-        tracks: the pictures that it can be asked about.
+        about: description in a few words.
+        tracks: tracks of the pictures that it can read.
     """
 
     read: Read
@@ -50,25 +55,25 @@ class Method:
     tracks: tuple[Track, ...] = TRACKS
 
     def mask(self, values: Values) -> Mask:
-        """The mask that this method draws of its map."""
+        """Return this method's mask of a map, bool [h, w]; it never contains zeros of the map."""
         floor = float(values.min()) if self.cut == "minmax" else 0.0
         mask: Mask = (values >= floor + self.threshold * (float(values.max()) - floor)) & (values > 0)
         return mask
 
 
-def _mapped(source: Source, refine: bool) -> Read:
-    """The heat map of some passes at the model's default sites."""
+def _heat_map(source: Source, refine: bool) -> Read:
+    """Return a reader of the heat map of some passes at the model's default sites."""
     return lambda evidence, word: source(evidence).heat_map(word, refine=refine).upsampled()
 
 
 def _ours(source: Source, about: str, refine: bool = True, tracks: tuple[Track, ...] = TRACKS) -> Method:
     threshold = REFINED_THRESHOLD if refine else DEFAULT_THRESHOLD
-    told = f"VXA: {about}, {'refined by self-attention' if refine else 'not refined'}"
-    return Method(_mapped(source, refine), "max", threshold, told, tracks)
+    description = f"VXA: {about}, {'refined by self-attention' if refine else 'not refined'}"
+    return Method(_heat_map(source, refine), "max", threshold, description, tracks)
 
 
-def _seen(evidence: Evidence) -> AttentionMaps:
-    """What VXA reads of a picture: the steps of the generation that it saw, or else one clean pass."""
+def _default(evidence: Evidence) -> AttentionMaps:
+    """Return the passes that VXA reads: the trace of a generated picture, else one clean pass."""
     return evidence.clean if evidence.trace is None else evidence.trace
 
 
@@ -83,8 +88,8 @@ def _on_clean(formula: peers.Formula) -> Read:
 _CLEAN, _NOISED, _INVERTED = (attrgetter(name) for name in ("clean", "noised", "inverted"))
 
 METHODS: dict[str, Method] = {
-    "default": _ours(_seen, "all steps of a generation, one clean pass of any other picture"),
-    "cross-attention alone": _ours(_seen, "the same", refine=False),
+    "default": _ours(_default, "all steps of a generation, one clean pass of any other picture"),
+    "cross-attention alone": _ours(_default, "the same", refine=False),
     "clean": _ours(_CLEAN, "one clean pass of the finished picture", False, ("generated",)),
     "clean, refined": _ours(_CLEAN, "one clean pass of the finished picture", True, ("generated",)),
     "noise": _ours(_NOISED, "attribute, matched noise", False, ("rendered",)),
@@ -115,13 +120,13 @@ METHODS: dict[str, Method] = {
 _PLACES = ("all", "down", "up", "f1", "f2", "f1,f2", "f2,IN01", "IN01,OUT02,OUT03")
 
 
-def serving(methods: Mapping[str, Method], track: Track) -> dict[str, Method]:
-    """Those of the methods that can be asked about pictures of the track."""
+def methods_for(methods: Mapping[str, Method], track: Track) -> dict[str, Method]:
+    """Return the methods that can read pictures of the track."""
     return {name: method for name, method in methods.items() if track in method.tracks}
 
 
 BEST = " (best)"
-"""Behind a peer's name: at its best settings."""
+"""Suffix of a peer's name for that peer at its best settings."""
 
 SETTINGS: dict[str, Mapping[str, Read]] = {
     "vxa": {
@@ -136,4 +141,6 @@ SETTINGS: dict[str, Mapping[str, Read]] = {
         for steps in ("last", "all")
     },
 }
-"""What of each peer is tried on `dev`, with every cut and τ; the original's pixels are put right."""
+"""Settings of each peer that are compared on `dev`, with every cut and τ.
+
+The original extension gets pixels in [−1, 1] here, as its encoder expects."""

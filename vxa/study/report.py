@@ -1,4 +1,4 @@
-"""A report folder: `report.json` for programs, `report.md` for a README, `index.html` for people."""
+"""A report folder: `report.json` for programs, `report.md` for a README, `index.html` for readers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ $further
 
 
 def write_report(report: Report, pictures: Mapping[str, Image.Image], folder: Path) -> None:
-    """Write the three files and the pictures, by name, into the folder; each is whole or not there."""
+    """Write the three files and the pictures, by name, into the folder; every file is written atomically."""
     for name, picture in pictures.items():
         save_image(picture, folder / f"{name}.png")
     texts = {
@@ -66,41 +66,41 @@ def write_report(report: Report, pictures: Mapping[str, Image.Image], folder: Pa
 
 
 def markdown(report: Report) -> str:
-    """All methods in short, then the tables of the tracks and of the causal check."""
+    """Return the short table of all methods, then the tables of the tracks and of the causal check."""
     tables = (short_table(report), *main_tables(report))
     return "\n".join(f"**{title}**\n\n{table_text(head, rows)}\n" for title, head, rows in tables)
 
 
 def table_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
+    """Return a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def comparison(looked_at: Evidence, question: Question, methods: Mapping[str, Method]) -> Image.Image:
-    """One question with every method's map: the truth outlined, then the maps over the picture."""
-    image = looked_at.picture.image
+def comparison(evidence: Evidence, question: Question, methods: Mapping[str, Method]) -> Image.Image:
+    """Draw the outlined truth of one question and every method's map over the picture."""
+    image = evidence.picture.image
     cells = [cell(f"“{question.word}”", "truth", outlined(image, question.truth, 2.0))]
     for name, method in methods.items():
-        values = method.read(looked_at, question.word)
+        values = method.read(evidence, question.word)
         shade, _, _ = normalized(values)
-        found = iou(method.mask(values), question.truth)
-        cells.append(cell(name, f"IoU {found:.2f}", overlaid(image, np.asarray(shade), "inferno", 0.8)))
+        score = iou(method.mask(values), question.truth)
+        cells.append(cell(name, f"IoU {score:.2f}", overlaid(image, np.asarray(shade), "inferno", 0.8)))
     return grid(cells, 5, 8).quantize(128)  # a third of the file
 
 
 def _page(report: Report, pictures: Sequence[str]) -> str:
-    """A page without scripts, in light and dark."""
+    """Return a page without scripts, in light and dark."""
     plan = ", ".join(f"{name} {value}" for name, value in report["plan"].items() if name != "methods")
     tables, further = (
-        "".join(f"<h2>{title}</h2>{_html(head, rows)}" for title, head, rows in listed if rows)
-        for listed in ((short_table(report), *main_tables(report)), further_tables(report))
+        "".join(f"<h2>{title}</h2>{_html(head, rows)}" for title, head, rows in group if rows)
+        for group in ((short_table(report), *main_tables(report)), further_tables(report))
     )
     about = [
         f"<li><b>{html.escape(name)}</b>: {html.escape(figures['about'])}</li>"
         for name, figures in report["methods"].items()
     ]
-    shown = [
+    images = [
         f'<figure><img src="{name}.png" alt="The {name} answer"><figcaption>{name}</figcaption></figure>'
         for name in pictures
     ]
@@ -111,7 +111,7 @@ def _page(report: Report, pictures: Sequence[str]) -> str:
         further=further,
         methods="".join(about),
         first=html.escape(next(iter(report["methods"]))),
-        pictures="".join(shown),
+        pictures="".join(images),
     )
 
 

@@ -1,8 +1,8 @@
-"""One-pass maps as segmentations of papercut scenes: which sites and threshold are best, and how good.
+"""Scores of one-pass maps as segmentations of papercut scenes, and the choice of sites and threshold.
 
-The site set and the threshold are chosen on `dev` scenes; `test` scenes, some with pairs of colour and noun
-never seen in training, only report. A score belongs to a (scene, object noun) pair: the noun's map against
-the exact mask of everything it names. Grounds, and nouns inside a compound ("apple tree"), are not objects.
+Sites and threshold are chosen on `dev` scenes. `test` scenes, some with pairs of colour and noun never seen
+in training, are only reported. A score belongs to a (scene, object noun) pair: the noun's map against the
+exact mask of everything it names. Grounds, and nouns inside a compound ("apple tree"), are not objects.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Mapper = Callable[[AttentionMaps, str], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Case:
-    """One question with its answer: a scene's maps, a noun of its caption, the mask of what it names."""
+    """A scene with its maps, a noun of its caption, and the mask of everything the noun names."""
 
     scene: Scene
     maps: AttentionMaps
@@ -37,8 +37,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Score:
-    """Figures of one way to make maps: IoU at each of `THRESHOLDS`, averaged; its interval and the pointing
-    game at one of them."""
+    """Figures of one way to make maps.
+
+    `by_threshold` is the mean IoU at each of `THRESHOLDS`; `miou` is that at `threshold`, with its interval
+    `low` to `high`; `pointing` is the share of hits in the pointing game."""
 
     by_threshold: NDArray[np.float64]
     threshold: float
@@ -49,15 +51,15 @@ class Score:
     cases: int
 
 
-def object_nouns(shown: Scene) -> dict[str, Mask]:
-    """The caption's object nouns with their masks [h, w]."""
-    grounds = range(len(shown.grounds))
+def object_nouns(sample: Scene) -> dict[str, Mask]:
+    """Return the caption's object nouns with their masks [h, w]."""
+    grounds = range(len(sample.grounds))
     names = {
         row.form
-        for row in shown.parse.rows
+        for row in sample.parse.rows
         if row.upos == "NOUN" and row.relation != "compound" and row.things and row.things[0] not in grounds
     }
-    return {name: shown.masks[name] for name in sorted(names)}
+    return {name: sample.masks[name] for name in sorted(names)}
 
 
 def cases(
@@ -69,22 +71,22 @@ def cases(
     noise: str = "none",
     refine: bool = False,
 ) -> Iterator[Case]:
-    """The cases of consecutive scenes, from one pass for each scene that records every site."""
+    """Yield the cases of consecutive scenes, from one pass per scene that records every site."""
     for seed in range(first, first + count):
-        shown = scene(seed, split)
+        sample = scene(seed, split)
         settings: dict[str, Any] = {"timestep": timestep, "noise": noise, "self_attention": refine}
-        maps = visualize(model, shown.image, shown.caption, sites="all", **settings)
-        for noun, truth in object_nouns(shown).items():
-            yield Case(shown, maps, noun, truth)
+        maps = visualize(model, sample.image, sample.caption, sites="all", **settings)
+        for noun, truth in object_nouns(sample).items():
+            yield Case(sample, maps, noun, truth)
 
 
 def site_mapper(sites: str, refine: bool = False) -> Mapper:
-    """The noun's own map at some sites, over the image."""
+    """Return a mapper to the noun's own map at some sites, over the image."""
     return lambda maps, noun: maps.heat_map(noun, sites=sites, refine=refine).upsampled()
 
 
 def shuffled_mapper(sites: str, seed: int = 0) -> Mapper:
-    """The map of another word of the same caption, drawn by chance: what any map would score."""
+    """Return a mapper to the map of another, random word of the same caption: a chance baseline."""
     rng = np.random.default_rng(seed)
 
     def other(maps: AttentionMaps, noun: str) -> NDArray[np.float32]:
@@ -94,10 +96,10 @@ def shuffled_mapper(sites: str, seed: int = 0) -> Mapper:
     return other
 
 
-def score(scored: Iterable[Case], mapper: Mapper, threshold: float | None = None) -> Score:
-    """The figures of one mapper; without a threshold, at the one with the best mean."""
+def score(cases: Iterable[Case], mapper: Mapper, threshold: float | None = None) -> Score:
+    """Score one mapper; without a threshold, at the one with the best mean."""
     rows, hits = [], []
-    for case in scored:
+    for case in cases:
         values = mapper(case.maps, case.noun)
         rows.append(ious(values, case.truth, THRESHOLDS))
         hits.append(pointing(values, case.truth))
@@ -105,7 +107,7 @@ def score(scored: Iterable[Case], mapper: Mapper, threshold: float | None = None
 
 
 def summed(table: NDArray[np.float64], hits: Sequence[bool], threshold: float | None = None) -> Score:
-    """The figures of a table [cases, thresholds] of IoUs."""
+    """Score a table of IoUs [cases, thresholds]; without a threshold, at the one with the best mean."""
     means = table.mean(axis=0)
     best = int(means.argmax()) if threshold is None else THRESHOLDS.index(threshold)
     miou, low, high = bootstrap(table[:, best].tolist())
@@ -113,7 +115,7 @@ def summed(table: NDArray[np.float64], hits: Sequence[bool], threshold: float | 
 
 
 def site_choices(model: Model) -> list[str]:
-    """Every cross-attention block by name, and the groups of them."""
+    """Return all cross-attention blocks by name, after the groups of them."""
     cross = [site for site in model.sites if site.kind == "cross"]
     groups = [
         "all",
@@ -126,7 +128,10 @@ def site_choices(model: Model) -> list[str]:
 
 
 def choose_sites(developed: Sequence[Case], choices: Sequence[str]) -> tuple[str, dict[str, Score]]:
-    """The best choice on these cases, a block more or one less for as long as that helps; every score."""
+    """Return the best choice on these cases, and all scores.
+
+    The search starts at `choices`, then adds or removes one block at a time while the mean IoU rises by more
+    than 0.002."""
     scores: dict[str, Score] = {}
     best, near = "", list(choices)
     while near:
@@ -140,19 +145,19 @@ def choose_sites(developed: Sequence[Case], choices: Sequence[str]) -> tuple[str
 
 
 def _a_block_away(choice: str, maps: AttentionMaps) -> list[str]:
-    """The choices of one block more or one less, in run order."""
-    chosen = {site.label for site in maps.select_sites(choice)}
+    """Return the choices with one block more or one less, in run order."""
+    current = {site.label for site in maps.select_sites(choice)}
     labels = dict.fromkeys(maps.site_labels)
-    toggled = [chosen ^ {label} for label in labels]
+    toggled = [current ^ {label} for label in labels]
     return [",".join(label for label in labels if label in each) for each in toggled if each]
 
 
 def whole_image(developed: Iterable[Case]) -> Score:
-    """The baseline that marks everything."""
+    """Score the baseline that marks the whole image."""
     return score(developed, lambda maps, noun: np.ones(maps.image_size, np.float32), threshold=0.5)
 
 
-def centre_prior(learned: Sequence[Case]) -> Mapper:
-    """The mean mask of some cases, as every noun's map."""
-    mean: NDArray[np.float32] = np.asarray(np.mean([case.truth for case in learned], axis=0), np.float32)
+def centre_prior(cases: Sequence[Case]) -> Mapper:
+    """Return a mapper to the mean mask of some cases, whatever the noun."""
+    mean: NDArray[np.float32] = np.asarray(np.mean([case.truth for case in cases], axis=0), np.float32)
     return lambda maps, noun: mean

@@ -1,9 +1,9 @@
-"""Answers to figures: what a report says of each method.
+"""Figures of a report from the answers of each method.
 
     summary(answers, "default")["default"]["object_miou"]
 
-Objects' nouns are the headline; adjectives and verbs, sizes and crowds have rows of their own. Every figure
-has its 95 % interval, the pictures drawn again.
+The headline is over objects' nouns. Adjectives, verbs, sizes and numbers of objects have their own rows.
+Every figure has a 95 % interval from resampled pictures.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Answers = Sequence[Answer]
 Figure = Callable[[Answer], float]
 
 REPORTED = (0.3, 0.4, 0.5)
-"""τ of DAAM's table."""
+"""Thresholds τ of DAAM's table."""
 
 CUTS = ("max", "minmax")
 
 SIZES = ((0.03, "under 3 %"), (0.12, "3 to 12 %"), (1.0, "over 12 %"))
-"""Shares of the picture that things are called small, middling and large by."""
+"""Size classes: the upper limit of the share of the picture, and the name."""
 
 _FIGURES: Mapping[str, Figure] = {
     "pointing": lambda answer: float(answer.pointed),
@@ -37,15 +37,15 @@ _FIGURES: Mapping[str, Figure] = {
 
 
 def summary(answers: Answers, reference: str) -> dict[str, dict[str, Any]]:
-    """The figures of each method, by name, with its difference to the method called `reference`."""
+    """Return the figures of each method, by name, with the difference to the method called `reference`."""
     methods = dict.fromkeys(answer.method for answer in answers)
     by_method = {name: [answer for answer in answers if answer.method == name] for name in methods}
     ours = _objects(by_method[reference]) if reference in by_method else []
-    return {name: _figures(given, ours) for name, given in by_method.items()}
+    return {name: _figures(group, ours) for name, group in by_method.items()}
 
 
-def _figures(given: Answers, ours: Answers) -> dict[str, Any]:
-    objects = _objects(given)
+def _figures(answers: Answers, ours: Answers) -> dict[str, Any]:
+    objects = _objects(answers)
     if not objects:
         return {"words": 0}
     values = [answer.own for answer in objects], [answer.own for answer in ours]
@@ -55,7 +55,7 @@ def _figures(given: Answers, ours: Answers) -> dict[str, Any]:
         **{name: spread[0] for name, spread in spreads.items()},
         "intervals": {name: spread[1:] for name, spread in spreads.items()},
         "miou_at": {cut: _at_reported(objects, cut) for cut in CUTS},
-        "by_class": _grouped(given, lambda answer: answer.question.kind),
+        "by_class": _grouped(answers, lambda answer: answer.question.kind),
         "by_noun": _grouped(objects, lambda answer: answer.question.word),
         "by_size": _grouped(objects, _size),
         "by_objects": _grouped(objects, lambda answer: min(answer.objects, 5)),
@@ -64,19 +64,19 @@ def _figures(given: Answers, ours: Answers) -> dict[str, Any]:
 
 
 def interval(answers: Answers, figure: Figure) -> tuple[float, float, float]:
-    """The mean of a figure with its 95 % interval, the pictures drawn again."""
+    """Return the mean of a figure with its 95 % interval from resampled pictures."""
     return with_interval([figure(answer) for answer in answers], [answer.seed for answer in answers])
 
 
 def with_interval(values: Sequence[float], seeds: Sequence[int]) -> tuple[float, float, float]:
-    """The mean of the values with its 95 % interval; `seeds` says whose picture each is of."""
+    """Return the mean of the values with its 95 % interval; `seeds` is the picture of each value."""
     return _rounded(paired(values, [0.0] * len(values), seeds))
 
 
 def below(
     theirs: Sequence[float], ours: Sequence[float], seeds: Sequence[int]
 ) -> tuple[float, float, float] | None:
-    """How far their values are below ours, with its interval; None unless they are of the same questions."""
+    """Return the mean of `ours - theirs` with its interval; None unless both have the same questions."""
     if not ours or len(ours) != len(theirs):
         return None
     return _rounded(paired(ours, theirs, seeds))
@@ -104,7 +104,7 @@ def _size(answer: Answer) -> str:
 
 
 def _at_reported(answers: Answers, cut: Any) -> dict[str, tuple[float, float, float]]:
-    """The mean IoU at each τ of `REPORTED`, with its interval."""
+    """Return the mean IoU at each τ of `REPORTED`, with its interval."""
     columns = {tau: THRESHOLDS.index(tau) for tau in REPORTED}
     return {
         str(tau): interval(answers, lambda answer, at=column: float(answer.by_cut[cut][at]))  # type: ignore[misc]

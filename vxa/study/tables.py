@@ -1,4 +1,4 @@
-"""The tables of a report: what matters most, and the rest.
+"""Tables of a report: short, main and further ones.
 
 for title, head, rows in (short_table(report), *main_tables(report)): …
 """
@@ -16,7 +16,7 @@ __all__ = ["Report", "Table", "further_tables", "main_tables", "short_table"]
 Report = Mapping[str, Any]
 Row = Mapping[str, Any]
 Table = tuple[str, list[str], list[list[str]]]
-"""A title, the head and the rows."""
+"""Title, head and rows."""
 
 _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("mIoU (95 % interval)", lambda row: _mean(row)),
@@ -38,7 +38,7 @@ _GROUPS = {"size of the thing": "by_size", "objects in the picture": "by_objects
 
 
 def short_table(report: Report) -> Table:
-    """A row for each method: its mean IoU on either track, and its causal correlation."""
+    """Return one row per method: its mean IoU on each track, and its causal correlation."""
     head = ["method", *(f"{track}: mIoU (95 % interval)" for track in report["tracks"]), "causal correlation"]
     rows = [
         [
@@ -52,7 +52,7 @@ def short_table(report: Report) -> Table:
 
 
 def main_tables(report: Report) -> list[Table]:
-    """What matters most: a table for each track, and the causal check."""
+    """Return the main tables: one for each track, and the causal check."""
     tables = [(_title(report, track), *_columns(report, track, _COLUMNS)) for track in report["tracks"]]
     rows = [
         [name, _spread(cause), _difference(figures["causal_below_reference"])]
@@ -65,7 +65,7 @@ def main_tables(report: Report) -> list[Table]:
 
 
 def further_tables(report: Report) -> Iterator[Table]:
-    """The rest: intervals, every τ and cut, sizes, numbers of objects, classes, nouns."""
+    """Yield the further tables: intervals, every τ and cut, sizes, numbers of objects, classes, nouns."""
     spreads = [(title, partial(_figure, name=name)) for title, name in _SPREADS.items()]
     cuts = [(f"{tau} of the {cut}", partial(_at, cut=cut, tau=str(tau))) for cut in CUTS for tau in REPORTED]
     for track in report["tracks"]:
@@ -84,7 +84,7 @@ def further_tables(report: Report) -> Iterator[Table]:
 def _columns(
     report: Report, track: str, columns: Sequence[tuple[str, Callable[[Row], str]]]
 ) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of a table of the methods."""
+    """Return head and rows of a table of the methods."""
     rows = [
         [name, *(show(figures[track]) for _, show in columns)]
         for name, figures in report["methods"].items()
@@ -94,15 +94,15 @@ def _columns(
 
 
 def _grouped(report: Report, track: str, name: str) -> list[tuple[str, Callable[[Row], str]]]:
-    """A column for each group of words that a method has figures of."""
-    found = [figures.get(track, {}).get(name, {}) for figures in report["methods"].values()]
-    groups = sorted({group for each in found for group in each})
+    """Return a column for each group of words that any method has figures of."""
+    by_method = [figures.get(track, {}).get(name, {}) for figures in report["methods"].values()]
+    groups = sorted({group for each in by_method for group in each})
     return [(group, partial(_of_group, name=name, group=group)) for group in groups]
 
 
 def _of_group(row: Row, name: str, group: str) -> str:
-    found = row[name].get(group)
-    return f"{_mean(found)} ({found['words']})" if found else "–"
+    figures = row[name].get(group)
+    return f"{_mean(figures)} ({figures['words']})" if figures else "–"
 
 
 def _title(report: Report, track: str) -> str:

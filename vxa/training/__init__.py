@@ -1,1 +1,1 @@
-"""How papercut's weights are made: `python -m vxa.training vae|unet|judge` (extra `train`)."""
+"""Training of papercut's weights: `python -m vxa.training vae|unet|judge` (extra `train`)."""

@@ -1,4 +1,4 @@
-"""`python -m vxa.training vae|decoder|latents|unet|judge|ship`: papercut's weights, step by step.
+"""Training of papercut's weights: `python -m vxa.training vae|decoder|latents|unet|judge|ship`.
 
     python -m vxa.training vae
     python -m vxa.training latents --part 0 --scenes 6000
@@ -7,8 +7,8 @@
     python -m vxa.training decoder
     python -m vxa.training ship
 
-Everything is kept in --folder: an interrupted step goes on from its checkpoint when it is called again.
-`--from-shipped` begins with the weights in the package and a new warm-up, on whatever machine.
+Everything is kept in --folder. An interrupted step resumes from its checkpoint when it is called again.
+`--from-shipped` starts from the weights in the package, with a new warm-up, also on another machine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import distributed
 from vxa.papercut.judge import Judge, load_judge
 from vxa.papercut.shipped import WEIGHTS as SHIPPED
 
-from .judge import reconstructed, train_judge
+from .judge import reconstruct, train_judge
 from .latents import make_latents, read_latents
 from .loop import rank
 from .ship import ship
@@ -32,7 +32,7 @@ from .unet import train_unet
 from .vae import render, train_decoder, train_vae
 
 FIRST = 10_000_000
-"""Seed of the first scene whose latents are made."""
+"""Seed of the first scene that is encoded to latents."""
 
 
 def main() -> None:
@@ -50,17 +50,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--folder", type=Path, default=Path("runs/papercut"))
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, help="how many (each training has a default of its own)")
-    parser.add_argument("--rate", type=float, help="the highest learning rate")
-    parser.add_argument("--scenes", type=int, default=1500, help="how many scenes to render")
-    parser.add_argument("--part", type=int, default=0, help="which part of the latents to make")
+    parser.add_argument("--steps", type=int, help="number of steps (each training has its own default)")
+    parser.add_argument("--rate", type=float, help="peak learning rate")
+    parser.add_argument("--scenes", type=int, default=1500, help="number of scenes to render")
+    parser.add_argument("--part", type=int, default=0, help="number of the part of the latents to make")
     parser.add_argument("--crops", type=float, default=0.625, help="share of the UNet's steps on windows")
-    parser.add_argument("--from-shipped", action="store_true", help="begin with the package's weights")
+    parser.add_argument("--from-shipped", action="store_true", help="start from the package's weights")
     return parser
 
 
 def _vae(options: argparse.Namespace) -> None:
-    start = _known_vae(options) if options.from_shipped else None
+    start = _load_vae(options) if options.from_shipped else None
     train_vae(
         options.folder, options.steps or 2300, options.scenes, options.seed, options.device,
         rate=options.rate or 5e-4, start=start,
@@ -70,7 +70,7 @@ def _vae(options: argparse.Namespace) -> None:
 def _decoder(options: argparse.Namespace) -> None:
     data = read_latents([options.folder / "latents-0.safetensors"])
     count = min(options.scenes, len(data.captions))
-    vae = _known_vae(options)
+    vae = _load_vae(options)
     train_decoder(
         options.folder, vae, render(count, first=FIRST), data.latents[:count], options.steps or 400,
         options.seed + 1, options.device, rate=options.rate or 2e-4,
@@ -79,7 +79,7 @@ def _decoder(options: argparse.Namespace) -> None:
 
 def _latents(options: argparse.Namespace) -> None:
     first = FIRST + options.part * 1_000_000
-    vae = _known_vae(options)
+    vae = _load_vae(options)
     make_latents(vae, first, options.scenes, options.folder / f"latents-{options.part}.safetensors")
 
 
@@ -87,7 +87,7 @@ def _unet(options: argparse.Namespace) -> None:
     data = read_latents(sorted(options.folder.glob("latents-*.safetensors")))
     steps = options.steps or 8800
     start = StableDiffusionPipeline.from_pretrained(SHIPPED) if options.from_shipped else None
-    vae = _known_vae(options)
+    vae = _load_vae(options)
     train_unet(
         options.folder, vae, data, steps, round(steps * options.crops), options.seed, options.device,
         rate=options.rate or 7e-4, start=start,
@@ -96,9 +96,9 @@ def _unet(options: argparse.Namespace) -> None:
 
 def _judge(options: argparse.Namespace) -> None:
     start: Judge | None = load_judge() if options.from_shipped else None
-    vae = _known_vae(options)
+    vae = _load_vae(options)
     first = options.seed * 1_000_000 + 500_000 + rank() * 100_000
-    more = reconstructed(vae, count=max(1, options.scenes // 3), first=first)
+    more = reconstruct(vae, count=max(1, options.scenes // 3), first=first)
     train_judge(
         options.folder, options.steps or 1800, options.scenes, options.seed, options.device,
         rate=options.rate or 2e-3, start=start, more=more,
@@ -109,8 +109,8 @@ def _ship(options: argparse.Namespace) -> None:
     ship(options.folder, SHIPPED)
 
 
-def _known_vae(options: argparse.Namespace) -> AutoencoderKL:
-    """The package's autoencoder, or the one that was trained in the folder."""
+def _load_vae(options: argparse.Namespace) -> AutoencoderKL:
+    """Load the package's autoencoder, or the one trained in the folder, in float32."""
     return AutoencoderKL.from_pretrained(
         (SHIPPED if options.from_shipped else options.folder) / "vae"
     ).float()

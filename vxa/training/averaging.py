@@ -1,8 +1,8 @@
-"""A start for the autoencoder: three of its latents begin as the mean colour of their 8×8 pixels.
+"""Initialisation of the autoencoder: three latent channels start as the mean colour of their 8×8 pixels.
 
-From a random start an autoencoder of this size spends its first thousands of steps on learning to carry
+From random weights, an autoencoder of this size spends its first thousands of steps on learning to carry
 colour through a chain of convolutions and group norms. Here three channels carry it from the first step:
-down by averaging, up by repeating. All the other weights keep their random start.
+down by averaging, up by repeating. All other weights keep their random initialisation.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import torch
 from diffusers import AutoencoderKL
 
 LEVEL = 4.0
-"""A group norm over a picture forgets how bright the picture was. Beside a constant channel that dominates
-its group it is nearly linear and forgets nothing: this is that constant."""
+"""Value of the constant channels. A group norm over a picture removes its brightness. With a constant channel
+that dominates its group, the norm is nearly linear and keeps the brightness."""
 
 SILU = 3.928, 1.053
-"""silu(4) and its slope there: where the carried channels pass the last activation, nearly linear."""
+"""silu(4) and its slope there: the last activation is nearly linear around the carried channels."""
 
 GAIN = 1.8
-"""Latents of about unit spread for colours in [−1, 1]."""
+"""Factor that gives latents of about unit spread for colours in [−1, 1]."""
 
 
 @torch.no_grad()
 def start_by_averaging(vae: AutoencoderKL) -> None:
-    """Set the carried channels of a fresh autoencoder; its residual branches must start at zero."""
+    """Set the carried channels of a new autoencoder, whose residual branches must already be zero."""
     encoder, decoder = vae.encoder, vae.decoder
     _carry(encoder.conv_in, _carried(4), range(3))
     for block in encoder.down_blocks:
@@ -49,7 +49,7 @@ def start_by_averaging(vae: AutoencoderKL) -> None:
 
 
 def _carried(group: int) -> list[int]:
-    """The second channel of the first three groups; the first of each will hold the constant."""
+    """Return the second channel of each of the first three groups; the first one will hold the constant."""
     return [group * i + 1 for i in range(3)]
 
 
@@ -58,13 +58,13 @@ def _reserved(group: int) -> range:
 
 
 def _carry(conv: Any, to: list[int], source: range | list[int], box: bool = False, gain: float = 1.0) -> None:
-    """Copy channels `source` into `to`, or average 2×2 of them; the groups they live in take nothing else."""
+    """Copy channels `source` to `to`, or average 2×2 cells of them. Zero all else in the groups of `to`."""
     group = to[1] - to[0]
     conv.weight[list(_reserved(group))] = 0
     conv.bias[list(_reserved(group))] = 0
     centre = conv.kernel_size[0] // 2
     for a, b in zip(to, source, strict=True):
-        if box:  # diffusers and ldm pad these convolutions at the right and bottom only
+        if box:  # diffusers and ldm pad these convolutions on the right and bottom only
             conv.weight[a, b, :2, :2] = 0.25
         else:
             conv.weight[a, b, centre, centre] = gain
@@ -77,7 +77,7 @@ def _through_resnets(block: Any, group: int) -> None:
 
 
 def _hold_level(last: Any, norm: Any, group: int) -> None:
-    """Make one channel a group the constant, and scale the norm so that it gives LEVEL + value."""
+    """Make one channel of each group the constant, and scale the norm so that it returns LEVEL + value."""
     last.bias[list(_reserved(group))[::group]] = LEVEL
     values = torch.zeros(group)
     values[0] = LEVEL
@@ -88,7 +88,7 @@ def _hold_level(last: Any, norm: Any, group: int) -> None:
 
 
 def _read(conv: Any, source: list[int], gain: float) -> None:
-    """The first three outputs are the carried channels, undone of level and slope."""
+    """Make the first three outputs the carried channels, with level and slope undone."""
     value, slope = SILU
     conv.weight[:3] *= 0.1
     conv.bias[:3] = -value * gain / slope

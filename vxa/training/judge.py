@@ -1,4 +1,4 @@
-"""Training of the judge on rendered scenes and, once there is an autoencoder, on their reconstructions."""
+"""Training of the judge on rendered scenes and on their reconstructions by the autoencoder."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from vxa.papercut.scene import Scene, scene
 from .loop import Plan, mixed_precision, rank, train
 
 
-def labels_of(shown: Scene) -> np.ndarray:
-    """uint8 [256, 256]: the class of every pixel."""
-    classes = np.array([CLASSES.index(thing.noun) for thing in shown.things], dtype=np.uint8)
-    return np.asarray(classes[shown.labels])
+def labels_of(sample: Scene) -> np.ndarray:
+    """Return the class of every pixel, uint8 [256, 256]."""
+    classes = np.array([CLASSES.index(thing.noun) for thing in sample.things], dtype=np.uint8)
+    return np.asarray(classes[sample.labels])
 
 
 def render_labelled(count: int, first: int, split: str = "train") -> tuple[Tensor, Tensor]:
-    """uint8 [count, 3, 256, 256] pictures and uint8 [count, 256, 256] classes."""
+    """Render consecutive seeds: pictures uint8 [count, 3, 256, 256] and classes uint8 [count, 256, 256]."""
     scenes = [scene(first + i, split) for i in tqdm(range(count), "rendering", mininterval=10)]
     pictures = (
         torch.from_numpy(np.stack([np.asarray(s.image) for s in scenes])).permute(0, 3, 1, 2).contiguous()
@@ -34,8 +34,8 @@ def render_labelled(count: int, first: int, split: str = "train") -> tuple[Tenso
 
 
 @torch.no_grad()
-def reconstructed(vae: AutoencoderKL, count: int, first: int) -> tuple[Tensor, Tensor]:
-    """Train scenes as the autoencoder gives them back, with their classes."""
+def reconstruct(vae: AutoencoderKL, count: int, first: int) -> tuple[Tensor, Tensor]:
+    """Pass rendered train scenes through the autoencoder; shapes are those of `render_labelled`."""
     pictures, classes = render_labelled(count, first)
     decoded = []
     for picture in tqdm(pictures, "reconstructing", mininterval=10):
@@ -47,7 +47,7 @@ def reconstructed(vae: AutoencoderKL, count: int, first: int) -> tuple[Tensor, T
 
 
 def spoil(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """The pictures somewhat blurred, noisy and tinted, as decoded ones are: float32 in [−1, 1]."""
+    """Blur, tint and add noise to uint8 pictures, as decoding does; return float32, about in [−1, 1]."""
     x = pictures.float() / 127.5 - 1
     shape = (len(x), 1, 1, 1)
     small = F.interpolate(x, scale_factor=0.5, mode="area")
@@ -60,15 +60,16 @@ def spoil(pictures: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def class_weights(classes: Tensor) -> Tensor:
-    """One weight a class, of mean 1: the inverse root of its share of the pixels [n, h, w], so that a bird
-    is heard beside the sky."""
+    """Return one weight per class, of mean 1: the inverse root of its share of the pixels [n, h, w].
+
+    Thus small things, such as birds, count beside the sky."""
     counts = torch.bincount(classes.flatten().int(), minlength=len(CLASSES)).clamp(min=1).float()
     weights = counts.rsqrt()
     return weights / weights.mean()
 
 
 def judge_loss(judge: Judge, pictures: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
-    """Cross-entropy at full size, weighted by class."""
+    """Return the cross-entropy at full size, weighted by class."""
     logits = F.interpolate(judge(pictures).float(), scale_factor=2.0, mode="bilinear", align_corners=False)
     return F.cross_entropy(logits, classes.long(), weights)
 
@@ -85,8 +86,9 @@ def train_judge(
     start: Judge | None = None,
     more: tuple[Tensor, Tensor] | None = None,
 ) -> Judge:
-    """A trained judge, written to `folder` in fp16. `more` are further pictures with their classes, such as
-    reconstructions."""
+    """Train a judge and write it to `folder` in fp16.
+
+    `more` are further pictures with their classes, such as reconstructions."""
     torch.manual_seed(seed)
     generator = torch.Generator()
     judge = (start or Judge()).to(device)
@@ -97,11 +99,11 @@ def train_judge(
 
     def loss_of(step: int) -> Tensor:
         generator.manual_seed((seed * 1_000_003 + step) * 64 + rank())
-        chosen = torch.randint(0, len(pictures), (batch,), generator=generator)
+        index = torch.randint(0, len(pictures), (batch,), generator=generator)
         y, x = torch.randint(0, pictures.shape[-1] - side + 1, (2,), generator=generator).tolist()
         window = (..., slice(y, y + side), slice(x, x + side))
-        shown, truth = spoil(pictures[chosen][window], generator), classes[chosen][window]
-        return judge_loss(judge, shown.to(device), truth.to(device), weights)
+        inputs, truth = spoil(pictures[index][window], generator), classes[index][window]
+        return judge_loss(judge, inputs.to(device), truth.to(device), weights)
 
     train(judge, Plan(steps, rate, warmup=100, average=0.995), loss_of, folder / "judge.checkpoint", device)
     if rank() == 0:

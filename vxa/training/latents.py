@@ -1,4 +1,4 @@
-"""Scenes as the UNet's training sees them: latents, captions, and where each thing is, made once and kept."""
+"""Training data of the UNet, encoded once and saved: latents, captions and the place of each thing."""
 
 from __future__ import annotations
 
@@ -27,8 +27,11 @@ CROP = 16
 
 @dataclass(frozen=True)
 class Latents:
-    """`latents` [n, 4, 32, 32], unscaled; `covers` uint8 [things, 32, 32], 255 where a thing fills a cell;
-    `first[i]` is scene i's first row in `covers`. The scenes can be made again from their seeds."""
+    """Encoded scenes with their captions.
+
+    `latents` are [n, 4, 32, 32], unscaled. `covers` are uint8 [things, 32, 32], 255 where a thing fills a
+    cell; the rows of scene i begin at `first[i]`. `things` holds (noun, colour, pattern) per scene.
+    The pictures are not saved: `scene` draws them again from their seeds."""
 
     latents: Tensor
     covers: Tensor
@@ -63,13 +66,13 @@ def make_latents(vae: AutoencoderKL, first: int, count: int, path: Path, batch: 
     )
 
 
-def _cover(shown: Scene) -> Tensor:
-    masks = torch.from_numpy(np.stack([t.mask for t in shown.things])).float()
+def _cover(sample: Scene) -> Tensor:
+    masks = torch.from_numpy(np.stack([t.mask for t in sample.things])).float()
     return (torch.nn.functional.avg_pool2d(masks[None], 256 // GRID)[0] * 255).byte()
 
 
 def read_latents(paths: list[Path]) -> Latents:
-    """What `make_latents` wrote, several files as one."""
+    """Read files of `make_latents`, joined in the order of `paths`."""
     parts = [load_file(path) for path in paths]
     counts = torch.cat([p["counts"] for p in parts])
     lines = [line.split("\t") for p in parts for line in bytes(p["texts"].numpy()).decode().split("\n")]
@@ -84,10 +87,11 @@ def read_latents(paths: list[Path]) -> Latents:
 
 
 def crop_caption(things: list[tuple[str, str, str]], cover: Tensor, rng: random.Random) -> str:
-    """What a window shows, in words: every thing at least half of which lies in it, and some grounds.
+    """Describe the things in a window.
 
-    `cover` [things, 2] holds, per thing, the share of it that lies in the window and the share of the
-    window it fills."""
+    `cover` [things, 2] holds, per thing, the share of it inside the window and the share of the window that
+    it fills. A thing is named if at least half of it is inside or it fills 0.35 of the window; a ground, with
+    chance 0.6, if it fills 0.15. Nothing that fills less than 0.015 is named."""
     nodes = []
     for (noun, colour, pattern), (inside, fills) in zip(things, cover.tolist(), strict=True):
         ground = _is_ground(noun)
@@ -102,9 +106,9 @@ def crop_caption(things: list[tuple[str, str, str]], cover: Tensor, rng: random.
 
 
 def partial_caption(things: list[tuple[str, str, str]], rng: random.Random) -> str:
-    """One or two of a scene's things in words, as if the rest were not worth a word."""
-    chosen = rng.sample(things, min(len(things), rng.choice((1, 1, 2))))
-    return _listing([_phrase(*thing, _is_ground(thing[0]), rng) for thing in chosen], rng)
+    """Describe one or two of a scene's things, chosen by chance."""
+    subset = rng.sample(things, min(len(things), rng.choice((1, 1, 2))))
+    return _listing([_phrase(*thing, _is_ground(thing[0]), rng) for thing in subset], rng)
 
 
 def _is_ground(noun: str) -> bool:
@@ -112,7 +116,7 @@ def _is_ground(noun: str) -> bool:
 
 
 def _listing(nodes: list[Node], rng: random.Random) -> str:
-    """The phrases in any order, as a comma list or as a sentence."""
+    """Join the phrases in random order, as a comma list or with articles and "and"."""
     if not nodes:
         return ""
     rng.shuffle(nodes)

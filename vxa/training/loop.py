@@ -1,4 +1,4 @@
-"""What the three trainings share: the schedule, the average of weights, checkpoints."""
+"""The training loop of all networks: learning rate, averaged weights, checkpoints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from tqdm import tqdm
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast. `warmup` steps rise to `rate`; then a half cosine falls to `rate * floor`."""
+    """Settings of a training.
+
+    The learning rate rises to `rate` in `warmup` steps, then falls by a half cosine to `rate * floor`.
+    `decay` is AdamW's weight decay, `average` the decay of the averaged weights."""
 
     steps: int
     rate: float
@@ -25,10 +28,10 @@ class Plan:
     average: float = 0.999
     checkpoint_every: int = 200
     slower: dict[str, float] = field(default_factory=dict)
-    """Parts of the network, by the first part of their parameters' names, and their share of the rate."""
+    """Factors of the learning rate, by the first part of the parameters' names."""
 
     def rate_at(self, step: int) -> float:
-        """The learning rate of a step."""
+        """Return the learning rate of a step."""
         if step < self.warmup:
             return self.rate * (step + 1) / self.warmup
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
@@ -36,7 +39,7 @@ class Plan:
 
 
 class Average:
-    """An exponential moving average of a network's weights, with a short memory at the start."""
+    """An exponential moving average of a network's weights; its decay is lower in the first steps."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay = decay
@@ -54,10 +57,11 @@ class Average:
 def train(
     network: nn.Module, plan: Plan, loss_of: Callable[[int], Tensor], checkpoint: Path, device: str
 ) -> nn.Module:
-    """The network with its averaged weights after `plan.steps` steps; resumes from a `checkpoint`.
+    """Train for `plan.steps` steps and return the network with its averaged weights, in evaluation mode.
 
-    `loss_of(step)` gives the loss of one step; mixed precision is on while it runs. The checkpoint also
-    holds the optimizer, so that a resumed run is the same run; it is a local file of this machine."""
+    `loss_of(step)` returns the loss of one step; it runs in mixed precision. The training resumes from
+    `checkpoint` if that exists. The checkpoint also holds the optimizer, so that a resumed run equals an
+    uninterrupted one; it is meant for the machine that wrote it."""
     optimizer = torch.optim.AdamW(_groups(network, plan), weight_decay=plan.decay, betas=(0.9, 0.98))
     average, first = Average(network, plan.average), 0
     if checkpoint.exists():
@@ -90,18 +94,19 @@ def train(
 
 
 def mixed_precision(device: str = "cpu") -> torch.autocast:
-    """bf16 autocast, where the device computes in it."""
+    """Return bf16 autocast, enabled where the device computes in bf16."""
     return torch.autocast(device.split(":")[0], torch.bfloat16, enabled=computes_in_bf16(device))
 
 
 def computes_in_bf16(device: str) -> bool:
-    """Whether bf16 is the device's own. A CPU without its instructions emulates them, which took two to three
-    times as long as float32."""
+    """Return whether the device has bf16 instructions.
+
+    A CPU without them emulates them, which took two to three times as long as float32."""
     return device.split(":")[0] != "cpu" or torch.cpu._is_avx512_bf16_supported()
 
 
 def _groups(network: nn.Module, plan: Plan) -> list[dict[str, Any]]:
-    """The trained parameters by the share of the rate that they learn at."""
+    """Split the trainable parameters by their factor of the learning rate."""
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
@@ -110,12 +115,12 @@ def _groups(network: nn.Module, plan: Plan) -> list[dict[str, Any]]:
 
 
 def rank() -> int:
-    """This process's number among those that torchrun started; 0 without it."""
+    """Return the rank of this process under torchrun; 0 without it."""
     return distributed.get_rank() if distributed.is_available() and distributed.is_initialized() else 0
 
 
 def share_gradients(network: nn.Module) -> None:
-    """Average the gradients over the processes that torchrun started, if it did."""
+    """Average the gradients over the processes of torchrun; do nothing without it."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return
     gradients = [p.grad for p in network.parameters() if p.grad is not None]

@@ -1,7 +1,7 @@
-"""Papercut's networks before training: a Stable Diffusion 1 in small, every part in its place.
+"""Papercut's untrained networks: the parts of Stable Diffusion 1, in small.
 
-ldm's UNetModel and AutoencoderKL must be able to hold the same weights: group norms have 32 groups, the
-spatial transformer projects by 1×1 convolutions, every block has one layer.
+ldm's UNetModel and AutoencoderKL must be able to load the same weights. Hence group norms have 32 groups, the
+spatial transformer projects by 1×1 convolutions, and every block has one layer.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from .averaging import start_by_averaging
 
 WIDTH = 128
-"""Channels of the text encoder and of the cross-attention's keys."""
+"""Channels of the text encoder and of the context that cross-attention reads."""
 
 
 def autoencoder() -> AutoencoderKL:
-    """f = 8, four latent channels. A level of 32 channels under 32 groups would be an instance norm, which
-    erases absolute colour; hence 64 at the outer levels."""
+    """Build an autoencoder with f = 8 and four latent channels.
+
+    The outer levels have 64 channels: 32 channels in 32 groups would be an instance norm, which removes
+    absolute colour."""
     vae = AutoencoderKL(
         in_channels=3,
         out_channels=3,
@@ -36,7 +38,9 @@ def autoencoder() -> AutoencoderKL:
 
 
 def unet() -> UNet2DConditionModel:
-    """Three levels (32, 16 and 8 latents for 256²) and the mid block, self- and cross-attention in each."""
+    """Build a UNet of three levels (sides 32, 16 and 8 for 256²) and a mid block.
+
+    Each has self- and cross-attention."""
     network = UNet2DConditionModel(
         sample_size=32,
         in_channels=4,
@@ -54,7 +58,7 @@ def unet() -> UNet2DConditionModel:
 
 
 def text_encoder(vocabulary: int, bos: int, eos: int) -> CLIPTextModel:
-    """A CLIP text encoder of four layers and 77 positions."""
+    """Build a CLIP text encoder of four layers and 77 positions."""
     encoder = CLIPTextModel(
         CLIPTextConfig(
             vocab_size=vocabulary,
@@ -75,12 +79,12 @@ def text_encoder(vocabulary: int, bos: int, eos: int) -> CLIPTextModel:
 
 
 def spread_words(encoder: CLIPTextModel) -> None:
-    """Start the text encoder as a table of clearly different words, its blocks silent.
+    """Set the text encoder to a table of clearly different words, with blocks that add nothing.
 
-    CLIP's own start has embeddings of spread 0.02 under blocks a hundred times as loud. Trained together
-    with a UNet from there, it came to give words that differ nearly one vector: after 3,000 steps those
-    behind the first lay within a cosine of 0.9 of each other, and the right caption was worth 1 % of the
-    error."""
+    CLIP's own initialisation has embeddings of spread 0.02 and blocks with outputs a hundred times as large.
+    Trained from there together with a UNet, it mapped different words to nearly the same vector: after 3,000
+    steps all states behind the first lay within a cosine of 0.9 of each other, and the right caption lowered
+    the error by only 1 %."""
     for name, module in encoder.named_modules():
         if name.endswith("token_embedding"):
             nn.init.normal_(module.weight, std=1.0)
@@ -91,8 +95,9 @@ def spread_words(encoder: CLIPTextModel) -> None:
 
 
 def quiet_residuals(network: nn.Module, last: tuple[str, ...]) -> None:
-    """Start every residual branch at zero, by its last layer, as ldm's UNet does: training then starts
-    from a plain chain of convolutions instead of a plateau."""
+    """Set the last layer of every residual branch to zero, as ldm's UNet does.
+
+    Training then starts from a plain chain of convolutions instead of on a plateau."""
     for name, module in network.named_modules():
         if name.endswith(last):
             for parameter in module.parameters():

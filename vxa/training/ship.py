@@ -1,4 +1,4 @@
-"""Putting trained weights into the package, in fp16."""
+"""Copying of trained weights into the package, in fp16."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .tokenizer import write_tokenizer
 
 
 def ship(folder: Path, package: Path) -> None:
-    """Copy what `folder` holds of a pipeline, an autoencoder and a judge into the package's weights.
+    """Copy the pipeline, the autoencoder and the judge that `folder` holds into the package's weights.
 
-    The autoencoder replaces the pipeline's when both are there: its decoder may have been trained on, with
-    the encoder, and so the latents, as they were. Raises FileNotFoundError where there is nothing to ship."""
+    Parts that `folder` lacks stay as the package has them. The autoencoder replaces the pipeline's: its
+    decoder may be trained further, while the encoder, and so the latents, are unchanged."""
     source = folder / "pipeline" if (folder / "pipeline").exists() else package
     pipeline = StableDiffusionPipeline.from_pretrained(source)
     if (folder / "vae").exists():
@@ -24,7 +24,7 @@ def ship(folder: Path, package: Path) -> None:
         vae.register_to_config(scaling_factor=pipeline.vae.config.scaling_factor)
         pipeline.register_modules(vae=vae)
     pipeline.to(torch.float16).save_pretrained(package, safe_serialization=True)
-    # transformers 5 saves a file of its own format; CLIP's files are read by it and by what is older.
+    # transformers 5 adds a file in its own format; CLIP's files are read by it and by older versions.
     (package / "tokenizer" / "tokenizer.json").unlink(missing_ok=True)
     write_tokenizer(package / "tokenizer")
     for path in package.rglob("*.json"):
@@ -34,7 +34,7 @@ def ship(folder: Path, package: Path) -> None:
 
 
 def _forget_origin(path: Path) -> None:
-    """Take the training machine's paths out of a configuration."""
+    """Remove the training machine's paths from a configuration."""
     settings = json.loads(path.read_text("utf-8"))
     if settings.pop("_name_or_path", None) is not None:
         path.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")

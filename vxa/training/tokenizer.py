@@ -1,4 +1,4 @@
-"""Papercut's tokenizer: a byte-level BPE in CLIP's files, in which every word of a caption is one token."""
+"""Papercut's tokenizer: byte-level BPE in CLIP's file format; every word of a caption is one token."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 
 
 def byte_alphabet() -> list[str]:
-    """The 256 printable characters by which byte-level BPE writes bytes, in the order of CLIP's vocabulary:
-    printable Latin-1 stands for itself, the rest for what follows U+0100."""
+    """Return the 256 printable characters for bytes in byte-level BPE, in the order of CLIP's vocabulary.
+
+    Printable Latin-1 bytes are written as themselves, the others as the characters from U+0100 on."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     return [chr(b) for b in plain] + [chr(256 + i) for i in range(256 - len(plain))]
 
 
 def learn_merges(words: tuple[str, ...]) -> list[tuple[str, str]]:
-    """The merges after which each word is one piece: the most frequent pair first, ties in order of text."""
-    spelled = [[*word[:-1], word[-1] + "</w>"] for word in words]
+    """Return merges that make each word one piece: most frequent pair first, ties in alphabetical order."""
+    spellings = [[*word[:-1], word[-1] + "</w>"] for word in words]
     merges: list[tuple[str, str]] = []
-    while any(len(pieces) > 1 for pieces in spelled):
-        pairs = Counter(pair for pieces in spelled for pair in itertools.pairwise(pieces))
+    while any(len(pieces) > 1 for pieces in spellings):
+        pairs = Counter(pair for pieces in spellings for pair in itertools.pairwise(pieces))
         best = min(pairs, key=lambda pair: (-pairs[pair], pair))
         merges.append(best)
-        spelled = [_merged(pieces, best) for pieces in spelled]
+        spellings = [_merge(pieces, best) for pieces in spellings]
     return merges
 
 
-def _merged(pieces: list[str], pair: tuple[str, str]) -> list[str]:
+def _merge(pieces: list[str], pair: tuple[str, str]) -> list[str]:
     out: list[str] = []
     for piece in pieces:
         if out and (out[-1], piece) == pair:

@@ -1,8 +1,8 @@
 """Training of the UNet and its text encoder: noise prediction on SD1's schedule, nothing else.
 
-No mask, box or attention map enters the loss, so that what the attention shows is what noise prediction
-taught it. Cheap first, dear last: windows of 16×16 latents, captioned with what they show, then whole
-scenes. With torchrun, every process trains on batches of its own and the gradients are averaged.
+No mask, box or attention map enters the loss, so the attention learns from noise prediction alone. The cheap
+steps come first: windows of 16×16 latents, captioned with the things in them; then whole scenes. With
+torchrun, every process trains on its own batches, and the gradients are averaged.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from .networks import text_encoder, unet
 from .tokenizer import write_tokenizer
 
 GAMMA = 1.0
-"""The signal-to-noise ratio above which timesteps are drawn less often."""
+"""Signal-to-noise ratio above which timesteps are drawn less often."""
 
 DROPPED = 0.1
 """Share of captions left empty, for classifier-free guidance."""
 
 PARTIAL = 0.2
-"""Share of whole scenes whose caption names one thing or two only. The world's own captions name no
-hair and no neck without a person; a prompt may."""
+"""Share of whole scenes whose caption names only one or two things. The world's own captions never name hair
+or neck without a person; a prompt may."""
 
 
 def schedule() -> DDIMScheduler:
-    """Stable Diffusion 1's schedule: scaled linear, ε-prediction."""
+    """Build Stable Diffusion 1's scheduler: scaled linear, ε-prediction."""
     return DDIMScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
@@ -49,8 +49,9 @@ def schedule() -> DDIMScheduler:
 
 @dataclass(frozen=True)
 class Batches:
-    """Batches of scaled latents with token ids: windows while `step < crops`, whole scenes after. `sizes` are
-    the two batch sizes."""
+    """Batches of scaled latents with token ids: windows while `step < crops`, whole scenes after that.
+
+    `sizes` are the batch sizes of the two."""
 
     data: Latents
     scale: float
@@ -59,7 +60,7 @@ class Batches:
     sizes: tuple[int, int]
 
     def draw(self, step: int, rng: random.Random) -> tuple[Tensor, Tensor]:
-        """Latents [n, 4, s, s] and ids [n, 77]."""
+        """Draw latents [n, 4, s, s] and ids [n, 77]."""
         crop = step < self.crops
         one = self._window if crop else self._whole
         pairs = [one(rng) for _ in range(self.sizes[0 if crop else 1])]
@@ -87,8 +88,9 @@ class Batches:
 
 
 def window_at(cover: Tensor, rng: random.Random, jitter: int = 5) -> tuple[int, int]:
-    """Row and column of a window that lies about the middle of what `cover` [32, 32] shows. Windows laid
-    blindly would show mostly grounds."""
+    """Choose row and column of a window around the centre of mass of `cover` [32, 32].
+
+    Each is shifted at random by up to `jitter` cells. Uniformly random windows would show mostly grounds."""
     weight = cover.clamp(min=1e-3)
     middle = [(weight.sum(1 - axis) * torch.arange(GRID)).sum() / weight.sum() for axis in (0, 1)]
     at = [round(m.item() - CROP / 2) + rng.randint(-jitter, jitter) for m in middle]
@@ -96,16 +98,18 @@ def window_at(cover: Tensor, rng: random.Random, jitter: int = 5) -> tuple[int, 
 
 
 def timestep_chances(scheduler: DDIMScheduler) -> Tensor:
-    """The chance of each timestep [1000]: half uniform, half in proportion to min(SNR, γ) / SNR, the weight
-    of Hang et al. 2023 (arXiv:2303.09556). The noise of nearly clean latents, which has little to do with
-    the prompt, would otherwise fill the gradient."""
+    """Return the probability of each timestep [1000].
+
+    Half is uniform, half in proportion to min(SNR, γ) / SNR, the weight of Hang et al. 2023
+    (arXiv:2303.09556). Otherwise the noise of nearly clean latents, which depends little on the prompt, would
+    dominate the gradient."""
     ratio = scheduler.alphas_cumprod / (1 - scheduler.alphas_cumprod)
     weights = ratio.clamp(max=GAMMA) / ratio
     return 0.5 * weights / weights.sum() + 0.5 / len(weights)
 
 
 def noise_loss(networks: nn.ModuleDict, latents: Tensor, ids: Tensor, scheduler: DDIMScheduler) -> Tensor:
-    """Mean squared error of the predicted noise at timesteps drawn by their chances."""
+    """Return the mean squared error of the predicted noise, at timesteps drawn by `timestep_chances`."""
     noise = torch.randn_like(latents)
     timesteps = torch.multinomial(timestep_chances(scheduler), len(latents), replacement=True)
     timesteps = timesteps.to(latents.device)
@@ -127,20 +131,22 @@ def train_unet(
     rate: float = 7e-4,
     start: StableDiffusionPipeline | None = None,
 ) -> StableDiffusionPipeline:
-    """The trained pipeline, written to `folder` in fp16: `crops` steps on windows, the rest on whole scenes.
-    `start` continues from trained networks with a new warm-up."""
+    """Train a pipeline and write it to `folder` in fp16: `crops` steps on windows, the rest on whole scenes.
+
+    With `start`, training continues from its networks, with a new warm-up."""
     write_tokenizer(folder / "tokenizer")
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
     networks = _networks(tokenizer, seed, start, device).to(device)
     scheduler = schedule()
-    # A continued network keeps the scale of the latents it knows.
+    # A network trained further keeps the scale of the latents that it was trained on.
     scale = start.vae.config.scaling_factor if start else round(float(1 / data.latents.float().std()), 5)
     batches = Batches(data, scale, tokenizer, crops, sizes)
 
     def loss_of(step: int) -> Tensor:
-        own = (seed * 1_000_003 + step) * 64 + rank()  # each step and process its own, also when resumed
-        torch.manual_seed(own)
-        latents, ids = batches.draw(step, random.Random(own))
+        # One seed per step and process, so that a resumed run draws the same.
+        step_seed = (seed * 1_000_003 + step) * 64 + rank()
+        torch.manual_seed(step_seed)
+        latents, ids = batches.draw(step, random.Random(step_seed))
         return noise_loss(networks, latents.to(device), ids.to(device), scheduler)
 
     plan = Plan(steps, rate, warmup=200, average=0.998, slower={"text_encoder": 0.3})
@@ -155,8 +161,10 @@ def train_unet(
 
 
 def attend_by_products(denoiser: UNet2DConditionModel, encoder: CLIPTextModel) -> None:
-    """Attention by matrix products: in bf16 the fused kernel of CPUs takes 1.4 times as long, at these grids
-    and with its way back (in one profile, 0.74 against 0.56 s of a core for a step of 16 windows)."""
+    """Switch to attention by plain matrix products.
+
+    In bf16 on a CPU the fused kernel takes 1.4 times as long, at these grids and with the backward pass (in
+    one profile, 0.74 against 0.56 s of a core for a step of 16 windows)."""
     denoiser.set_attn_processor(AttnProcessor())
     encoder.set_attn_implementation("eager")
 
@@ -164,7 +172,7 @@ def attend_by_products(denoiser: UNet2DConditionModel, encoder: CLIPTextModel) -
 def _networks(
     tokenizer: CLIPTokenizer, seed: int, start: StableDiffusionPipeline | None, device: str
 ) -> nn.ModuleDict:
-    """The UNet and the text encoder, fresh (alike in every process) or those of `start`."""
+    """Return the UNet and the text encoder: those of `start`, or new ones, the same in every process."""
     torch.manual_seed(seed)
     if start is None:
         encoder = text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)

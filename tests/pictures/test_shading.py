@@ -10,8 +10,9 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from vxa.errors import SettingError
-from vxa.pictures.colormaps import COLORMAPS, DIVERGING, colormap, coloured
+from vxa.pictures.colormaps import DIVERGING, colormap, coloured
 from vxa.pictures.shading import grey, masked, normalized, outlined, overlaid
+from vxa.pictures.view import COLORMAPS
 
 VALUES = np.array([[0.1, 0.2, 0.3], [0.2, 0.4, 0.1]], np.float32)
 maps = arrays(np.float32, (3, 5), elements=st.floats(0, 1, width=32, allow_subnormal=False))

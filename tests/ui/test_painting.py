@@ -27,6 +27,7 @@ from vxa.ui.handlers import Handlers
 from vxa.ui.local import STEP_BINS, Pace, local_backend
 from vxa.ui.pages import maps_bytes
 from vxa.ui.stopping import Stopped
+from vxa.ui.uploads import Uploads
 
 PROMPT = "red hat, neck"
 
@@ -217,6 +218,6 @@ def test_the_files_are_the_image_too_and_read_back(handlers: Handlers):
 
 
 def test_the_images_that_were_made_are_bounded_as_uploads_are(handlers: Handlers):
-    handlers.uploads.most = 2
+    handlers.uploads = Uploads(most=2)
     made = [Path(handlers.paint("mine", PROMPT, seed).image) for seed in range(3)]
     assert [path.is_file() for path in made] == [False, True, True]

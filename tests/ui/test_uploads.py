@@ -63,7 +63,7 @@ def test_a_file_that_is_not_there_is_no_trouble(tmp_path: Path, name: str):
 
 
 def test_a_dropped_image_is_counted(handlers, tmp_path: Path, image_file: Path):  # type: ignore[no-untyped-def]
-    handlers.uploads.most = 1
+    handlers.uploads = Uploads([image_file], most=1)
     copies = [tmp_path / name for name in ("a.png", "b.png")]
     for number, copy in enumerate(copies):
         copy.write_bytes(image_file.read_bytes() + bytes(number + 1))

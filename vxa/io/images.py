@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from vxa.errors import ImageError
 from vxa.io.atomic import atomic_file, check_folder_writable
@@ -48,17 +48,6 @@ _SAVE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".tif": ("TIFF", {"compression": "tiff_deflate"}),
     ".tiff": ("TIFF", {"compression": "tiff_deflate"}),
     ".bmp": ("BMP", {}),
-}
-
-_EXIF_ORIENTATION = 0x0112
-_EXIF_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
 }
 
 # Exceptions that Pillow's decoders raise on damaged files, across formats and versions.
@@ -176,9 +165,7 @@ def _flattened(image: Image.Image, name: str) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged EXIF and palettes are read as far as possible
             image.load()
-            flat = _opaque(image)
-            turn = _EXIF_TURNS.get(_orientation(image))
-            return flat if turn is None else flat.transpose(turn)
+            return _opaque(_upright(image))
     except ImageError:
         raise
     except _DECODER_ERRORS as error:
@@ -188,14 +175,14 @@ def _flattened(image: Image.Image, name: str) -> Image.Image:
         ) from error
 
 
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation of a loaded image, 1 if it is missing or unreadable."""
+def _upright(image: Image.Image) -> Image.Image:
+    """Return a loaded image turned as its EXIF says; as it is where that is missing or unreadable."""
     if image.format == "TIFF":  # Pillow applies it when loading; before 10.1 it keeps the tag
-        return 1
+        return image
     try:
-        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+        return ImageOps.exif_transpose(image)
     except _DECODER_ERRORS:
-        return 1
+        return image
 
 
 def _opaque(image: Image.Image) -> Image.Image:

@@ -9,7 +9,6 @@ for inference tensors.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -19,6 +18,8 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor, nn
+
+from vxa.recent import Recent
 
 __all__ = ["cached_latent"]
 
@@ -30,7 +31,7 @@ class _CachedLatents:
     """Latents by the digest of their pixels, and the weights that encoded them."""
 
     weights: list[tuple[ReferenceType[Tensor], int, torch.dtype]]
-    latents: OrderedDict[bytes, Tensor] = field(default_factory=OrderedDict)
+    latents: Recent[bytes, Tensor] = field(default_factory=lambda: Recent(_MOST))
 
     def encoded_by(self, weights: list[Tensor]) -> bool:
         """Return whether `weights` are those that encoded the latents, unchanged."""
@@ -58,9 +59,9 @@ def cached_latent(encoder: nn.Module, pixels: Tensor, encode: Callable[[], Tenso
     key = _digest(pixels)
     with _lock:
         cache = _encoders.get(encoder)
-        if cache is not None and cache.encoded_by(weights) and key in cache.latents:
-            cache.latents.move_to_end(key)
-            return cache.latents[key].clone()  # networks may write into their input
+        known = cache.latents.get(key) if cache is not None and cache.encoded_by(weights) else None
+    if known is not None:
+        return known.clone()  # networks may write into their input
     latent = encode()
     _keep(encoder, weights, key, latent.clone())
     return latent
@@ -72,9 +73,7 @@ def _keep(encoder: nn.Module, weights: list[Tensor], key: bytes, latent: Tensor)
         if cache is None or not cache.encoded_by(weights):
             states = [(ref(weight), weight._version, weight.dtype) for weight in weights]
             cache = _encoders[encoder] = _CachedLatents(states)
-        cache.latents[key] = latent
-        while len(cache.latents) > _MOST:
-            cache.latents.popitem(last=False)
+        cache.latents.put(key, latent)
 
 
 def _digest(pixels: Tensor) -> bytes:

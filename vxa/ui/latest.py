@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-
+from vxa.recent import Recent
 from vxa.ui.asked import Asked
 
 __all__ = ["Latest"]
@@ -16,16 +14,11 @@ class Latest:
     """What each page asked for last: answers may overtake each other, and an older one is dropped."""
 
     def __init__(self) -> None:
-        self._asked: OrderedDict[str, Asked] = OrderedDict()
-        self._lock = threading.Lock()
+        self._asked: Recent[str, Asked] = Recent(_MOST)
 
     def ask(self, page: str, asked: Asked) -> None:
         """From now on the page waits for this."""
-        with self._lock:
-            self._asked[page] = asked
-            self._asked.move_to_end(page)
-            if len(self._asked) > _MOST:
-                self._asked.popitem(last=False)
+        self._asked.put(page, asked)
 
     def knows(self, page: str) -> bool:
         """Whether the page asked for a picture yet."""
@@ -33,8 +26,8 @@ class Latest:
 
     def asked(self, page: str) -> Asked | None:
         """What the page asked for last."""
-        return self._asked.get(page)
+        return self._asked.peek(page)
 
     def waits_for(self, page: str, asked: Asked) -> bool:
         """Whether this is what the page asked for last."""
-        return self._asked.get(page) == asked
+        return self._asked.peek(page) == asked

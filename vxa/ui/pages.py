@@ -7,9 +7,7 @@ a page went away; the bounds alone free what is left behind.
 from __future__ import annotations
 
 import secrets
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,6 +17,7 @@ from vxa.attention.recording import PassRecord
 from vxa.attention.sums import SumRecord
 from vxa.errors import VxaError
 from vxa.maps.attention_maps import AttentionMaps
+from vxa.recent import Recent
 from vxa.ui import strings
 
 __all__ = ["Kept", "PageGone", "PageId", "Pages", "Wanted", "maps_bytes"]
@@ -109,8 +108,13 @@ class Pages:
     most_bytes: int = 2**30
     longest: float = 3600.0
     clock: Callable[[], float] = time.monotonic
-    _pages: OrderedDict[str, tuple[float, Kept]] = field(default_factory=OrderedDict, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _pages: Recent[str, Kept] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._pages = Recent(
+            self.most, most_weight=self.most_bytes, longest=self.longest, weigh=_nbytes,
+            clock=lambda: self.clock(),
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self._pages)
@@ -118,52 +122,30 @@ class Pages:
     @property
     def nbytes(self) -> int:
         """Bytes that all the pages keep."""
-        return sum(kept.nbytes for _, kept in list(self._pages.values()))
+        return self._pages.weight
 
     def put(self, page: str, kept: Kept) -> None:
         """Keep this for the page, in place of what it had; older pages go where the bounds ask for it."""
-        with self._lock:
-            self._pages.pop(page, None)
-            self._pages[page] = (self.clock(), kept)
-            self._drop()
+        self._pages.put(page, kept)
 
     def exchange(self, page: str, old: Kept, new: Kept | None) -> bool:
         """Keep the new in place of the old, or nothing; False where the page has another by now, or none."""
-        with self._lock:
-            if self._pages.get(page, (0.0, None))[1] is not old:
-                return False
-            if new is None:
-                del self._pages[page]
-        if new is not None:
-            self.put(page, new)
-        return True
+        return self._pages.exchange(page, old, new)
 
     def find(self, page: str | None) -> Kept | None:
         """What the page has, or nothing."""
-        try:
-            return self.get(page)
-        except PageGone:
-            return None
+        return self._pages.get(page) if page else None
 
     def get(self, page: str | None) -> Kept:
         """What the page has. Raises PageGone where that is nothing."""
-        with self._lock:
-            self._drop()
-            if not page or page not in self._pages:
-                raise PageGone(strings.PAGE_GONE)
-            kept = self._pages.pop(page)[1]
-            self._pages[page] = (self.clock(), kept)
-            return kept
+        kept = self.find(page)
+        if kept is None:
+            raise PageGone(strings.PAGE_GONE)
+        return kept
 
-    def _drop(self) -> None:
-        """Drop what is too old, and the least recently used while there is too much."""
-        oldest_allowed = self.clock() - self.longest
-        while self._pages and (
-            next(iter(self._pages.values()))[0] < oldest_allowed
-            or len(self._pages) > self.most
-            or (self.nbytes > self.most_bytes and len(self._pages) > 1)
-        ):
-            self._pages.popitem(last=False)
+
+def _nbytes(kept: Kept) -> int:
+    return kept.nbytes
 
 
 class PageId(str):

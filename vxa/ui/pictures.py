@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 import shutil
 import threading
-from collections import OrderedDict, deque
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
 from vxa.pictures.image_regions import ImageRegion, image_regions
-from vxa.ui.png import png_bytes
+from vxa.recent import Recent
 
 __all__ = ["Pictures", "new_folder"]
 
@@ -26,37 +26,38 @@ class Pictures:
     def __init__(self, folder: Path, each: int = 3, pages: int = 20) -> None:
         self.folder = folder
         self.each = each
-        self.pages = pages
-        self._made: OrderedDict[str, deque[Path]] = OrderedDict()
-        self._windows: dict[str, tuple[ImageRegion, ...]] = {}
+        self._pages: Recent[str, _PagePictures] = Recent(pages)
         self._lock = threading.Lock()
 
     def write(self, page: str, name: str, picture: Image.Image) -> Path:
         """The file of that name with the picture in it."""
         path = new_folder(self.folder) / name
-        path.write_bytes(png_bytes(picture))
+        picture.save(path, "PNG", compress_level=1)  # shown once: quick to write is better than small
         with self._lock:
-            gone = self._keep(page, path.parent)
-            self._windows[page] = image_regions(picture)
+            gone = self._keep(page, path.parent, image_regions(picture))
         for folder in gone:
             shutil.rmtree(folder, ignore_errors=True)
         return path
 
-    def _keep(self, page: str, folder: Path) -> list[Path]:
+    def _keep(self, page: str, folder: Path, regions: tuple[ImageRegion, ...]) -> list[Path]:
         """Note the page's newest folder; the folders whose time is over."""
-        made = self._made.setdefault(page, deque())
-        self._made.move_to_end(page)
-        made.append(folder)
-        gone = [made.popleft() for _ in range(len(made) - self.each)]
-        while len(self._made) > self.pages:
-            oldest, folders = self._made.popitem(last=False)
-            del self._windows[oldest]
-            gone += folders
-        return gone
+        earlier = self._pages.peek(page) or _PagePictures(())
+        folders = (*earlier.folders, folder)
+        dropped = self._pages.put(page, _PagePictures(folders[-self.each :], regions))
+        return [*folders[: -self.each], *(old for each in dropped for old in each.folders)]
 
     def image_regions(self, page: str) -> tuple[ImageRegion, ...]:
         """Where the page's newest picture shows the image; nowhere, where it has none."""
-        return self._windows.get(page, ())
+        found = self._pages.peek(page)
+        return () if found is None else found.regions
+
+
+@dataclass(frozen=True)
+class _PagePictures:
+    """Folders of one page's newest pictures, oldest first, and the image regions of the newest."""
+
+    folders: tuple[Path, ...]
+    regions: tuple[ImageRegion, ...] = ()
 
 
 def new_folder(within: Path) -> Path:

@@ -7,11 +7,10 @@ as soon as there is too much; the page that gave it is told so when it presses a
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 
+from vxa.recent import Recent
 from vxa.ui.passes import digest
 
 __all__ = ["Uploads"]
@@ -25,29 +24,20 @@ class Uploads:
     """
 
     def __init__(self, spared: Iterable[Path] = (), most: int = 100, most_bytes: int = 2**29) -> None:
-        self.most = most
-        self.most_bytes = most_bytes
         self._spared = frozenset(digest(str(path)) for path in spared)
-        self._sizes: OrderedDict[Path, int] = OrderedDict()
-        self._lock = threading.Lock()
+        self._files: Recent[Path, tuple[Path, int]] = Recent(most, most_weight=most_bytes, weigh=_size)
 
     def add(self, name: str) -> None:
         """Count the file, as the newest; the oldest ones go where the bounds ask for it."""
         path = Path(name)
         if not path.is_file() or digest(name) in self._spared:
             return
-        with self._lock:
-            self._sizes[path] = path.stat().st_size
-            self._sizes.move_to_end(path)
-            gone = list(self._too_many())
-        for old in gone:
+        for old, _ in self._files.put(path, (path, path.stat().st_size)):
             _remove(old)
 
-    def _too_many(self) -> Iterable[Path]:
-        while len(self._sizes) > self.most or (
-            len(self._sizes) > 1 and sum(self._sizes.values()) > self.most_bytes
-        ):
-            yield self._sizes.popitem(last=False)[0]
+
+def _size(file: tuple[Path, int]) -> int:
+    return file[1]
 
 
 def _remove(path: Path) -> None:

@@ -1,11 +1,11 @@
-"""Every figure of the page: how soon it answers, and what it keeps.
+"""Response times of the page, and the memory and files that it keeps.
 
     python benchmarks/panel.py press further typing pages many
     python benchmarks/panel.py press --scale 0.2 --server-only       # fewer rounds, without Chromium
 
-Over the embedded model, one thread of torch. Each part has its file in panel_parts and writes its rows into
-benchmarks/panel.json, beside those of the other parts and with the machine they were measured on. Where a
-clock is on the wall, other work on the machine is in the figure; its load is written down beside it.
+The page runs over the embedded model, with one thread of torch. Each part is a file of parts/panel; its rows
+replace its own in benchmarks/reports/panel.json, with the machine they were measured on. Other work on the
+machine is part of a wall time; the report gives the machine's load.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from pathlib import Path
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # before torch is loaded
 
 import torch
-from measure import Row, add_parts, machine, table
-from panel_parts.desk import Options
-from panel_parts.further import further
-from panel_parts.keys import keys
-from panel_parts.many import many
-from panel_parts.pages import pages
-from panel_parts.press import press
+from parts import REPORTS
+from parts.measure import Row, add_parts, machine, table
+from parts.panel.desk import Options
+from parts.panel.further import further
+from parts.panel.keys import keys
+from parts.panel.many import many
+from parts.panel.pages import pages
+from parts.panel.press import press
 from rich.console import Console
 
-REPORT = Path(__file__).parent / "panel.json"
+REPORT = REPORTS / "panel.json"
 
 PARTS: dict[str, Callable[[Options], list[Row]]] = {
     "press": press, "further": further, "typing": keys, "pages": pages, "many": many,
@@ -36,7 +37,7 @@ PARTS: dict[str, Callable[[Options], list[Row]]] = {
 
 
 def main() -> None:
-    """Measure the parts that are named, or all."""
+    """Measure the parts named on the command line, or all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add_parts(parser, PARTS)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual number of rounds")

@@ -1,9 +1,9 @@
-"""Every figure of papercut's model card, measured.
+"""Figures of papercut's model card.
 
     python benchmarks/papercut.py world autoencoder judge generation attention
 
-Each part has its file in papercut_parts and writes its figures into benchmarks/papercut.json, beside those of
-the other parts. Scenes are of the `test` split; what is chosen (sites, thresholds) is chosen on `dev`.
+Each part is a file of parts/papercut; its figures replace its own in benchmarks/reports/papercut.json. Scenes
+are those of the `test` split; sites and thresholds are chosen on `dev`.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from measure import add_parts
-from papercut_parts.attention import attention
-from papercut_parts.autoencoder import autoencoder
-from papercut_parts.choices import maps_generated, maps_real
-from papercut_parts.generation import generation
-from papercut_parts.joined import joined
-from papercut_parts.judge import judged
-from papercut_parts.prompt import prompt
-from papercut_parts.refined import refined
-from papercut_parts.size import size
-from papercut_parts.world import world
+from parts import REPORTS
+from parts.measure import add_parts
+from parts.papercut.attention import attention
+from parts.papercut.autoencoder import autoencoder
+from parts.papercut.choices import maps_generated, maps_real
+from parts.papercut.generation import generation
+from parts.papercut.joined import joined
+from parts.papercut.judge import judged
+from parts.papercut.prompt import prompt
+from parts.papercut.refined import refined
+from parts.papercut.size import size
+from parts.papercut.world import world
 
-REPORT = Path(__file__).parent / "papercut.json"
+REPORT = REPORTS / "papercut.json"
 
 PARTS: dict[str, Callable[[float], dict[str, Any]]] = {
     "world": world, "size": size, "autoencoder": autoencoder, "judge": judged,
@@ -36,7 +36,7 @@ PARTS: dict[str, Callable[[float], dict[str, Any]]] = {
 
 
 def main() -> None:
-    """Measure the parts that are named, or all."""
+    """Measure the parts named on the command line, or all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add_parts(parser, PARTS)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual number of scenes")

@@ -1,6 +1,6 @@
 """Speed and memory: every figure with its bar, both sides in one run, in CPU time.
 
-    python benchmarks/speed.py --report benchmarks/speed.json
+    python benchmarks/speed.py --report benchmarks/reports/speed.json
     python benchmarks/speed.py --quick                            # one round of each, to see that it runs
 
 One thread; sides take turns. The network is Stable Diffusion 1.5's UNet in its true size with random
@@ -23,18 +23,17 @@ os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import numpy as np
 import torch
-from measure import Row, in_turns, machine, ratio, table
+from parts.measure import Row, in_turns, machine, ratio, table
+from parts.peak_memory import run_module
+from parts.sd15 import PROMPT, Sd15
 from PIL import Image
 from rich.console import Console
-from sd15 import PROMPT, Sd15
 
 import vxa
 from vxa.attention.recording import record
 from vxa.pictures.render import render
 from vxa.pictures.shading import masked
 from vxa.pictures.view import View
-
-HERE = Path(__file__).parent
 
 
 def passes(model: Sd15, rounds: int) -> Iterator[Row]:
@@ -113,11 +112,7 @@ def renderings(model: Sd15, rounds: int) -> Row:
 
 def memory(rounds: int) -> Row:
     """What all 16 sites kept for any head add: the larger of kept bytes and the rise of the peak."""
-    # Every large block is mapped and given back by itself: else the heap's history moves the peaks.
-    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-    command = [sys.executable, str(HERE / "peak_memory.py"), str(rounds)]
-    printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    found = json.loads(printed.splitlines()[-1])
+    found = run_module("parts.recording_memory", str(rounds))
     samples = {f"{side} MB": [value for value in taken if value is not None] for side, taken in found.items()}
     added = [samples["kept MB"][0]]
     if samples["recorded MB"]:

@@ -10,7 +10,7 @@ sdxl     what a trace adds to the peak of SDXL at 1024×1024
 
 One thread on one core; sides take turns. Every word, site and step is traced, on networks of true size with
 random weights, with guidance. Memory is measured in a process of its own. Each part writes its rows into
-benchmarks/trace.json, beside those of the other parts.
+benchmarks/reports/trace.json, beside those of the other parts.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,14 +26,15 @@ from pathlib import Path
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import torch
-from measure import Row, add_parts, in_steps, machine, on_one_core, table
+from parts import REPORTS
+from parts.measure import Row, add_parts, in_steps, machine, on_one_core, table
+from parts.peak_memory import run_module
+from parts.trace.pipeline import SHAPES, generation, twin
+from parts.trace.sides import PEERS, SIDES
+from parts.trace.unwatched import Unwatched
 from rich.console import Console
-from trace_pipeline import SHAPES, generation, twin
-from trace_sides import PEERS, SIDES
-from trace_unwatched import Unwatched
 
-HERE = Path(__file__).parent
-REPORT = HERE / "trace.json"
+REPORT = REPORTS / "trace.json"
 
 
 def time(options: argparse.Namespace) -> Iterator[Row]:
@@ -112,12 +111,8 @@ def _peaks(
     shape: str, sides: Sequence[str], steps: Sequence[int], size: int, bar: float | None
 ) -> Iterator[Row]:
     """What each side adds to the peak of the same generation untraced."""
-    # Every large block is mapped and given back by itself: else the heap's history moves the peaks.
-    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
     asked = {"shape": shape, "side": size, "steps": list(steps), "sides": ["untraced", *sides]}
-    command = [sys.executable, str(HERE / "trace_memory.py"), json.dumps(asked)]
-    printed = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
-    for count, peaks in json.loads(printed.splitlines()[-1]).items():
+    for count, peaks in run_module("parts.trace.memory", json.dumps(asked)).items():
         for side in sides:
             name = f"peak memory that {side} adds to {count} steps of {shape} at {size}×{size}"
             both = {f"{one} MB": [peaks[one]] for one in ("untraced", side)}

@@ -13,21 +13,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # before torch is loaded
-sys.path.append(str(Path(__file__).parents[1] / "tests"))  # how a webui is started
 
-from measure import Row, add_parts, machine, on_one_core, table
+from parts import REPORTS
+from parts.measure import Row, add_parts, machine, on_one_core, table
+from parts.webui.idle import idle, traced
+from parts.webui.inside import further, look, tab
+from parts.webui.place import Place
 from rich.console import Console
-from webui_parts.idle import idle, traced
-from webui_parts.inside import further, look, tab
-from webui_parts.place import Place
 
-REPORT = Path(__file__).parent / "webui.json"
+REPORT = REPORTS / "webui.json"
 
 PARTS: dict[str, Callable[[Place], list[Row]]] = {
     "look": look, "further": further, "tab": tab, "idle": idle, "traced": traced,

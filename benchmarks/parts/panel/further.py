@@ -8,10 +8,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from measure import Row, on_both_clocks
-
-from panel_parts.desk import PROMPT, Desk, Options, desk, photo
-from panel_parts.window import chip, choose_site, give, stopwatch, window
+from parts.measure import Row, on_both_clocks
+from parts.panel.desk import PROMPT, Desk, Options, desk, photo
+from parts.panel.window import chip, choose_site, give, stopwatch, window
 from vxa.pictures.render import MODES
 from vxa.ui.asked import Asked
 from vxa.ui.pages import Kept

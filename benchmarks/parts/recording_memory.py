@@ -1,44 +1,24 @@
-"""What keeping all 16 sites adds to a process: run by speed.py in a process of its own.
+"""Memory that a recording of all 16 sites adds to a process of its own; speed.py runs it.
 
-Prints JSON: the kept bytes, and the peaks of forwards with and without a recording, in turns.
+    python -m parts.recording_memory ROUNDS
+
+Prints JSON: the bytes kept, and the peaks of forwards with and without a recording, in turns, all in MB.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Callable
-from pathlib import Path
 
 import torch
-from sd15 import Sd15, tokens
 
+from parts.peak_memory import peak_megabytes
+from parts.sd15 import Sd15, tokens
 from vxa.attention.recording import PassRecord, record
-
-_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-
-
-def peak_megabytes(task: Callable[[], object]) -> float | None:
-    """How far the resident memory rose during a call; None where Linux's counters are not there."""
-    if not _CLEAR.exists():
-        return None
-    _CLEAR.write_text("5")  # sets the high-water mark back to what is resident now
-    before = _status("VmRSS")
-    kept = task()
-    peak = _status("VmHWM") - before
-    del kept
-    return peak
-
-
-def _status(name: str) -> float:
-    found = re.search(rf"{name}:\s+(\d+) kB", _STATUS.read_text("utf-8"))
-    assert found
-    return int(found[1]) * 1024 / 1e6
 
 
 def kept_megabytes(records: dict[str, PassRecord]) -> float:
-    """The bytes of every tensor that a record holds, those included that its first answer adds."""
+    """Return the size of every tensor that the records hold, those of their first answer included."""
     held = [item for kept in records.values() for value in vars(kept).values() for item in _items(value)]
     return sum(item.numel() * item.element_size() for item in held if torch.is_tensor(item)) / 1e6
 

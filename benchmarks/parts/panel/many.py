@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from measure import Row, resident_megabytes
 from rich.console import Console
 from rich.progress import track
 from torch.nn.modules import module as torch_module
 
-from panel_parts.desk import Desk, Options, desk, photo
-from panel_parts.window import NEW_PICTURE, give, stopwatch, window
+from parts.measure import Row, resident_megabytes
+from parts.panel.desk import Desk, Options, desk, photo
+from parts.panel.window import NEW_PICTURE, give, stopwatch, window
 
 __all__ = ["many"]
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-import vxa
-
-sys.path.append(str(Path(__file__).parents[1] / "tests"))  # how released packages are had
 
 from support import daam_code
 from support.packages import importable
+
+import vxa
 
 __all__ = ["PEERS", "SIDES"]
 

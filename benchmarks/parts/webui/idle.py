@@ -6,10 +6,10 @@ from statistics import median
 from typing import Any
 
 import psutil
-from measure import Row, ratio
 from support.running import PROMPT, Webui
 
-from webui_parts.place import Place
+from parts.measure import Row, ratio
+from parts.webui.place import Place
 
 __all__ = ["idle", "traced"]
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from measure import Row, on_both_clocks
-
-from panel_parts.desk import PROMPT, Desk, Options, desk
-from panel_parts.window import NEW_CHIPS, stopwatch, window
+from parts.measure import Row, on_both_clocks
+from parts.panel.desk import PROMPT, Desk, Options, desk
+from parts.panel.window import NEW_CHIPS, stopwatch, window
 
 __all__ = ["keys"]
 

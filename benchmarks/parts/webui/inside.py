@@ -5,10 +5,10 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
-from measure import Row, Samples, ratio
 from support.running import FIGURE
 
-from webui_parts.place import Place
+from parts.measure import Row, Samples, ratio
+from parts.webui.place import Place
 
 __all__ = ["further", "look", "tab"]
 

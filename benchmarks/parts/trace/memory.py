@@ -12,9 +12,10 @@ import sys
 from functools import partial
 
 import torch
-from peak_memory import peak_megabytes
-from trace_pipeline import SHAPES, generation
-from trace_sides import SIDES
+
+from parts.peak_memory import peak_megabytes
+from parts.trace.pipeline import SHAPES, generation
+from parts.trace.sides import SIDES
 
 
 def main() -> None:

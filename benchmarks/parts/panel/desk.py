@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 
 import vxa
+from parts import ROOT
 from vxa.ui.asked import Asked
 from vxa.ui.backend import Backend, Example
 from vxa.ui.downloads import Downloads
@@ -22,7 +23,7 @@ from vxa.ui.local import local_backend
 __all__ = ["PROMPT", "Desk", "Options", "desk", "photo"]
 
 PROMPT = "a boy wearing a red hat and his white cat"
-_FIGURE = Path(__file__).parents[2] / "examples" / "figure.png"
+_FIGURE = ROOT / "examples" / "figure.png"
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from diffusers import (
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
 )
-from sd15 import PROMPT, SD15, SDXL, random_unet
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from parts.sd15 import PROMPT, SD15, SDXL, random_unet
 from vxa.models.papercut import weights_folder
 
 GUIDANCE = 7.5

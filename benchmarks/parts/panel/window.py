@@ -14,7 +14,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from panel_parts.desk import Desk
+from parts.panel.desk import Desk
 
 __all__ = [
     "NEW_CHIPS", "NEW_PICTURE", "another_window", "bare_window", "chip", "choose_site", "give", "stopwatch",

@@ -8,10 +8,10 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from measure import Row, on_both_clocks, ratio
 
-from panel_parts.desk import PROMPT, Desk, Options, desk, photo
-from panel_parts.window import bare_window, stopwatch, window
+from parts.measure import Row, on_both_clocks, ratio
+from parts.panel.desk import PROMPT, Desk, Options, desk, photo
+from parts.panel.window import bare_window, stopwatch, window
 from vxa.io.images import read_image
 from vxa.tracing.visualize import prepare
 

@@ -6,10 +6,9 @@ import gc
 from collections.abc import Iterator
 from typing import Any
 
-from measure import Row, resident_megabytes
-
-from panel_parts.desk import PROMPT, Desk, Options, desk, photo
-from panel_parts.window import another_window, chip, window
+from parts.measure import Row, resident_megabytes
+from parts.panel.desk import PROMPT, Desk, Options, desk, photo
+from parts.panel.window import another_window, chip, window
 from vxa.ui.asked import Asked
 from vxa.ui.pages import PageGone, Pages
 

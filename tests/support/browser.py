@@ -18,7 +18,6 @@ import base64
 import gc
 import io
 import shutil
-import socket
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ import pytest
 from PIL import Image
 
 from support.replayed import PROMPT, saved_maps
+from support.serve import free_port
 from vxa.pictures.render import render
 from vxa.ui.backend import Backend
 
@@ -41,7 +41,6 @@ __all__ = [
     "chromium",
     "clear",
     "drop",
-    "free_port",
     "look",
     "opened",
     "pressed",
@@ -68,7 +67,9 @@ _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """Debian's Chromium; a skip that says why where it, or Playwright, is missing."""
+    """Start Debian's Chromium, headless, and close it after the block; the one set-up of all that drive it.
+
+    Without Playwright or Chromium a test is skipped, and a program ended, with what to install."""
     playwright = pytest.importorskip("playwright.sync_api", reason='no Playwright: pip install ".[test]"')
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
@@ -107,13 +108,6 @@ def opened(
     yield page
     window.close()
     assert (elsewhere, errors) == ([], [])
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

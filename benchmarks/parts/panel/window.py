@@ -6,13 +6,14 @@ what they wait for is there; Playwright's own time is not in it.
 
 from __future__ import annotations
 
-import shutil
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
 from typing import Any
+
+from support.browser import chromium, served
+from support.serve import free_port
 
 from parts.panel.desk import Desk
 
@@ -22,8 +23,6 @@ __all__ = [
 ]  # fmt: skip
 
 PATIENCE = 600_000  # milliseconds
-_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-              "--disable-background-networking", "--disable-component-update"]  # fmt: skip
 
 NEW_PICTURE = """() => {
     const shown = document.querySelector("#vxa_picture img");
@@ -49,14 +48,10 @@ _ARM = """(seen) => {
 @contextmanager
 def window(desk: Desk) -> Iterator[Any]:
     """The desk's page, open; its picture is not yet there."""
-    from vxa.ui.app import start
-
-    app = start(lambda folder: desk.backend, port=_free_port())
-    with _chromium() as page:
-        _open(page, app.local_url)
+    with served(lambda folder: desk.backend) as address, chromium() as browser:
+        page = _open(browser, address)
         page.wait_for_selector(".vxa-chip")
         yield page
-    app.close(verbose=False)
 
 
 @contextmanager
@@ -72,44 +67,27 @@ def bare_window(pictures: Sequence[Path]) -> Iterator[Any]:
         button = gr.Button("Show", elem_id="vxa_press")
         picture = gr.Image(type="filepath", format="png", elem_id="vxa_picture")
         button.click(lambda: next(following), None, picture)
-    blocks.launch(server_name="127.0.0.1", server_port=_free_port(), prevent_thread_lock=True, quiet=True,
+    blocks.launch(server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True,
                   share=False, ssr_mode=False, footer_links=[])  # fmt: skip
-    with _chromium() as page:
-        _open(page, blocks.local_url)
+    with chromium() as browser:
+        page = _open(browser, blocks.local_url)
         page.wait_for_selector("#vxa_press")
         yield page
     blocks.close(verbose=False)
 
 
-@contextmanager
-def _chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=_ARGUMENTS)
-        yield browser.new_page(viewport={"width": 1280, "height": 1000})
-        browser.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def another_window(page: Any) -> Any:
     """One more page of the same app."""
-    other = page.context.browser.new_page()
-    _open(other, page.url)
+    other = _open(page.context.browser, page.url)
     other.wait_for_selector(".vxa-chip")
     return other
 
 
-def _open(page: Any, address: str) -> None:
+def _open(browser: Any, address: str) -> Any:
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
     page.set_default_timeout(PATIENCE)
     page.goto(address)
+    return page
 
 
 def stopwatch(page: Any, act: Callable[[], object], seen: str = NEW_PICTURE) -> float:

@@ -11,7 +11,6 @@ machine is part of a wall time; the report gives the machine's load.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -20,19 +19,14 @@ os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # before torch is l
 
 import torch
 from parts import REPORTS
-from parts.measure import Row, add_parts, machine, table
-from parts.panel.desk import Options
-from parts.panel.further import further
-from parts.panel.keys import keys
-from parts.panel.many import many
-from parts.panel.pages import pages
-from parts.panel.press import press
+from parts.panel import further, many, pages, press, typing
+from parts.panel.harness import Options
+from parts.report import Row, add_parts, table, with_machine, write_part
 from rich.console import Console
 
-REPORT = REPORTS / "panel.json"
-
 PARTS: dict[str, Callable[[Options], list[Row]]] = {
-    "press": press, "further": further, "typing": keys, "pages": pages, "many": many,
+    "press": press.measure, "further": further.measure, "typing": typing.measure, "pages": pages.measure,
+    "many": many.measure,
 }  # fmt: skip
 
 
@@ -41,15 +35,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add_parts(parser, PARTS)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual number of rounds")
-    parser.add_argument("--server-only", action="store_true", help="without the halves in Chromium")
-    parser.add_argument("--report", type=Path, default=REPORT)
+    parser.add_argument("--server-only", action="store_true", help="without the measurements in Chromium")
+    parser.add_argument("--report", type=Path, default=REPORTS / "panel.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
     for part in options.parts or PARTS:
         rows = PARTS[part](Options(options.scale, not options.server_only))
-        report = json.loads(options.report.read_text("utf-8")) if options.report.exists() else {}
-        report[part] = {"machine": machine(), "rows": [row.as_json() for row in rows]}
-        options.report.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        write_part(options.report, part, with_machine(rows))
         Console().print(table(rows))
 
 

@@ -14,24 +14,25 @@ from collections.abc import Callable
 from typing import Any
 
 from parts import REPORTS
-from parts.measure import add_parts
-from parts.papercut.attention import attention
-from parts.papercut.autoencoder import autoencoder
-from parts.papercut.choices import maps_generated, maps_real
-from parts.papercut.generation import generation
-from parts.papercut.joined import joined
-from parts.papercut.judge import judged
-from parts.papercut.prompt import prompt
-from parts.papercut.refined import refined
-from parts.papercut.size import size
-from parts.papercut.world import world
-
-REPORT = REPORTS / "papercut.json"
+from parts.papercut import (
+    attention,
+    autoencoder,
+    choices,
+    generation,
+    joined,
+    judge,
+    prompt,
+    refined,
+    size,
+    world,
+)
+from parts.report import add_parts, write_part
 
 PARTS: dict[str, Callable[[float], dict[str, Any]]] = {
-    "world": world, "size": size, "autoencoder": autoencoder, "judge": judged,
-    "generation": generation, "attention": attention, "refined": refined, "prompt": prompt, "joined": joined,
-    "maps_generated": maps_generated, "maps_real": maps_real,
+    "world": world.measure, "size": size.measure, "autoencoder": autoencoder.measure, "judge": judge.measure,
+    "generation": generation.measure, "attention": attention.measure, "refined": refined.measure,
+    "prompt": prompt.measure, "joined": joined.measure,
+    "maps_generated": choices.measure_generated, "maps_real": choices.measure_real,
 }  # fmt: skip
 
 
@@ -43,10 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     for part in options.parts or PARTS:
         figures = PARTS[part](options.scale)
-        # Read only now: another part may have been measured meanwhile.
-        report = json.loads(REPORT.read_text("utf-8")) if REPORT.exists() else {}
-        report[part] = figures
-        REPORT.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        write_part(REPORTS / "papercut.json", part, figures)
         print(json.dumps({part: figures}, indent=1, ensure_ascii=False))
 
 

@@ -1,6 +1,6 @@
-"""Stable Diffusion 1.5's UNet in its true size with random weights, as a Model whose encoders cost nothing.
+"""UNet of Stable Diffusion 1.5 in its true size with random weights, as a Model whose encoders cost nothing.
 
-Its weights do not matter to how long a pass takes, and nothing is downloaded.
+A pass takes the same time with random weights, and nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from vxa.tokens import Token
 
 PROMPT = "a hat on a cat by the red house under blue sky"
 
-
 SD15: dict[str, Any] = {
     "sample_size": 64, "block_out_channels": (320, 640, 1280, 1280), "cross_attention_dim": 768,
     "attention_head_dim": 8,  # the number of heads, by diffusers' old name
@@ -36,8 +35,8 @@ SDXL: dict[str, Any] = {
 
 
 def random_unet(shape: Mapping[str, Any] = SD15) -> UNet2DConditionModel:
-    """The network in float32: 860 M parameters of SD15, 2.6 G of SDXL."""
-    with torch.device("meta"):  # no time for an initialisation that is thrown away
+    """Build the network in float32: 860 M parameters for SD15, 2.6 G for SDXL."""
+    with torch.device("meta"):  # skips an initialisation that would be overwritten
         unet = UNet2DConditionModel(**shape)
     unet.to_empty(device="cpu")
     noise = torch.randn(2**20, generator=torch.Generator().manual_seed(0))
@@ -53,7 +52,7 @@ def random_unet(shape: Mapping[str, Any] = SD15) -> UNet2DConditionModel:
 
 
 def tokens(prompt: str = PROMPT) -> tuple[Token, ...]:
-    """One token a word, and CLIP's specials, over 77 positions."""
+    """Return 77 tokens: one for each word, and CLIP's special ones."""
     texts = prompt.split()
     named = [Token(0, 0, "<bos>", None, "bos")]
     named += [Token(1 + word, 1, text, word, None) for word, text in enumerate(texts)]
@@ -64,7 +63,7 @@ def tokens(prompt: str = PROMPT) -> tuple[Token, ...]:
 
 @dataclass(eq=False)
 class Sd15:
-    """The network as a Model; `calls` counts its forward passes."""
+    """Network as a Model; `calls` counts its forward passes."""
 
     network: nn.Module = field(default_factory=random_unet)
     name: str = "sd15-random"
@@ -87,20 +86,20 @@ class Sd15:
         return tuple(site for site in self.sites if site.kind == "cross")
 
     def tokenize(self, prompt: str) -> tuple[Token, ...]:
-        """The prompt's tokens."""
+        """Return the prompt's tokens."""
         return tokens(prompt)
 
     def encode_image(self, pixels: Tensor) -> Tensor:
-        """A fixed latent of 64×64, for an image of 512×512."""
+        """Return a fixed latent of 64×64, for an image of 512×512."""
         assert pixels.shape[-2:] == (512, 512)
         return self.latent
 
     def encode_prompt(self, prompt: str, image_size: tuple[int, int]) -> Conditioning:
-        """A fixed context."""
+        """Return a fixed context."""
         return Conditioning(tokens(prompt), self.context)
 
     def denoise(self, latent: Tensor, timestep: int, conditioning: Conditioning) -> Tensor:
-        """One forward pass of the network."""
+        """Run one forward pass of the network."""
         self.calls += 1
         time = torch.tensor([timestep])
         with torch.no_grad():
@@ -108,9 +107,9 @@ class Sd15:
         return output
 
     def rows(self, batch: int, guided: bool) -> tuple[int, ...]:
-        """Every row is conditional."""
+        """Return every row: all are conditional."""
         return tuple(range(batch))
 
     def forward(self) -> Tensor:
-        """One whole pass that nobody watches."""
+        """Run one whole pass without hooks."""
         return self.denoise(self.latent, 1, Conditioning((), self.context))

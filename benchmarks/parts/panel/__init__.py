@@ -1,1 +1,1 @@
-"""The parts of the page's report: what each of them measures, and what they share."""
+"""Parts of the page's report, a module each, and what they share: harness and page."""

@@ -1,4 +1,4 @@
-"""Twenty pages open, each with its maps, and then one more."""
+"""Memory of twenty open pages, each with its maps, and the effect of one more."""
 
 from __future__ import annotations
 
@@ -6,84 +6,89 @@ import gc
 from collections.abc import Iterator
 from typing import Any
 
-from parts.measure import Row, resident_megabytes
-from parts.panel.desk import PROMPT, Desk, Options, desk, photo
-from parts.panel.window import another_window, chip, window
+from parts.measure import resident_megabytes
+from parts.panel.harness import PROMPT, Harness, Options, open_harness, write_figure
+from parts.panel.page import find_chip, open_another_page, open_page
+from parts.report import Row
 from vxa.ui.asked import Asked
 from vxa.ui.pages import PageGone, Pages
 
-__all__ = ["pages"]
+__all__ = ["measure"]
 
-_OPEN = Pages.most
-_STATED = Pages.most_bytes / 1e6
-
-
-def pages(options: Options) -> list[Row]:
-    """What twenty pages keep, and what the twenty-first does; the same by hand, in Chromium."""
-    with desk() as here:
-        rows = list(_kept(here))
-        return rows + (list(_told(here)) if options.browser else [])
+_MOST = Pages.most
+_BOUND = Pages.most_bytes / 1e6
 
 
-def _kept(here: Desk) -> Iterator[Row]:
-    """Pages of 512×512, each asked for every word at every site, which is all that maps ever keep."""
-    image = photo(here.folder, (512, 512))
+def measure(options: Options) -> list[Row]:
+    """Measure the memory of twenty pages, and what the twenty-first drops; the latter in Chromium, too."""
+    with open_harness() as harness:
+        rows = list(_on_server(harness))
+        return rows + (list(_in_browser(harness)) if options.browser else [])
+
+
+def _on_server(harness: Harness) -> Iterator[Row]:
+    """Yield the memory of pages at 512×512, and the number of pages that one more drops.
+
+    Each is asked for every word at every site, which is the most that maps keep.
+    """
+    image = write_figure(harness.folder, (512, 512))
     everything = Asked("", "all sites together · all")
-    here.press("first", image, asked=everything)
+    harness.press("first", image, asked=everything)
     gc.collect()
     before = resident_megabytes()
-    grown = []
-    for number in range(1, _OPEN):
-        here.press(str(number), image, asked=everything)
+    growth = []
+    for number in range(1, _MOST):
+        harness.press(str(number), image, asked=everything)
         gc.collect()
-        grown.append(resident_megabytes() - before)
-    kept = here.handlers.pages.nbytes / 1e6
-    yield Row(f"{_OPEN} pages at 512×512 keep, counted; the bound for all", kept, "MB", _STATED, {})
-    yield Row(f"{_OPEN - 1} of them add to the process", grown[-1], "MB", _STATED, {"after each MB": grown})
-    here.press("one more", image)
-    yield Row("pages kept after one more", len(here.handlers.pages), "pages", _OPEN, {})
-    yield Row(
-        "pages told that their maps were dropped", _gone(here, ["first", "1", "one more"]), "pages", 1, {}
-    )
+        growth.append(resident_megabytes() - before)
+    kept = harness.handlers.pages.nbytes / 1e6
+    yield Row(f"{_MOST} pages at 512×512 keep, counted; the bound for all", kept, "MB", _BOUND, {})
+    yield Row(f"{_MOST - 1} of them add to the process", growth[-1], "MB", _BOUND, {"after each MB": growth})
+    harness.press("one more", image)
+    yield Row("pages kept after one more", len(harness.handlers.pages), "pages", _MOST, {})
+    dropped = _count_dropped(harness, ["first", "1", "one more"])
+    yield Row("pages told that their maps were dropped", dropped, "pages", 1, {})
 
 
-def _gone(here: Desk, names: list[str]) -> int:
-    """How many of the pages are told so."""
-    told = 0
+def _count_dropped(harness: Harness, names: list[str]) -> int:
+    """Count the pages whose maps were dropped."""
+    dropped = 0
     for name in names:
         try:
-            here.handlers.picture(name, Asked())
+            harness.handlers.picture(name, Asked())
         except PageGone:
-            told += 1
-    return told
+            dropped += 1
+    return dropped
 
 
-def _told(here: Desk) -> Iterator[Row]:
-    """Twenty-one windows of Chromium: what the first says when it asks for another word, and the others."""
-    with window(here) as first:
-        _look(first)
-        others = [another_window(first) for _ in range(_OPEN)]
+def _in_browser(harness: Harness) -> Iterator[Row]:
+    """Count the messages when the first, the second and the last of 21 pages ask for another word."""
+    with open_page(harness) as first:
+        _press(first)
+        others = [open_another_page(first) for _ in range(_MOST)]
         for page in others:
-            _look(page)
-        said = [_asks(page) for page in (first, others[0], others[-1])]
-    assert "press Visualize" in said[0], said
-    dropped = sum(bool(sentence) for sentence in said)
+            _press(page)
+        messages = [_ask(page) for page in (first, others[0], others[-1])]
+    assert "press Visualize" in messages[0], messages
+    dropped = sum(bool(message) for message in messages)
     yield Row("windows told so, of the first, the second and the last of 21", dropped, "windows", 1, {})
 
 
-def _look(page: Any) -> None:
+def _press(page: Any) -> None:
     page.click("#vxa_press")
     page.wait_for_selector("#vxa_picture img")
 
 
-def _asks(page: Any) -> str:
-    """What the page says when another word is chosen: nothing, when its picture is drawn."""
+def _ask(page: Any) -> str:
+    """Choose another word, and return the page's message; it is empty if the page draws its picture."""
     assert "hat" in PROMPT
-    shown = page.locator("#vxa_picture img").get_attribute("src")
-    chip(page, "hat").click()
+    source = page.locator("#vxa_picture img").get_attribute("src")
+    find_chip(page, "hat").click()
     page.wait_for_function(
-        """(shown) => document.querySelector("#vxa_message [role=alert]")
-            || document.querySelector("#vxa_picture img").src !== shown""",
-        arg=page.evaluate("(path) => new URL(path, location).href", shown),
+        """(source) => document.querySelector("#vxa_message [role=alert]")
+            || document.querySelector("#vxa_picture img").src !== source""",
+        arg=page.evaluate("(path) => new URL(path, location).href", source),
     )
-    return str(page.locator("#vxa_message").inner_text()).strip()
+    # The box also holds gradio's own status, such as "0.2s", for a while.
+    alert = page.locator("#vxa_message [role=alert]")
+    return str(alert.inner_text()).strip() if alert.count() else ""

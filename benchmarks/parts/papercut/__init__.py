@@ -1,1 +1,1 @@
-"""The parts of papercut's report: each file has the function that measures one."""
+"""Parts of papercut's report; the function `measure` of each module returns its figures."""

@@ -1,6 +1,6 @@
-"""VXA's maps from one clean pass: their sites chosen on dev, reported on test beside their baselines.
+"""VXA's maps of one clean pass: sites chosen on dev, scores on test beside the baselines.
 
-The threshold is the one that `joined` chose on dev, of rendered and of generated pictures.
+The threshold is the one that `joined` chose on dev, over rendered and generated pictures.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ PASSES = (
     (1, "matched"), (100, "none"), (100, "matched"), (300, "none"), (300, "matched"), (500, "none"),
     (500, "matched"),
 )  # fmt: skip
-"""Timestep and noise of the passes beside the clean one."""
+"""Timestep and noise of the passes that are compared with the clean one."""
 
 
-def attention(scale: float) -> dict[str, Any]:
-    """The figures of the maps, of what they are compared with, and of every choice of sites."""
+def measure(scale: float) -> dict[str, Any]:
+    """Score the maps, their baselines, and every choice of sites."""
     model = load("papercut")
     developed = list(tqdm(seg.cases(model, "dev", round(120 * scale)), "dev"))
     sites, scores = seg.choose_sites(developed, seg.site_choices(model))
@@ -48,14 +48,14 @@ def attention(scale: float) -> dict[str, Any]:
 
 
 def names_held_out(case: seg.Case) -> bool:
-    """Whether the case's noun names a thing in a colour that this noun never has in training."""
+    """Test whether the case's noun names a thing in a colour that this noun never has in training."""
     named = [number for row in case.scene.parse.rows if row.form == case.noun for number in row.things]
     things = [case.scene.things[number] for number in named]
     return any(t.noun in NOUNS and t.colour and held_out(t.noun, t.colour) for t in things)
 
 
 def by_noun(cases: list[seg.Case], mapper: seg.Mapper, threshold: float) -> dict[str, Any]:
-    """Mean IoU and pointing game of every noun with at least five cases."""
+    """Score every noun with at least five cases: mean IoU and pointing game."""
     groups: dict[str, list[seg.Case]] = {}
     for case in cases:
         groups.setdefault(case.noun, []).append(case)
@@ -67,7 +67,7 @@ def by_noun(cases: list[seg.Case], mapper: seg.Mapper, threshold: float) -> dict
 
 
 def other_passes(model: Model, count: int, mapper: seg.Mapper, threshold: float) -> dict[str, Any]:
-    """The same mapper on passes at other timesteps and noise, over some test scenes."""
+    """Score the mapper on passes at other timesteps and noise, over `count` test scenes."""
     return {
         f"timestep {timestep}, {noise}": row(
             seg.score(seg.cases(model, "test", count, timestep=timestep, noise=noise), mapper, threshold)
@@ -77,7 +77,7 @@ def other_passes(model: Model, count: int, mapper: seg.Mapper, threshold: float)
 
 
 def row(score: seg.Score) -> dict[str, Any]:
-    """A score as the report writes it."""
+    """Return a score as the report has it."""
     return {
         "miou": round(score.miou, 4), "low": round(score.low, 4), "high": round(score.high, 4),
         "pointing": round(score.pointing, 4), "threshold": score.threshold, "cases": score.cases,

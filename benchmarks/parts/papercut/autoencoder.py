@@ -1,4 +1,4 @@
-"""How well the autoencoder gives scenes back."""
+"""Reconstruction error of the autoencoder on scenes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from vxa.papercut import judge, scene
 from vxa.study.metrics import bootstrap
 
 
-def autoencoder(scale: float) -> dict[str, Any]:
-    """PSNR of reconstructions at 256²."""
+def measure(scale: float) -> dict[str, Any]:
+    """Return the PSNR of reconstructions at 256², in dB, with its interval."""
     vae = load("papercut").pipeline.vae
     scores = []
     for seed in tqdm(range(round(100 * scale)), "autoencoder"):
         pixels = judge.to_tensor(scene(seed, "test").image)
-        error = (reconstructed(vae, pixels).clamp(-1, 1) - pixels).pow(2).mean()
+        error = (reconstruct(vae, pixels).clamp(-1, 1) - pixels).pow(2).mean()
         scores.append(float(10 * torch.log10(4 / error)))
     return {"scenes": len(scores), "psnr_db": bootstrap(scores)}
 
 
 @torch.no_grad()
-def reconstructed(vae: Any, pixels: Tensor) -> Tensor:
-    """Pixels [3, h, w] in [−1, 1] as the autoencoder gives them back, from the posterior's mode."""
+def reconstruct(vae: Any, pixels: Tensor) -> Tensor:
+    """Encode pixels [3, h, w] in [−1, 1], and decode them from the posterior's mode."""
     return vae.decode(vae.encode(pixels[None]).latent_dist.mode()).sample[0]

@@ -1,7 +1,7 @@
-"""What our maps should be made of, chosen on dev: of a picture while it is generated, and of a real one.
+"""Sites, steps and refinement of our maps, chosen on dev: for generated pictures, and for finished ones.
 
-Sites, steps, refinement and τ are tried on pictures that no peer's settings were chosen on. Every way reads
-the same pictures; its figure is that of its own best τ.
+Each way is a choice of these. All read the same pictures, on which no peer's settings were chosen, and each
+is scored at its own best τ.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from vxa.study.pictures import Picture, judged, rendered
 from .attention import row
 
 FIRST = 1000
-"""Seed of the first picture: the peers' settings were chosen on those from 0."""
+"""Seed of the first picture; the peers' settings were chosen on the seeds from 0."""
 
 SITES = (DEFAULT_SITES, "f2,IN01", "f1,f2", "all")
 
-SHOWN = 20
-"""Ways that are written down whatever they are; of the default sites all are."""
+MOST = 20
+"""Number of the best ways in the report; those of the default sites and of the clean pass are all in it."""
 
 RANGES = {
     "all steps": (0, 1, 2, 3), "steps 0-9": (0, 1), "steps 10-19": (2, 3), "steps 5-14": (1, 2),
     "steps 5-19": (1, 2, 3), "steps 10-14": (2,), "steps 15-19": (3,),
 }  # fmt: skip
-"""Steps of the sampler in quarters; the first is the noisiest."""
+"""Quarters of the sampler's steps; the first is the noisiest."""
 
 LEVELS = {
     "t = 100, 300, 500, 700, 900": (100, 300, 500, 700, 900), "t = 100, 300, 500": (100, 300, 500),
@@ -55,20 +55,20 @@ Values = NDArray[np.float32]
 Ways = Mapping[str, Callable[[str], Values]]
 
 
-def maps_generated(scale: float) -> dict[str, Any]:
-    """Every way to make the maps of a picture that is being generated."""
+def measure_generated(scale: float) -> dict[str, Any]:
+    """Score every way to make the maps of a picture while it is generated."""
     model = load("papercut")
     count = round(60 * scale)
-    looked_at = (_generated(model, seed) for seed in range(FIRST, FIRST + count))
-    return _chosen(tqdm(looked_at, "generated", count))
+    pictures = (_generated(model, seed) for seed in range(FIRST, FIRST + count))
+    return _best(tqdm(pictures, "generated", count))
 
 
-def maps_real(scale: float) -> dict[str, Any]:
-    """Every way to make the maps of a picture that is there already."""
+def measure_real(scale: float) -> dict[str, Any]:
+    """Score every way to make the maps of a finished picture."""
     model = load("papercut")
     count = round(60 * scale)
-    looked_at = (_real(model, rendered(seed, "dev")) for seed in range(FIRST, FIRST + count))
-    return _chosen(tqdm(looked_at, "rendered", count))
+    pictures = (_real(model, rendered(seed, "dev")) for seed in range(FIRST, FIRST + count))
+    return _best(tqdm(pictures, "rendered", count))
 
 
 def _generated(model: DiffusersModel, seed: int) -> tuple[Picture, Ways]:
@@ -121,7 +121,7 @@ def _reader(maps: AttentionMaps, sites: str, refine: bool) -> Callable[[str], Va
 
 
 def _both(name: str, maps: AttentionMaps, clean: AttentionMaps) -> Ways:
-    """The mean of two refined maps, each of its own maximum."""
+    """Return the ways that average two refined maps, each divided by its maximum."""
     pairs = [(_reader(maps, sites, True), _reader(clean, sites, True)) for sites in SITES]
     return {
         f"{name} and clean, {sites}, refined": lambda word, pair=pair: _mean(*(read(word) for read in pair))
@@ -134,7 +134,7 @@ def _mean(first: Values, second: Values) -> Values:
 
 
 def _further(name: str, maps: AttentionMaps) -> Ways:
-    """Refined twice; and weighed by the word's share among the words of the caption."""
+    """Return two further ways: refined twice, and weighed by the word's share among the caption's words."""
     own = [maps.records[site.name] for site in maps.self_sites]
     size = maps.image_size
 
@@ -156,13 +156,13 @@ def _further(name: str, maps: AttentionMaps) -> Ways:
 
 
 def _through(clean: AttentionMaps, maps: AttentionMaps) -> AttentionMaps:
-    """The maps with the clean pass's self-attention in the place of their own."""
+    """Replace the maps' self-attention by that of the clean pass."""
     own = {site.name: clean.records[site.name] for site in clean.self_sites}
     return replace(maps, records={**maps.records, **own})
 
 
 def _summed(maps: AttentionMaps) -> AttentionMaps:
-    """The maps with their bins added up, so that each question adds nothing."""
+    """Add up the maps' bins once, so that no question has to."""
     records = {}
     for name, record in maps.records.items():
         assert isinstance(record, SumRecord)
@@ -171,10 +171,10 @@ def _summed(maps: AttentionMaps) -> AttentionMaps:
     return replace(maps, records=records)
 
 
-def _chosen(looked_at: Iterable[tuple[Picture, Ways]]) -> dict[str, Any]:
-    """The figures of the best ways and of the plainest, best first."""
+def _best(pictures: Iterable[tuple[Picture, Ways]]) -> dict[str, Any]:
+    """Return the scores of the best ways and of the plainest, best first."""
     tables: dict[str, list[tuple[NDArray[np.float64], bool]]] = {}
-    for picture, ways in looked_at:
+    for picture, ways in pictures:
         for name, found in _scores(picture, ways):
             tables.setdefault(name, []).append(found)
     scores = {
@@ -182,7 +182,7 @@ def _chosen(looked_at: Iterable[tuple[Picture, Ways]]) -> dict[str, Any]:
         for name, found in tables.items()
     }
     ranked = sorted(scores, key=lambda name: -scores[name].miou)
-    kept = [name for name in ranked if name in ranked[:SHOWN] or SITES[0] in name or name.startswith("clean")]
+    kept = [name for name in ranked if name in ranked[:MOST] or SITES[0] in name or name.startswith("clean")]
     return {"ways": len(ranked), **{name: row(scores[name]) for name in kept}}
 
 

@@ -1,4 +1,4 @@
-"""Whether generated pictures show what their prompts name, as the judge sees them."""
+"""Presence of prompted nouns and colours in generated pictures, by the judge."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from vxa.study.metrics import bootstrap
 Pair = tuple[str, str]
 
 
-def generation(scale: float) -> dict[str, Any]:
-    """Whether the prompted nouns, and their colours, are there: 20 DDIM steps, guidance 5."""
+def measure(scale: float) -> dict[str, Any]:
+    """Return the shares of pictures with the prompted nouns, and their colours: 20 DDIM steps, guidance 5."""
     ones = [noun for noun in NOUNS for _ in range(max(1, round(4 * scale)))]
     one = [shows(image, noun) for image, noun in zip(generate([a(n) for n in ones]), ones, strict=True)]
-    pairs, colours = drawn_pairs(round(100 * scale))
+    pairs, colours = draw_pairs(round(100 * scale))
     plain = generate([f"{a(x)} and {a(y)}" for x, y in pairs])
     coloured = generate(
         [f"{a(f'{c} {x}')} and {a(f'{d} {y}')}" for (x, y), (c, d) in zip(pairs, colours, strict=True)]
     )
     there = both_there(coloured, pairs)
     bound = [
-        hit and in_colours(image, pair, wanted)
-        for hit, image, pair, wanted in zip(there, coloured, pairs, colours, strict=True)
+        hit and in_colours(image, pair, colour_pair)
+        for hit, image, pair, colour_pair in zip(there, coloured, pairs, colours, strict=True)
     ]
     return {
         "one_noun_present": bootstrap(one), "one_noun_prompts": len(one),
@@ -40,8 +40,8 @@ def generation(scale: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def drawn_pairs(count: int) -> tuple[list[Pair], list[Pair]]:
-    """Pairs of nouns that stand by themselves, drawn by chance, and a colour for each of both."""
+def draw_pairs(count: int) -> tuple[list[Pair], list[Pair]]:
+    """Draw random pairs of nouns that stand by themselves, and a colour for each noun."""
     rng = random.Random(0)
     free = [noun.name for noun in NOUNS.values() if noun.place in ("floor", "air")]
     pairs = [(first, second) for first, second in (rng.sample(free, 2) for _ in range(count))]
@@ -50,14 +50,14 @@ def drawn_pairs(count: int) -> tuple[list[Pair], list[Pair]]:
 
 
 def a(phrase: str) -> str:
-    """The phrase with its article, as the captions write it."""
+    """Put an article before the phrase, as the captions do."""
     if phrase.split()[-1] in ("hair", "glasses"):
         return phrase
     return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 
 def generate(prompts: list[str], batch: int = 8) -> list[Image.Image]:
-    """An image for each prompt, the i-th from seed i."""
+    """Generate an image for each prompt, the i-th from seed i."""
     pipeline = load("papercut").pipeline
     pipeline.set_progress_bar_config(disable=True)
     images: list[Image.Image] = []
@@ -69,18 +69,18 @@ def generate(prompts: list[str], batch: int = 8) -> list[Image.Image]:
 
 
 def shows(image: Image.Image, *nouns: str) -> bool:
-    """Whether every one of the nouns is there."""
+    """Test whether the judge finds all of the nouns."""
     labels = judge.label(image)
     return all(judge.present(labels, noun) for noun in nouns)
 
 
 def both_there(images: list[Image.Image], pairs: list[Pair]) -> list[bool]:
-    """For each image, whether both nouns of its pair are there."""
+    """Test for each image whether both nouns of its pair are there."""
     return [shows(image, *pair) for image, pair in zip(images, pairs, strict=True)]
 
 
 def in_colours(image: Image.Image, nouns: Pair, colours: Pair) -> bool:
-    """Whether each of two nouns that are there has its colour."""
+    """Test whether each of two nouns that are there has its colour."""
     labels = judge.label(image)
     return all(
         judge.colour_of(image, judge.mask(labels, noun)) == colour

@@ -1,7 +1,7 @@
-"""How refined maps join their sites, chosen on dev: which sites, which self-attention, which power and root.
+"""Ways to join the sites of refined maps, chosen on dev: sites, self-attention, power and root.
 
-Of each way: how true its maps are of rendered and of generated pictures, at the best τ that is the same for
-both, and how well they tell what the word does (the causal check).
+Each way has three figures: the mean IoU of its maps on rendered and on generated pictures, both at the one τ
+that is best for their sum, and the correlation with the change from swapping the word (the causal check).
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from .choices import FIRST
 SITES = ("IN01,OUT02,OUT03", "IN01,OUT02,OUT03,OUT04,OUT05", "IN01,IN03,OUT02,OUT03", "f1,f2", "OUT02,OUT03")
 OWN = {"up": ("OUT04", "OUT05"), "all": ("IN01", "OUT04", "OUT05")}
 SHAPES = tuple(product((1.0, 1.5, 2.0, 3.0), (1.0, 0.5)))
-"""The power of the mean over sites, and what the map is raised to: a root does not move its masks."""
+"""The power of the mean over sites, and the exponent of the map: a root does not move its masks."""
 
 Values = NDArray[np.float32]
 Figures = dict[str, dict[str, list[Any]]]
 
 
-def joined(scale: float) -> dict[str, Any]:
-    """The figures of every way, the best first."""
+def measure(scale: float) -> dict[str, Any]:
+    """Score every way, the best first."""
     model = load("papercut")
     count = round(60 * scale)
     found: Figures = defaultdict(lambda: defaultdict(list))
     for seed in tqdm(range(FIRST, FIRST + count), "pictures"):
-        _look(found, "rendered", *_rendered(model, seed))
-        _look(found, "generated", *_generated(model, seed), model=model)
+        _add_scores(found, "rendered", *_rendered(model, seed))
+        _add_scores(found, "generated", *_generated(model, seed), model=model)
     rows = {name: _row(figures) for name, figures in found.items()}
     ranked = sorted(rows, key=lambda name: -rows[name]["rendered"] - rows[name]["generated"])
     nouns = {track: len(found[ranked[0]][track]) for track in TRACKS}
@@ -65,7 +65,7 @@ def _generated(model: DiffusersModel, seed: int) -> tuple[Picture, AttentionMaps
     return judged(image, shown), trace.images[0]
 
 
-def _look(
+def _add_scores(
     found: Figures, track: str, picture: Picture, maps: AttentionMaps, model: DiffusersModel | None = None
 ) -> None:
     for question in picture.questions:

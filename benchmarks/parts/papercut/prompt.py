@@ -1,4 +1,4 @@
-"""What the prompt is worth to the prediction of noise."""
+"""Gain of the right prompt in the prediction of noise."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from vxa.papercut import Scene, judge, scene
 
 
 @torch.no_grad()
-def prompt(scale: float) -> dict[str, Any]:
-    """What the prompt is worth on dev scenes: by which share the error with the right caption lies below
-    that with another scene's, for the same noise. Near zero, the prompt is ignored."""
+def measure(scale: float) -> dict[str, Any]:
+    """Return the gain on dev scenes, by timestep.
+
+    The gain is the share by which the error with the right caption lies below that with another scene's,
+    for the same noise. Near zero, the model ignores the prompt.
+    """
     pipeline = load("papercut").pipeline
     scenes = [scene(seed, "dev") for seed in range(round(64 * scale))]
-    latents, contexts = encoded_images(pipeline, scenes), encoded_captions(pipeline, scenes)
+    latents, contexts = encode_images(pipeline, scenes), encode_captions(pipeline, scenes)
     gains = {
         str(timestep): gain(pipeline, latents, contexts, timestep)
         for timestep in tqdm((100, 300, 500, 700, 900), "prompt")
@@ -26,22 +29,22 @@ def prompt(scale: float) -> dict[str, Any]:
     return {"scenes": len(scenes), "gain_by_timestep": gains}
 
 
-def encoded_images(pipeline: Any, scenes: list[Scene]) -> Tensor:
-    """The scaled latents of the scenes [n, 4, 32, 32], four scenes at a time."""
+def encode_images(pipeline: Any, scenes: list[Scene]) -> Tensor:
+    """Encode the scenes to scaled latents [n, 4, 32, 32], four scenes at a time."""
     pixels = torch.stack([judge.to_tensor(shown.image) for shown in scenes])
     latents = torch.cat([pipeline.vae.encode(part).latent_dist.mode() for part in pixels.split(4)])
     return latents * pipeline.vae.config.scaling_factor
 
 
-def encoded_captions(pipeline: Any, scenes: list[Scene]) -> Tensor:
-    """The contexts of the scenes' captions [n, 77, channels]."""
+def encode_captions(pipeline: Any, scenes: list[Scene]) -> Tensor:
+    """Encode the scenes' captions to contexts [n, 77, channels]."""
     captions = [shown.caption for shown in scenes]
     ids = pipeline.tokenizer(captions, padding="max_length", max_length=77, return_tensors="pt").input_ids
     return pipeline.text_encoder(ids)[0]
 
 
 def gain(pipeline: Any, latents: Tensor, contexts: Tensor, timestep: int) -> float:
-    """The share of the error that a scene's caption saves against the caption of the scene before."""
+    """Return the share of the error that a scene's caption saves against the caption of the scene before."""
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(timestep))
     timesteps = torch.full((len(latents),), timestep)
     noisy = pipeline.scheduler.add_noise(latents, noise, timesteps)

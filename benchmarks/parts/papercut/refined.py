@@ -1,4 +1,4 @@
-"""The maps of one clean pass, refined by self-attention, at the threshold that `joined` chose on dev."""
+"""Maps of one clean pass, refined by self-attention, at the threshold that `joined` chose on dev."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from vxa.study import segmentation as seg
 from .attention import row
 
 
-def refined(scale: float) -> dict[str, Any]:
-    """The figures at the default sites, and those of every τ on dev."""
+def measure(scale: float) -> dict[str, Any]:
+    """Score the maps at the default sites, and at every τ on dev."""
     model = load("papercut")
     mapper = seg.site_mapper(model.default_sites, refine=True)
     developed = seg.cases(model, "dev", round(120 * scale), refine=True)

@@ -1,4 +1,4 @@
-"""How large the model is, what a row of its UNet costs, and how long it takes to load."""
+"""Size of the model, cost of a row of its UNet, and time to load."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from vxa.models.papercut import FOLDER
 from vxa.papercut import judge
 
 
-def size(scale: float) -> dict[str, Any]:
-    """The figures of the weights' files and of one row of the UNet."""
+def measure(scale: float) -> dict[str, Any]:
+    """Measure the weights' files, one row of the UNet, and loading."""
     unet = load("papercut").pipeline.unet  # the first load pays for the imports
     files = [path for path in FOLDER.rglob("*.safetensors") if path != judge.WEIGHTS]
     return {
@@ -27,14 +27,14 @@ def size(scale: float) -> dict[str, Any]:
 
 @torch.no_grad()
 def row_gflop(unet: Any) -> float:
-    """10⁹ operations of one row at 256²."""
+    """Count the operations of one row at 256², in 10⁹."""
     with FlopCounterMode(display=False) as counter:
         unet(torch.zeros(1, 4, 32, 32), torch.tensor([1]), torch.zeros(1, 77, 128))
     return counter.get_total_flops() / 1e9
 
 
 def load_seconds() -> float:
-    """The median of five loads."""
+    """Return the median time of five loads."""
     times = []
     for _ in range(5):
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""How hard the world is: what blind guesses score, and how large and how many its objects are."""
+"""Difficulty of the world: scores of blind guesses, and sizes and numbers of its objects."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from vxa.papercut import Scene, scene
 from vxa.study import segmentation as seg
 
 
-def world(scale: float) -> dict[str, Any]:
-    """The figures of the world."""
+def measure(scale: float) -> dict[str, Any]:
+    """Measure the objects of test scenes, and score the baselines that need no model."""
     scenes = [scene(seed, "test") for seed in tqdm(range(round(1000 * scale)), "world")]
     truths = object_masks(scenes)
     centre = centre_prior(truths)
@@ -28,13 +28,13 @@ def world(scale: float) -> dict[str, Any]:
 
 
 def object_masks(scenes: list[Scene]) -> list[np.ndarray]:
-    """The mask of every object noun of every scene."""
+    """Return the mask of every object noun of every scene."""
     return [truth for shown in scenes for truth in seg.object_nouns(shown).values()]
 
 
 def centre_prior(truths: list[np.ndarray]) -> seg.Score:
-    """What the mean mask of 300 train scenes scores as every noun's map."""
-    learned = object_masks([scene(seed, "train") for seed in range(300)])
-    mean = np.mean(learned, axis=0, dtype=np.float32)
+    """Score the mean mask of 300 train scenes as the map of every noun."""
+    masks = object_masks([scene(seed, "train") for seed in range(300)])
+    mean = np.mean(masks, axis=0, dtype=np.float32)
     table = np.stack([seg.ious(mean, truth, seg.THRESHOLDS) for truth in truths])
     return seg.summed(table, [seg.pointing(mean, truth) for truth in truths])

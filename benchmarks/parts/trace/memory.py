@@ -1,6 +1,6 @@
-"""What sides of `trace_sides` add to a process's peak: run by trace.py in a process of its own.
+"""Peak memory of generations on each of the `sides`, in a process of its own; trace.py runs it.
 
-    python trace_memory.py '{"shape": "sd15", "side": 512, "steps": [2], "sides": ["untraced", "vxa"]}'
+    python -m parts.trace.memory '{"shape": "sd15", "side": 512, "steps": [2], "sides": ["untraced", "vxa"]}'
 
 Prints JSON: for each number of steps the peak of each side, in MB.
 """
@@ -21,15 +21,15 @@ from parts.trace.sides import SIDES
 def main() -> None:
     """Measure and print."""
     torch.set_num_threads(1)
-    asked = json.loads(sys.argv[1])
-    pipeline = SHAPES[asked["shape"]]()
-    for side in asked["sides"]:  # the first pass sets up the libraries
+    settings = json.loads(sys.argv[1])
+    pipeline = SHAPES[settings["shape"]]()
+    for side in settings["sides"]:  # the first pass sets up the libraries
         SIDES[side](pipeline, generation(pipeline, 1, 64))
     peaks = {}
-    for steps in asked["steps"]:
-        generate = generation(pipeline, steps, asked["side"])
+    for steps in settings["steps"]:
+        generate = generation(pipeline, steps, settings["side"])
         peaks[steps] = {
-            side: peak_megabytes(partial(SIDES[side], pipeline, generate)) for side in asked["sides"]
+            side: peak_megabytes(partial(SIDES[side], pipeline, generate)) for side in settings["sides"]
         }
     sys.stdout.write(json.dumps(peaks) + "\n")
 

@@ -1,6 +1,6 @@
 """Pipelines around the UNets of Stable Diffusion 1.5 and SDXL in their true sizes, with random weights.
 
-The text encoders and the autoencoder are small: neither is watched, and generations end at their latents.
+The text encoders and the autoencoder are small: neither is traced, and generations end at their latents.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _Pipeline = TypeVar("_Pipeline", bound=DiffusionPipeline)
 
 
 def sd15() -> StableDiffusionPipeline:
-    """Stable Diffusion 1.5's shape: 860 M parameters in float32."""
+    """Build a pipeline in Stable Diffusion 1.5's shape: 860 M parameters in float32."""
     tokenizer = _tokenizer()
     return _quiet(
         StableDiffusionPipeline(
@@ -44,7 +44,7 @@ def sd15() -> StableDiffusionPipeline:
 
 
 def sdxl() -> StableDiffusionXLPipeline:
-    """SDXL's shape: 2.6 G parameters in float32."""
+    """Build a pipeline in SDXL's shape: 2.6 G parameters in float32."""
     tokenizer = _tokenizer()
     return _quiet(
         StableDiffusionXLPipeline(
@@ -69,7 +69,7 @@ def _quiet(pipeline: _Pipeline) -> _Pipeline:
 
 
 def _tokenizer() -> CLIPTokenizer:
-    """Papercut's."""
+    """Load papercut's tokenizer."""
     return CLIPTokenizer.from_pretrained(weights_folder() / "tokenizer")
 
 
@@ -98,8 +98,10 @@ def _scheduler() -> DDIMScheduler:
 
 
 def twin(pipeline: StableDiffusionPipeline) -> StableDiffusionPipeline:
-    """The same weights with a scheduler, hooks and attention processors of its own, so that both can generate
-    in turns."""
+    """Return a pipeline of the same weights with its own scheduler, hooks and attention processors.
+
+    The two can generate in turns.
+    """
     weights = {id(tensor): tensor for tensor in (*pipeline.unet.parameters(), *pipeline.unet.buffers())}
     parts = pipeline.components | {
         "scheduler": _scheduler(),
@@ -111,17 +113,20 @@ def twin(pipeline: StableDiffusionPipeline) -> StableDiffusionPipeline:
 def generation(
     pipeline: Any, steps: int, side: int = 512, step_ended: Callable[[], None] = lambda: None
 ) -> Callable[[], torch.Tensor]:
-    """One guided generation of side × side pixels, to its latent; `step_ended` is told of each step."""
+    """Return a function that generates a latent of side × side pixels, with guidance.
 
-    def told(pipeline: Any, step: int, timestep: int, given: dict[str, Any]) -> dict[str, Any]:
+    It calls `step_ended` after each step.
+    """
+
+    def on_step_end(pipeline: Any, step: int, timestep: int, tensors: dict[str, Any]) -> dict[str, Any]:
         step_ended()
-        return given
+        return tensors
 
     def generate() -> torch.Tensor:
         latent: torch.Tensor = pipeline(
             PROMPT, negative_prompt="a cat", num_inference_steps=steps, guidance_scale=GUIDANCE, height=side,
             width=side, generator=torch.Generator().manual_seed(0), output_type="latent",
-            callback_on_step_end=told,
+            callback_on_step_end=on_step_end,
         ).images  # fmt: skip
         return latent
 

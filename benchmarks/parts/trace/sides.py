@@ -1,4 +1,4 @@
-"""A generation untraced, traced by VXA, and traced by the packages that others have released."""
+"""Sides of a comparison: a generation untraced, traced by VXA, and traced by its peers from PyPI."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import vxa
 __all__ = ["PEERS", "SIDES"]
 
 Side = Callable[[Any, Callable[[], object]], object]
-"""Of a pipeline and a generation with it, to what the tool gives for it: every word's maps."""
+"""Runs a generation of a pipeline under a tool, and returns the tool's result: every word's maps."""
 
 
 def _untraced(pipeline: Any, generate: Callable[[], object]) -> object:
@@ -37,7 +37,7 @@ def _diffusers_maps(steps: str) -> Side:
     def traced(pipeline: Any, generate: Callable[[], object]) -> object:
         with importable("attention-map-diffusers==1.0.0"):
             package = importlib.import_module("attention_map_diffusers")
-        # It refuses to keep more than 8 GB unless it is told to.
+        # Its default is to refuse to keep more than 8 GB.
         with package.AttentionCapture(pipeline, timesteps=steps, max_capture_bytes=2**40) as capture:
             generate()
         return capture.compute()

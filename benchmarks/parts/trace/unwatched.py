@@ -1,4 +1,4 @@
-"""The time that a UNet spends in the parts that no tool for cross-attention watches."""
+"""Time that a UNet spends in the parts that no tool for cross-attention hooks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.upsampling import Upsample2D
 from torch import nn
 
-__all__ = ["Unwatched"]
+__all__ = ["UnwatchedClock"]
 
 KINDS = (ResnetBlock2D, FeedForward, Downsample2D, Upsample2D)
 
 
-class Unwatched:
-    """A clock that runs in residual blocks, feed-forwards, resamplings and self-attention, on one thread."""
+class UnwatchedClock:
+    """Clock that runs in residual blocks, feed-forwards, resamplings and self-attention, on one thread."""
 
     def __init__(self, unet: UNet2DConditionModel) -> None:
         self._seconds = self._start = 0.0
@@ -27,12 +27,12 @@ class Unwatched:
                 module.register_forward_hook(self._end)
 
     def spent(self) -> float:
-        """CPU seconds since it was asked last."""
+        """Return the CPU seconds since the last call."""
         seconds, self._seconds = self._seconds, 0.0
         return seconds
 
-    def _begin(self, module: nn.Module, given: object) -> None:
+    def _begin(self, module: nn.Module, inputs: object) -> None:
         self._start = time.thread_time()
 
-    def _end(self, module: nn.Module, given: object, returned: object) -> None:
+    def _end(self, module: nn.Module, inputs: object, output: object) -> None:
         self._seconds += time.thread_time() - self._start

@@ -1,9 +1,9 @@
-"""Measures inside a running webui's process, in CPU time, the sides in turns; installed by the bench.
+"""Extension that measures CPU time inside a webui's process, with the sides in turns; webui.py installs it.
 
-POST /meter/look      a visualization by VXA and by the original extension, where that is installed
-POST /meter/further   another word, site and mode of a pass that is there
+POST /meter/look      a visualization by VXA, and by the original extension if it is installed
+POST /meter/further   another word, site and mode of a pass that has been made
 POST /meter/tab       building the tab
-POST /meter/calls     what the webui's calls of VXA took since the last question; the first begins it
+POST /meter/calls     time of the webui's calls of VXA since the last request; the first starts the clock
 """
 
 import functools
@@ -23,7 +23,7 @@ PROMPT = "hat, neck"
 LAYER = "model.diffusion_model.middle_block.1.transformer_blocks.0.attn2"
 
 
-class Asked(BaseModel):
+class Settings(BaseModel):
     image: str
     size: int = 512
     rounds: int = 5
@@ -37,7 +37,7 @@ def cpu_milliseconds(task):
 
 def in_turns(tasks, rounds):
     samples = {f"{name} CPU ms": [] for name in tasks}
-    for task in tasks.values():  # once before, so that nobody pays for what is loaded the first time
+    for task in tasks.values():  # the first run loads what all need
         task()
     for _ in range(rounds):
         for name, task in tasks.items():
@@ -45,12 +45,12 @@ def in_turns(tasks, rounds):
     return samples
 
 
-def picture(asked):
-    return Image.open(asked.image).convert("RGB").resize((asked.size, asked.size))
+def picture(settings):
+    return Image.open(settings.image).convert("RGB").resize((settings.size, settings.size))
 
 
 def pictures(image):
-    """The image again and again, always with another pixel of its own: one that nobody has encoded."""
+    """Yield copies of the image, each with one pixel changed, so that its latent is not in the cache."""
     image = image.copy()
     for number in itertools.count():
         image.putpixel((number % image.width, number // image.width), (number % 251, 7, 9))
@@ -58,21 +58,21 @@ def pictures(image):
 
 
 def original():
-    """The module of the original extension; None where it is not installed."""
+    """Return the module of the original extension; None if it is not installed."""
     scripts = script_loading.loaded_scripts.values()
     return next((script for script in scripts if hasattr(script, "generate_vxa")), None)
 
 
 def silent(fraction, what):
-    """The progress of a pass that nobody watches."""
+    """Ignore the progress of a pass."""
 
 
-def look(asked):
+def look(settings):
     from vxa.pictures.render import render
     from vxa.webui.backend import webui_backend
 
-    backend, image, other = webui_backend(), picture(asked), original()
-    pixels, unseen = np.asarray(image), pictures(image)
+    backend, image, other = webui_backend(), picture(settings), original()
+    pixels, new_pictures = np.asarray(image), pictures(image)
 
     def ours(image, sites, prompt=PROMPT):
         maps = backend.run(image, prompt, 1, "none", 0, silent, sites=sites)
@@ -83,30 +83,30 @@ def look(asked):
             return other.generate_vxa(pixels, PROMPT, "1", "1.0", LAYER, "masked")
 
     tasks = {
-        "one site": lambda: ours(next(unseen), "M00"),
-        "every site": lambda: ours(next(unseen), None),
+        "one site": lambda: ours(next(new_pictures), "M00"),
+        "every site": lambda: ours(next(new_pictures), None),
         "another prompt": lambda: ours(image, "M00", "neck, hat"),
     }
     if other is not None:
         assert theirs().shape == pixels.shape
         tasks["the original"] = theirs
-    return in_turns(tasks, asked.rounds)
+    return in_turns(tasks, settings.rounds)
 
 
-def further(asked):
-    from vxa.ui.asked import Asked as Question
+def further(settings):
+    from vxa.ui.asked import Asked
     from vxa.ui.downloads import Downloads
     from vxa.ui.handlers import Handlers
     from vxa.webui.backend import webui_backend
 
     folder = Path(mkdtemp())
     path = folder / "image.png"
-    picture(asked).save(path)
+    picture(settings).save(path)
     handlers = Handlers(webui_backend(), Downloads(folder))
     handlers.run("page", str(path), PROMPT, 1, "none")
-    ran = []
-    handle = sd_models.model_data.sd_model.model.register_forward_pre_hook(lambda *given: ran.append(1))
-    before = Question("1")
+    forwards = []
+    handle = sd_models.model_data.sd_model.model.register_forward_pre_hook(lambda *inputs: forwards.append(1))
+    before = Asked("1")
     changes = {
         "word": replace(before, selection="3"), "site": replace(before, sites="M00"),
         "grey": replace(before, mode="grey"), "masked": replace(before, mode="masked"),
@@ -114,41 +114,41 @@ def further(asked):
         "sites": replace(before, mode="sites"), "matrix": replace(before, mode="matrix"),
     }  # fmt: skip
     tasks = {name: lambda one=one: handlers.picture_file("page", one) for name, one in changes.items()}
-    samples = in_turns(tasks, asked.rounds)
+    samples = in_turns(tasks, settings.rounds)
     handle.remove()
-    return {**samples, "model calls": [len(ran)]}
+    return {**samples, "model calls": [len(forwards)]}
 
 
-def tab(asked):
+def tab(settings):
     from vxa.webui.host.send_to import sending_of
     from vxa.webui.tab import tabs
 
     script = sys.modules["vxa"].__path__[0] + "/../scripts/vxa_tab.py"
-    asks, kind = [], type(sd_models.model_data)
+    accesses, kind = [], type(sd_models.model_data)
 
-    class Asking(kind):
-        """The webui's model, which notes who asks for it."""
+    class CountingModelData(kind):
+        """The webui's holder of its model, which counts accesses to the model."""
 
         def __getattribute__(self, name):
             if name in ("sd_model", "get_sd_model"):
-                asks.append(name)
+                accesses.append(name)
             return super().__getattribute__(name)
 
     def build():
         tabs(script, sending_of(script))()
 
-    sd_models.model_data.__class__ = Asking
+    sd_models.model_data.__class__ = CountingModelData
     try:
-        samples = in_turns({"the tab": build}, asked.rounds)
+        samples = in_turns({"the tab": build}, settings.rounds)
     finally:
         sd_models.model_data.__class__ = kind
-    return {**samples, "model asked for": [len(asks)]}
+    return {**samples, "model asked for": [len(accesses)]}
 
 
 SPENT = []
 
 
-def calls(asked):
+def calls(settings):
     if not SPENT:
         for callbacks in script_callbacks.callback_map.values():
             for one in callbacks:
@@ -160,21 +160,21 @@ def calls(asked):
                     for name in dir(scripts.Script):
                         if name in vars(type(script)):
                             setattr(script, name, timed(getattr(script, name)))
-    taken = [1e3 * spent for spent in SPENT]
+    milliseconds = [1e3 * seconds for seconds in SPENT]
     SPENT[:] = [0.0]
-    return {"calls CPU ms": taken}
+    return {"calls CPU ms": milliseconds}
 
 
 def timed(function):
     @functools.wraps(function)
-    def measured(*given, **named):
+    def wrapper(*arguments, **named):
         start = time.thread_time()
         try:
-            return function(*given, **named)
+            return function(*arguments, **named)
         finally:
             SPENT.append(time.thread_time() - start)
 
-    return measured
+    return wrapper
 
 
 def add_routes(demo, app):
@@ -183,8 +183,8 @@ def add_routes(demo, app):
 
 
 def _route(measure):
-    def answer(asked: Asked):
-        return measure(asked)
+    def answer(settings: Settings):
+        return measure(settings)
 
     return answer
 

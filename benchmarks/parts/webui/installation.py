@@ -1,4 +1,4 @@
-"""The webuis that are measured: one with the extension, and one without where a part asks for it."""
+"""Webuis that are measured: with the extension, and without it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path
 
 from support.running import PROJECT, Webui, data_folder, models_folder, started
 
-__all__ = ["Place"]
+__all__ = ["Installation"]
 
 _METER = Path(__file__).with_name("meter")
 
 
 @dataclass
-class Place:
-    """Where a webui is, and the ones that were started from there, which end with the block.
+class Installation:
+    """An installed webui, and the processes started from it, which end with the `with` block.
 
     Attributes:
-        folder, python: the installation.
-        original: a checkout of the original extension; None leaves it out.
+        folder, python: the webui's folder and its Python.
+        original: a checkout of the original extension; None if it is not measured.
         scale: share of the usual number of rounds.
-        data: a folder for the webuis' data.
+        data: folder for the webuis' data.
     """
 
     folder: Path
@@ -33,45 +33,45 @@ class Place:
     data: Path
     _running: ExitStack = field(default_factory=ExitStack)
 
-    def __enter__(self) -> Place:
+    def __enter__(self) -> Installation:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._running.close()
 
     def rounds(self, usual: int) -> int:
-        """How often something is measured."""
+        """Return the share of the usual number of rounds, at least one."""
         return max(1, round(self.scale * usual))
 
     @cached_property
     def measured(self) -> Webui:
-        """The one with the extension, the meter, and the original where it is given."""
-        data = self._data("with")
+        """The webui with the extension, the meter, and the original extension if it is measured."""
+        data = self._data_folder("with")
         (data / "extensions" / "meter").symlink_to(_METER, target_is_directory=True)
         if self.original is not None:
             shutil.copytree(self.original / "scripts", data / "extensions" / "original" / "scripts")
-        return self._started(data)
+        return self._start(data)
 
     @cached_property
     def idle(self) -> Webui:
-        """The one with the extension alone."""
-        return self._started(self._data("idle"))
+        """The webui with the extension alone."""
+        return self._start(self._data_folder("idle"))
 
     @cached_property
     def without(self) -> Webui:
-        """The one without it."""
-        data = self._data("without")
+        """The webui without the extension."""
+        data = self._data_folder("without")
         (data / "extensions" / "vxa").unlink()
-        return self._started(data)
+        return self._start(data)
 
-    def _data(self, name: str) -> Path:
+    def _data_folder(self, name: str) -> Path:
         folder = self.data / name
         folder.mkdir()
         return data_folder(folder)
 
-    def _started(self, data: Path) -> Webui:
+    def _start(self, data: Path) -> Webui:
         flags = ["--ckpt", str(models_folder(data) / "papercut.safetensors")]
-        # Papercut's YAML names a module of VXA, for a webui without the extension too.
+        # Papercut's YAML names a module of VXA, so a webui without the extension must find it too.
         return self._running.enter_context(
             started(self.folder, self.python, data, flags, python_path=str(PROJECT))
         )

@@ -1,7 +1,7 @@
-"""The page in Chromium, over the same desk, and a stopwatch in it.
+"""The harness's page in Chromium, and a stopwatch in it.
 
-The clock starts with the first event of the person's hand (click, key, input) and stops with the frame after
-what they wait for is there; Playwright's own time is not in it.
+The clock starts with the first event of an action (click, key, input) and stops with the frame after its
+result is in the page; Playwright's own time is not counted.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 from support.browser import chromium, served
 from support.serve import free_port
 
-from parts.panel.desk import Desk
+from parts.panel.harness import Harness
 
 __all__ = [
-    "NEW_CHIPS", "NEW_PICTURE", "another_window", "bare_window", "chip", "choose_site", "give", "stopwatch",
-    "window",
+    "NEW_CHIPS", "NEW_PICTURE", "choose_site", "find_chip", "open_another_page", "open_bare_page",
+    "open_page", "time_action", "upload",
 ]  # fmt: skip
 
 PATIENCE = 600_000  # milliseconds
@@ -30,14 +30,14 @@ NEW_PICTURE = """() => {
 }"""
 NEW_CHIPS = """() => document.querySelector("#vxa_tokens").textContent"""
 
-_ARM = """(seen) => {
-    const look = eval(seen), before = look(), watch = {};
+_ARM = """(result) => {
+    const read = eval(result), before = read(), watch = {};
     window.vxaWatch = watch;
     const begin = (event) => { watch.start ??= event.timeStamp; };
     for (const kind of ["mousedown", "keydown", "click", "input", "change"])
         document.addEventListener(kind, begin, { capture: true });
     const frame = () => {
-        const now = look();
+        const now = read();
         if (watch.start !== undefined && now && now !== before) watch.end = performance.now();
         else requestAnimationFrame(frame);
     };
@@ -46,27 +46,27 @@ _ARM = """(seen) => {
 
 
 @contextmanager
-def window(desk: Desk) -> Iterator[Any]:
-    """The desk's page, open; its picture is not yet there."""
-    with served(lambda folder: desk.backend) as address, chromium() as browser:
+def open_page(harness: Harness) -> Iterator[Any]:
+    """Open the harness's page; it has no picture yet."""
+    with served(lambda folder: harness.backend) as address, chromium() as browser:
         page = _open(browser, address)
         page.wait_for_selector(".vxa-chip")
         yield page
 
 
 @contextmanager
-def bare_window(pictures: Sequence[Path]) -> Iterator[Any]:
-    """A page of gradio's with a button and a picture: each press shows the next of these, which are ready.
+def open_bare_page(pictures: Sequence[Path]) -> Iterator[Any]:
+    """Open a page of gradio's with a button and a picture: each press shows the next of the given files.
 
-    Its parts are called as those of the page, so that the same hand and the same stopwatch serve.
+    Its elem_ids are those of our page, so that the same actions and the same stopwatch work on it.
     """
     import gradio as gr
 
-    following = cycle(map(str, pictures))
+    files = cycle(map(str, pictures))
     with gr.Blocks(analytics_enabled=False) as blocks:
         button = gr.Button("Show", elem_id="vxa_press")
         picture = gr.Image(type="filepath", format="png", elem_id="vxa_picture")
-        button.click(lambda: next(following), None, picture)
+        button.click(lambda: next(files), None, picture)
     blocks.launch(server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True,
                   share=False, ssr_mode=False, footer_links=[])  # fmt: skip
     with chromium() as browser:
@@ -76,8 +76,8 @@ def bare_window(pictures: Sequence[Path]) -> Iterator[Any]:
     blocks.close(verbose=False)
 
 
-def another_window(page: Any) -> Any:
-    """One more page of the same app."""
+def open_another_page(page: Any) -> Any:
+    """Open one more page of the same app."""
     other = _open(page.context.browser, page.url)
     other.wait_for_selector(".vxa-chip")
     return other
@@ -90,28 +90,28 @@ def _open(browser: Any, address: str) -> Any:
     return page
 
 
-def stopwatch(page: Any, act: Callable[[], object], seen: str = NEW_PICTURE) -> float:
-    """Milliseconds in the page from the hand's first event until `seen` gives something new."""
-    page.evaluate(_ARM, seen)
+def time_action(page: Any, act: Callable[[], object], result: str = NEW_PICTURE) -> float:
+    """Return the milliseconds from the action's first event until the script `result` gives another value."""
+    page.evaluate(_ARM, result)
     act()
     page.wait_for_function("() => window.vxaWatch.end !== undefined")
     return float(page.evaluate("() => window.vxaWatch.end - window.vxaWatch.start"))
 
 
-def give(page: Any, image: Path) -> None:
-    """Drop an image."""
+def upload(page: Any, image: Path) -> None:
+    """Replace the page's image."""
     page.click("#vxa_image button[aria-label='Remove Image']")
     page.set_input_files("#vxa_image input[type=file]", image)
     page.wait_for_selector("#vxa_image img")
 
 
-def chip(page: Any, word: str) -> Any:
-    """The chip of a word."""
+def find_chip(page: Any, word: str) -> Any:
+    """Return the first chip of a word."""
     return page.locator(f"#vxa_tokens .vxa-chip-word:has-text('{word}')").first
 
 
 def choose_site(page: Any, name: str) -> Callable[[], None]:
-    """The list of sites is open; what is given back chooses from it."""
+    """Open the list of sites, and return the action that chooses from it."""
     page.click("#vxa_sites input")
     option = page.locator(f"[role=option]:has-text('{name}')").first
     option.wait_for()

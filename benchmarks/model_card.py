@@ -1,25 +1,30 @@
-"""Write the figures of benchmarks/papercut.json into MODEL_CARD.md: `python benchmarks/model_card.py`."""
+"""Figures of papercut's report, written into MODEL_CARD.md.
+
+python benchmarks/model_card.py
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+REPORT = HERE / "reports" / "papercut.json"
 CARD = HERE.parent / "MODEL_CARD.md"
 REPORTED = "reported"
 OPEN, CLOSE = "<!-- figures -->", "<!-- /figures -->"
 
 
 def with_figures(card: str, report: dict[str, Any]) -> str:
-    """The card's text with the table between its two markers made anew."""
+    """Return the card's text with a new table between its two markers."""
     before, rest = card.split(OPEN)
     return f"{before}{OPEN}\n\n{table(report)}\n\n{CLOSE}{rest.split(CLOSE)[1]}"
 
 
 def table(report: dict[str, Any]) -> str:
-    """Every figure with its bar, as Markdown."""
+    """Return every figure with its bar, as a Markdown table."""
     world, size, vae, judge = report["world"], report["size"], report["autoencoder"], report["judge"]
     made, seen, refined = report["generation"], report["attention"], report["refined"]
     ours = f"VXA, one clean pass at {seen['sites']}, τ {seen['threshold']}: mIoU"
@@ -59,31 +64,37 @@ def table(report: dict[str, Any]) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits."""
+    """Format a number with three digits."""
     return f"{value:.3f}"
 
 
 def percent(value: float) -> str:
-    """A share in percent."""
+    """Format a share in percent."""
     return f"{100 * value:.1f} %"
 
 
 def interval(values: list[float], digits: int = 3) -> str:
-    """A mean with its interval."""
+    """Format a mean with its interval: [mean, low, high]."""
     mean, low, high = (f"{v:.{digits}f}" for v in values)
     return f"{mean} ({low}–{high})"
 
 
 def scored(row: dict[str, Any]) -> str:
-    """A mean IoU with its interval."""
+    """Format a mean IoU with its interval."""
     return interval([row["miou"], row["low"], row["high"]])
 
 
 def both(row: dict[str, Any]) -> str:
-    """Mean IoU and pointing game."""
+    """Format mean IoU and pointing game."""
     return f"mIoU {scored(row)}, pointing {number(row['pointing'])}"
 
 
-if __name__ == "__main__":
-    figures = json.loads((HERE / "papercut.json").read_text("utf-8"))
+def main() -> None:
+    """Write the figures into the card."""
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
+    figures = json.loads(REPORT.read_text("utf-8"))
     CARD.write_text(with_figures(CARD.read_text("utf-8"), figures), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

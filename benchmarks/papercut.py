@@ -1,9 +1,9 @@
-"""Every figure of papercut's model card, measured.
+"""Figures of papercut's model card.
 
     python benchmarks/papercut.py world autoencoder judge generation attention
 
-Each part has its file in papercut_parts and writes its figures into benchmarks/papercut.json, beside those of
-the other parts. Scenes are of the `test` split; what is chosen (sites, thresholds) is chosen on `dev`.
+Each part is a file of parts/papercut; its figures replace its own in benchmarks/reports/papercut.json. Scenes
+are those of the `test` split; sites and thresholds are chosen on `dev`.
 """
 
 from __future__ import annotations
@@ -11,42 +11,40 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from measure import add_parts
-from papercut_parts.attention import attention
-from papercut_parts.autoencoder import autoencoder
-from papercut_parts.choices import maps_generated, maps_real
-from papercut_parts.generation import generation
-from papercut_parts.joined import joined
-from papercut_parts.judge import judged
-from papercut_parts.prompt import prompt
-from papercut_parts.refined import refined
-from papercut_parts.size import size
-from papercut_parts.world import world
-
-REPORT = Path(__file__).parent / "papercut.json"
+from parts import REPORTS
+from parts.papercut import (
+    attention,
+    autoencoder,
+    choices,
+    generation,
+    joined,
+    judge,
+    prompt,
+    refined,
+    size,
+    world,
+)
+from parts.report import add_parts, write_part
 
 PARTS: dict[str, Callable[[float], dict[str, Any]]] = {
-    "world": world, "size": size, "autoencoder": autoencoder, "judge": judged,
-    "generation": generation, "attention": attention, "refined": refined, "prompt": prompt, "joined": joined,
-    "maps_generated": maps_generated, "maps_real": maps_real,
+    "world": world.measure, "size": size.measure, "autoencoder": autoencoder.measure, "judge": judge.measure,
+    "generation": generation.measure, "attention": attention.measure, "refined": refined.measure,
+    "prompt": prompt.measure, "joined": joined.measure,
+    "maps_generated": choices.measure_generated, "maps_real": choices.measure_real,
 }  # fmt: skip
 
 
 def main() -> None:
-    """Measure the parts that are named, or all."""
+    """Measure the parts named on the command line, or all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add_parts(parser, PARTS)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual number of scenes")
     options = parser.parse_args()
     for part in options.parts or PARTS:
         figures = PARTS[part](options.scale)
-        # Read only now: another part may have been measured meanwhile.
-        report = json.loads(REPORT.read_text("utf-8")) if REPORT.exists() else {}
-        report[part] = figures
-        REPORT.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        write_part(REPORTS / "papercut.json", part, figures)
         print(json.dumps({part: figures}, indent=1, ensure_ascii=False))
 
 

@@ -1,6 +1,6 @@
 """Speed and memory: every figure with its bar, both sides in one run, in CPU time.
 
-    python benchmarks/speed.py --report benchmarks/speed.json
+    python benchmarks/speed.py --report benchmarks/reports/speed.json
     python benchmarks/speed.py --quick                            # one round of each, to see that it runs
 
 One thread; sides take turns. The network is Stable Diffusion 1.5's UNet in its true size with random
@@ -23,10 +23,12 @@ os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import numpy as np
 import torch
-from measure import Row, in_turns, machine, ratio, table
+from parts.measure import ratio, time_in_turns
+from parts.peak_memory import run_module
+from parts.report import Row, table, with_machine
+from parts.sd15 import PROMPT, Sd15
 from PIL import Image
 from rich.console import Console
-from sd15 import PROMPT, Sd15
 
 import vxa
 from vxa.attention.recording import record
@@ -34,11 +36,12 @@ from vxa.pictures.render import render
 from vxa.pictures.shading import masked
 from vxa.pictures.view import View
 
-HERE = Path(__file__).parent
-
 
 def passes(model: Sd15, rounds: int) -> Iterator[Row]:
-    """One visualization at the mid block, and all sites recorded, each against a whole unwatched forward."""
+    """Yield the time of two passes over that of a whole forward without hooks.
+
+    The passes are a visualization at the mid block, and a forward with all sites recorded.
+    """
     picture = Image.new("RGB", (512, 512))
 
     def mid() -> None:
@@ -50,7 +53,7 @@ def passes(model: Sd15, rounds: int) -> Iterator[Row]:
         recording.records()
 
     model.forward()  # the first pass sets up the libraries
-    samples = in_turns({"forward s": model.forward, "recorded s": recorded, "mid s": mid}, rounds)
+    samples = time_in_turns({"forward s": model.forward, "recorded s": recorded, "mid s": mid}, rounds)
     figures = [
         ("one visualization at the mid block / one forward", "mid s", 0.36),
         ("a forward with all 16 sites recorded / without", "recorded s", 1.02),
@@ -61,7 +64,7 @@ def passes(model: Sd15, rounds: int) -> Iterator[Row]:
 
 
 def questions(model: Sd15, rounds: int) -> Row:
-    """The slowest kind of further question at 512×512, of maps that were asked one question before."""
+    """Return the slowest kind of further question at 512×512, to maps that have answered one question."""
     maps = vxa.visualize(model, Image.new("RGB", (512, 512)), PROMPT)
     maps.heat_map("hat", sites="all")
     calls = model.calls
@@ -74,14 +77,14 @@ def questions(model: Sd15, rounds: int) -> Row:
         "the whole prompt, all sites ms": lambda: maps.heat_map(sites="all").upsampled(),
         "all tokens, all sites ms": lambda: maps.heat_map(tokens="all", sites="all").upsampled(),
     }
-    samples = in_turns(kinds, 5 * rounds, scale=1e3)
+    samples = time_in_turns(kinds, 5 * rounds, scale=1e3)
     assert model.calls == calls, "a question ran the model"
-    slowest = max(median(taken) for taken in samples.values())
+    slowest = max(median(times) for times in samples.values())
     return Row("the slowest further question at 512×512, no model call", slowest, "ms", 50, samples)
 
 
 def loop_masked(picture: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """The original extension's rendering: each pixel in turn, times the cell of the map it lies in."""
+    """Render as the original extension does: multiply each pixel by the cell of the map that it lies in."""
     result = picture.astype(np.float64)
     height, width = result.shape[:2]
     tall, wide = height // cells.shape[0], width // cells.shape[1]
@@ -92,7 +95,7 @@ def loop_masked(picture: np.ndarray, cells: np.ndarray) -> np.ndarray:
 
 
 def renderings(model: Sd15, rounds: int) -> Row:
-    """`masked` at 1024×1024: from the maps to the picture, against the loop alone on a finished map."""
+    """Return the time of the loop on a finished map over that of `masked` from maps to picture, 1024×1024."""
     size = (1024, 1024)
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     picture = Image.fromarray(pixels)
@@ -106,19 +109,17 @@ def renderings(model: Sd15, rounds: int) -> Row:
         "render ms": lambda: render(maps, picture, "masked", "hat"),
         "render of a finished map ms": lambda: masked(picture, View().shade(heat, size)[0]),
     }
-    samples = in_turns(tasks, rounds, scale=1e3)
+    samples = time_in_turns(tasks, rounds, scale=1e3)
     times = ratio(samples, "loop ms", "render ms")
     return Row("the original's per-pixel loop / masked, 1024×1024", times, "×", 100, samples, at_least=True)
 
 
 def memory(rounds: int) -> Row:
-    """What all 16 sites kept for any head add: the larger of kept bytes and the rise of the peak."""
-    # Every large block is mapped and given back by itself: else the heap's history moves the peaks.
-    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-    command = [sys.executable, str(HERE / "peak_memory.py"), str(rounds)]
-    printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    found = json.loads(printed.splitlines()[-1])
-    samples = {f"{side} MB": [value for value in taken if value is not None] for side, taken in found.items()}
+    """Return the memory that all 16 sites add: the larger of the bytes kept and the rise of the peak."""
+    found = run_module("parts.recording_memory", str(rounds))
+    samples = {
+        f"{side} MB": [value for value in values if value is not None] for side, values in found.items()
+    }
     added = [samples["kept MB"][0]]
     if samples["recorded MB"]:
         added.append(median(samples["recorded MB"]) - median(samples["unrecorded MB"]))
@@ -138,7 +139,7 @@ print(json.dumps([between - start, end - between, heavy]))
 
 
 def imports(rounds: int) -> Row:
-    """`import vxa` once torch is there, each time in a new process."""
+    """Return the time of `import vxa` after torch, each time in a new process."""
     samples: dict[str, list[float]] = {"import torch s": [], "import vxa s": []}
     for _ in range(rounds):
         printed = subprocess.run(
@@ -152,8 +153,8 @@ def imports(rounds: int) -> Row:
     return Row(name, median(samples["import vxa s"]), "s", 0.3, samples)
 
 
-def measured(quick: bool) -> list[Row]:
-    """Every row, in the order of the bars."""
+def measure(quick: bool) -> list[Row]:
+    """Return every row of the report."""
     rounds = 1 if quick else 5
     added = memory(1 if quick else 2)  # before this process holds a network of its own
     model = Sd15()
@@ -164,14 +165,14 @@ def measured(quick: bool) -> list[Row]:
 def main() -> None:
     """Measure, show, and write the report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--report", type=Path, help="where to write the figures as JSON")
+    parser.add_argument("--report", type=Path, help="JSON file to write the figures into")
     parser.add_argument("--quick", action="store_true", help="one round of each")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = measured(options.quick)
+    rows = measure(options.quick)
     Console().print(table(rows))
     if options.report:
-        report = {"machine": machine(), "rows": [row.as_json() for row in rows]}
+        report = with_machine(rows)
         options.report.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 

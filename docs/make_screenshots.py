@@ -5,14 +5,15 @@ It serves the page over papercut, and needs Playwright and Chromium. Look at eac
 
 from __future__ import annotations
 
-import shutil
 import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import sync_playwright
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from support.browser import chromium
 
 PATIENCE = 300_000  # milliseconds
 LOOKS = {
@@ -214,10 +215,7 @@ def visit(page: Any, address: str, theme: str, shoot: Callable[[str], None]) -> 
 def main(folder: Path, looks: list[str], address: str) -> None:
     """Every state of each look as a PNG in the folder, the README's under the look's own name."""
     folder.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        )
+    with chromium() as browser:
         for look_name in looks:
             size, theme = LOOKS[look_name]
             page = browser.new_page(viewport=size)
@@ -229,7 +227,6 @@ def main(folder: Path, looks: list[str], address: str) -> None:
 
             visit(page, address, theme, shoot)
             page.close()
-        browser.close()
 
 
 def serve() -> Any:

@@ -184,7 +184,7 @@ def test_the_blocks_run_as_written(page: str, beginner: Path) -> None:
 
 
 def test_the_model_card_holds_the_measured_figures():
-    report = ROOT / "benchmarks" / "papercut.json"
+    report = ROOT / "benchmarks" / "reports" / "papercut.json"
     card = (ROOT / "MODEL_CARD.md").read_text("utf-8")
     with_figures = runpy.run_path(str(ROOT / "benchmarks" / "model_card.py"))["with_figures"]
     assert with_figures(card, json.loads(report.read_text("utf-8"))) == card, (
@@ -197,7 +197,7 @@ def test_the_defaults_are_those_that_dev_chose() -> None:
     from vxa.maps.refine import POWER
     from vxa.models.papercut import DEFAULT_SITES
 
-    report = json.loads((ROOT / "benchmarks" / "papercut.json").read_text("utf-8"))
+    report = json.loads((ROOT / "benchmarks" / "reports" / "papercut.json").read_text("utf-8"))
     chosen, refined = report["attention"], report["refined"]
     assert (chosen["sites"], chosen["threshold"]) == (DEFAULT_SITES, DEFAULT_THRESHOLD)
     assert (refined["sites"], refined["threshold"]) == (DEFAULT_SITES, REFINED_THRESHOLD)
@@ -208,6 +208,6 @@ def test_the_defaults_are_those_that_dev_chose() -> None:
 
 
 def test_the_truth_table_is_the_reports():
-    report = json.loads((ROOT / "benchmarks" / "evaluate" / "report.json").read_text("utf-8"))
+    report = json.loads((ROOT / "benchmarks" / "reports" / "evaluate" / "report.json").read_text("utf-8"))
     _, head, rows = short_table(report)
     assert table_text(head, rows) in PAGES["accuracy.md"]

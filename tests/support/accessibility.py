@@ -1,4 +1,4 @@
-"""What axe-core finds in a page, and the states that it is asked about."""
+"""Findings of axe-core in a page, and the states of the page that it is run in."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from support.browser import chip, look
 
 __all__ = ["STATES", "findings"]
 
-# gradio's own markup, which nothing of ours reaches: by rule, what it is known by.
+# gradio's own markup, which our code does not reach: marks in its HTML, by rule.
 GRADIOS = {
-    # An image or a box of files that is empty, in gradio 4 and later: a <div> with a label and no role.
+    # An empty image or files box in gradio 4 and later: a <div> with a label and no role.
     "aria-prohibited-attr": ('aria-label="Empty value"',),
-    # gradio 4.40's own button around a picture, whose image has no text; our script does not reach it yet.
+    # gradio 4.40's own button around a picture: its image has no text, and our script does not reach it yet.
     "button-name": ('<button class="svelte-dtsjjk"><div class="image-container',),
 }
 
 
 def empty(page: Any) -> None:
-    """Nothing but what is there at first."""
+    """Leave the page as it opens."""
 
 
 def ranked(page: Any) -> None:
@@ -58,15 +58,15 @@ STATES = (empty, ranked, compared, refused, unfolded)
 
 
 def findings(page: Any, within: Sequence[str] = ()) -> list[str]:
-    """The serious and critical findings, one line for each element, below the selectors `within`."""
+    """Return the serious and critical findings below the selectors `within`, one line for each element."""
     axe = pytest.importorskip("axe_playwright_python.base", reason='no axe-core: pip install ".[test]"')
     page.evaluate(axe.AXE_SCRIPT)
-    where = {"include": [[selector] for selector in within]} if within else None
-    look_at = "where => axe.run(where || document, {resultTypes: ['violations']})"
-    found = page.evaluate(look_at, where)["violations"]
+    context = {"include": [[selector] for selector in within]} if within else None
+    run = "context => axe.run(context || document, {resultTypes: ['violations']})"
+    violations = page.evaluate(run, context)["violations"]
     return [
         f"{rule['id']} ({rule['impact']}) {node['html'][:160]}: {node['failureSummary']}"
-        for rule in found
+        for rule in violations
         if rule["impact"] in ("serious", "critical")
         for node in rule["nodes"]
         if not any(mark in node["html"] for mark in GRADIOS.get(rule["id"], ()))

@@ -1,6 +1,6 @@
-"""A real browser for the tests of the page, and what a person does in it.
+"""A real browser for the tests of the page, and a user's actions in it.
 
-A test module asks for the fixtures `page` and `browser` of conftest.py and gives them an `address`:
+A test module uses the fixtures `page` and `browser` of conftest.py, and defines the fixture `address`:
 
     from support.browser import MARKS, chip, look, served
 
@@ -18,7 +18,6 @@ import base64
 import gc
 import io
 import shutil
-import socket
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ import pytest
 from PIL import Image
 
 from support.replayed import PROMPT, saved_maps
+from support.serve import free_port
 from vxa.pictures.render import render
 from vxa.ui.backend import Backend
 
@@ -41,7 +41,6 @@ __all__ = [
     "chromium",
     "clear",
     "drop",
-    "free_port",
     "look",
     "opened",
     "pressed",
@@ -53,12 +52,12 @@ __all__ = [
 ]
 
 PATIENCE = 60_000
-"""Milliseconds: nothing here is timed, and machines may be busy."""
+"""Milliseconds; long, since machines may be busy and no test measures time."""
 
 MARKS = [
     pytest.mark.browser,
-    # gradio 6.31 opens an image to look at its mode and leaves it open; it counts its events with old
-    # options of pandas 3. Both happen in its own threads.
+    # gradio 6.31 opens an image to read its mode and leaves it open; it counts its events with pandas
+    # options that pandas 3 deprecates. Both happen in its own threads.
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
     pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
     pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
@@ -69,7 +68,10 @@ _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """Debian's Chromium; a skip that says why where it, or Playwright, is missing."""
+    """Start Debian's Chromium, headless, and close it after the block.
+
+    Without Playwright or Chromium a test is skipped, and a program ends, with what to install.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason='no Playwright: pip install ".[test]"')
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
@@ -84,9 +86,10 @@ def chromium() -> Iterator[Any]:
 def opened(
     browser: Any, address: str, hosts: Sequence[str] = (), ready: str = ".vxa-chip", **context: Any
 ) -> Iterator[Any]:
-    """The page at the address, what is `ready` drawn; it reaches nothing else, and its console has no errors.
+    """Open the page at the address, and wait for the selector `ready`.
 
-    `hosts` are what a host's own page asks for elsewhere; it does not get it, and goes on.
+    After the block, assert that the page requested nothing from elsewhere and that no script failed. `hosts`
+    are the addresses that a host's own page may request; those requests are aborted, too.
     """
     window = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}, **context})
     elsewhere: list[str] = []
@@ -110,16 +113,9 @@ def opened(
     assert (elsewhere, errors) == ([], [])
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def served(make_backend: Callable[[Path], Backend]) -> Iterator[str]:
-    """The address of the app over the backend."""
+    """Serve the app over the backend, and yield its address."""
     pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
     from vxa.ui.app import start
 
@@ -132,7 +128,7 @@ def served(make_backend: Callable[[Path], Backend]) -> Iterator[str]:
 
 @contextmanager
 def _loops_left_open() -> Iterator[None]:
-    """Let go here of the event loops that gradio leaves open as it starts, lest a later test is blamed."""
+    """Collect the event loops that gradio leaves open as it starts, lest a later test gets their warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         yield
@@ -148,7 +144,7 @@ def box(page: Any) -> Any:
 
 
 def pressed(page: Any) -> list[str]:
-    """The indices of each chosen chip."""
+    """Return the indices of each chosen chip."""
     chips = page.locator("#vxa_tokens .vxa-chip[aria-pressed=true]")
     return [chips.nth(number).get_attribute("data-indices") for number in range(chips.count())]
 
@@ -166,7 +162,7 @@ def upload(page: Any, path: Path) -> None:
 
 
 def drop(page: Any, path: Path) -> None:
-    """Let go of the file over the image's place, as when it is dragged there."""
+    """Drop the file on the image's box, as if it were dragged there."""
     clear(page)
     page.evaluate(_DROP, [path.name, base64.b64encode(path.read_bytes()).decode()])
     page.wait_for_selector("#vxa_image img")
@@ -183,15 +179,16 @@ _DROP = """async ([name, data]) => {
 
 
 def clear(page: Any) -> None:
-    """Take the image away: gradio 3 calls that Clear."""
+    """Remove the image; in gradio 3 the button is called Clear."""
     page.click("#vxa_image button[aria-label='Remove Image'], #vxa_image button[aria-label='Clear']")
     page.wait_for_selector("#vxa_image input[type=file]", state="attached")
 
 
 def shown_picture(page: Any) -> Image.Image | None:
-    """What the browser got for the picture, as it came; gradio 3 has it in the page itself.
+    """Return the picture as the browser received it; gradio 3 has it as data in the page.
 
-    None for one that others have followed meanwhile: the server keeps the last few."""
+    Returns None if newer pictures have replaced it: the server keeps the last few alone.
+    """
     source = page.locator("#vxa_picture img").get_attribute("src")
     if source.startswith("data:"):
         return Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2])))
@@ -200,14 +197,15 @@ def shown_picture(page: Any) -> Image.Image | None:
 
 
 def wait_for_picture(page: Any, image_file: Path, mode: str, **asked: Any) -> None:
-    """Wait until the page's picture is, bit for bit, the library's own of the replayed maps."""
+    """Wait until the page's picture is, bit for bit, that of the library for the replayed maps."""
     wait_until_shown(page, render(saved_maps(PROMPT), image_file, mode, **asked))
 
 
 def wait_until_shown(page: Any, wanted: Image.Image, within: int = 0) -> None:
-    """Wait until the page's picture is a PNG with these pixels, each `within` so many levels of 255.
+    """Wait until the page's picture is a PNG whose pixels differ by at most `within` of 255 levels.
 
-    Two generations on several threads are not the same to the last bit."""
+    Two generations on several threads differ in the last bits.
+    """
     for _ in range(300):
         shown = shown_picture(page)
         if shown and shown.size == wanted.size:

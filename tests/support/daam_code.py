@@ -1,4 +1,4 @@
-"""The package daam as it is on PyPI, to hold `vxa.daam` against."""
+"""The package daam from PyPI, which `vxa.daam` is compared with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from support.packages import importable
 
 REQUIREMENT = "daam==0.2.0"
-STAND_INS: dict[str, dict[str, Any]] = {  # of its syntax study and its plots
+STAND_INS: dict[str, dict[str, Any]] = {  # for its syntax study and its plots
     "spacy": {},
     "spacy.tokens": {"Token": object},
     "matplotlib": {},
@@ -18,8 +18,8 @@ STAND_INS: dict[str, dict[str, Any]] = {  # of its syntax study and its plots
 
 
 def load() -> ModuleType:
-    """daam. Raises packages.CannotInstall where it cannot be had."""
-    import diffusers  # noqa: F401  before the stand-ins, which it would look for
+    """Import daam. Raises packages.CannotInstall if pip cannot install it."""
+    import diffusers  # noqa: F401  before the stand-ins, since it tests for the real packages
 
     with importable(REQUIREMENT, STAND_INS):
         return importlib.import_module("daam")

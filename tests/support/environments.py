@@ -1,10 +1,10 @@
-"""The Pythons in which the page runs under each gradio: this one, and those of the webuis' pins.
+"""Pythons in which the page runs under each gradio: this one, and one for each of the webuis' versions.
 
-    python tests/support/environments.py     # make what is missing, and say where it is
+    python tests/support/environments.py     # make the missing ones, and print their paths
 
-An environment of the older gradios is a virtual environment with exactly the packages of gradio-VERSION.txt,
-kept in the cache by the hash of that file. Only torch is too large to have thrice: what is run there gets
-the main environment's, and vxa itself, by a folder on PYTHONPATH that holds nothing else.
+For an older gradio it is a virtual environment with exactly the packages of gradio-VERSION.txt, cached by the
+hash of that file. torch is too large to install three times: what runs there gets torch, and vxa itself, from
+the main environment, by a folder on PYTHONPATH that holds nothing else.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _PATIENCE = 1200  # seconds
 
 
 class CannotMake(Exception):
-    """There is no such environment, for the reason that it tells."""
+    """Failure to make an environment; its message is the reason."""
 
 
 def python_of(gradio: str) -> str:
-    """The path of the Python with this gradio, its environment made where the cache has none."""
+    """Return the path of the Python with this gradio; make its environment if the cache has none."""
     if gradio == "6":
         return sys.executable
     pins = _HERE / f"gradio-{gradio}.txt"
@@ -42,7 +42,7 @@ def python_of(gradio: str) -> str:
 
 
 def borrowed(folder: Path) -> Path:
-    """The folder, with links to the packages that every environment takes from this one."""
+    """Put links to the packages that every environment takes from this one into the folder; return it."""
     for name in _BORROWED:
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None:
@@ -57,7 +57,7 @@ def _cache() -> Path:
 
 
 def _key(pins: Path) -> str:
-    """What the environment depends on: its pins and the Python that makes it."""
+    """Hash all that the environment depends on: its pins and the Python that makes it."""
     return hashlib.sha256(pins.read_bytes() + f"{sys.version}{sys.platform}".encode()).hexdigest()[:16]
 
 
@@ -66,12 +66,12 @@ def _python(environment: Path) -> Path:
 
 
 def _make(environment: Path, pins: Path) -> None:
-    """Make it beside its place and move it there whole: a run that is cut short leaves no half of one."""
+    """Make the environment in a temporary folder and rename it: a stopped run leaves no half of one."""
     environment.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix="making-", dir=environment.parent))
     try:
         _run([sys.executable, "-m", "venv", str(unfinished)])
-        # No dependencies: the pins are the whole environment, and Pillow is newer than these gradios ask for.
+        # No dependencies: the pins are the whole environment, and Pillow is newer than these gradios allow.
         options = ["-q", "--no-deps", "--no-compile", "--only-binary", ":all:", "--retries", "1"]
         _run([str(_python(unfinished)), "-m", "pip", "install", *options, "-r", str(pins)])
         if not environment.exists():  # else another run was faster
@@ -86,8 +86,9 @@ def _run(command: list[str]) -> None:
     except subprocess.TimeoutExpired as error:
         raise CannotMake(f"{' '.join(command)} took longer than {_PATIENCE} s") from error
     except subprocess.CalledProcessError as error:
-        said = [line for line in error.stderr.splitlines() if line.startswith("ERROR")] or ["no reason given"]
-        raise CannotMake(f"{' '.join(command[1:4])} failed: {said[-1]}") from error
+        lines = [line for line in error.stderr.splitlines() if line.startswith("ERROR")]
+        reason = lines[-1] if lines else "no reason given"
+        raise CannotMake(f"{' '.join(command[1:4])} failed: {reason}") from error
 
 
 if __name__ == "__main__":

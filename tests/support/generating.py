@@ -1,4 +1,4 @@
-"""Short generations of the tests' pipelines, and what they leave behind."""
+"""Short generations of the tests' pipelines, and checks of what they leave behind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROMPT, OTHER, NEGATIVE = "red hat, neck", "a neck", "and red"
 
 
 def make(pipeline: Any, prompt: Any = PROMPT, **given: Any) -> torch.Tensor:
-    """The latents of a short generation, 16 rows by 8 columns of pixels."""
+    """Generate the latents of a short generation, 16 rows by 8 columns of pixels."""
     settings = {
         "num_inference_steps": 3,
         "guidance_scale": 4.0,
@@ -35,7 +35,7 @@ def is_left_alone(pipeline: Any) -> bool:
 
 
 def single_pass_mean(pipeline: Any, prompt: str, row: int, **given: Any) -> dict[str, torch.Tensor]:
-    """Every token's map at each site, a mean over passes that are recorded one by one."""
+    """Return every token's map at each site, a mean over passes that are recorded one by one."""
     model = DiffusersModel(pipeline)
     cross = [site for site in model.sites if site.kind == "cross"]
     inputs: list[tuple[Any, Any]] = []

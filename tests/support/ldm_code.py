@@ -1,7 +1,7 @@
-"""Real ldm code to hold the adapter against: the package `ldm` that stable-diffusion-sdkit carries.
+"""Real ldm code that the adapter is tested with: the package `ldm` from stable-diffusion-sdkit.
 
-What its modules import for training and for drawing is stood in for while they are imported; every part of a
-network is theirs.
+Stand-ins replace the packages that its modules import for training and for drawing; every part of a network
+is its own.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ STAND_INS: dict[str, dict[str, Any]] = {
 
 
 def load() -> Modules:
-    """ldm's modules by the last part of their names. Raises packages.CannotInstall."""
-    import transformers  # noqa: F401  before the stand-ins, which it would look for in vain
+    """Import ldm's modules; return them by the last part of their names. Raises packages.CannotInstall."""
+    import transformers  # noqa: F401  before the stand-ins, since it tests for the real packages
 
     with importable(REQUIREMENT, STAND_INS), contextlib.redirect_stdout(io.StringIO()):
         modules = {name: importlib.import_module(name) for name in MODULES}
@@ -49,8 +49,10 @@ def load() -> Modules:
 
 
 def load_papercut(ldm: Modules, checkpoint: Path) -> Any:
-    """The exported checkpoint, loaded as the webui loads it: made from its YAML, CLIP from its folder's
-    configuration, and the weights then put into all of it."""
+    """Load the exported checkpoint as the webui does.
+
+    The model is made from its YAML, CLIP from the configuration in its folder; then the weights are loaded.
+    """
     from omegaconf import OmegaConf
     from safetensors.torch import load_file
     from transformers import CLIPTextConfig, CLIPTextModel
@@ -74,7 +76,7 @@ def load_papercut(ldm: Modules, checkpoint: Path) -> Any:
 
 
 def _for_these_transformers(weights: dict[str, torch.Tensor], model: Any) -> dict[str, torch.Tensor]:
-    """transformers 5 has CLIP's text model without the level `text_model` that the layout has."""
+    """Rename the text encoder's weights for transformers 5, whose CLIP lacks the level `text_model`."""
     if hasattr(model.cond_stage_model.transformer, "text_model"):
         return weights
     return {name.replace(".transformer.text_model.", ".transformer."): w for name, w in weights.items()}
@@ -84,7 +86,7 @@ LEVELS = {"model_channels": 32, "channel_mult": [1, 2], "attention_resolutions":
 
 
 def tiny_ldm(ldm: Modules, conditioning_key: str = "crossattn", **unet: Any) -> Any:
-    """A random LatentDiffusion of two levels, without a text encoder."""
+    """Build a random LatentDiffusion of two levels, without a text encoder."""
     torch.manual_seed(0)
     unet = {
         "target": "ldm.modules.diffusionmodules.openaimodel.UNetModel",
@@ -111,7 +113,7 @@ def tiny_ldm(ldm: Modules, conditioning_key: str = "crossattn", **unet: Any) -> 
 
 
 def tiny_vae() -> dict[str, Any]:
-    """Two levels, so a latent's side is half of the image's."""
+    """Return the VAE's parameters: two levels, so that a latent's side is half of the image's."""
     return {
         "embed_dim": 4,
         "lossconfig": {"target": "torch.nn.Identity"},
@@ -123,7 +125,7 @@ def tiny_vae() -> dict[str, Any]:
 
 
 def wake(network: nn.Module) -> None:
-    """ldm begins with zeros in the last layer of each branch; a test wants every part to count."""
+    """Set the last layer of each branch, zero in a new ldm model, to noise, so that it has an effect."""
     for parameter in network.parameters():
         if not parameter.any():
             nn.init.normal_(parameter, std=0.1)

@@ -1,4 +1,4 @@
-"""Small maps whose every value is known: of one pass, of a trace, and of attention made by construction."""
+"""Small maps of known values: of one pass, of a trace, and of attention by construction."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORDS = ("hat", ",", "neck", "and", "hat")
 
 
 def made_maps(dtype: torch.dtype = torch.float32, prompt: str = "hat, neck") -> AttentionMaps:
-    """Two sites of a 4 × 6 latent, three tokens, two heads of two channels."""
+    """Make maps of one pass: two sites of a 4 × 6 latent, three tokens, two heads of two channels."""
     noise = torch.Generator().manual_seed(0)
     sites = (
         Site("a.attn2", "cross", "down", 0, 2, 1, "IN01"),
@@ -46,7 +46,7 @@ def made_maps(dtype: torch.dtype = torch.float32, prompt: str = "hat, neck") -> 
 
 
 def traced_maps(kept: tuple[int, ...] | None = None) -> AttentionMaps:
-    """One site of a 4 × 6 latent, three tokens, two heads apart, two bins of five steps."""
+    """Make maps of a trace: one site of a 4 × 6 latent, three tokens, two heads, two bins of five steps."""
     columns = 3 if kept is None else len(kept)
     sums = torch.rand(2, 2, 6, columns, generator=torch.Generator().manual_seed(0))
     tokens = (
@@ -63,10 +63,10 @@ def traced_maps(kept: tuple[int, ...] | None = None) -> AttentionMaps:
 
 
 def one_token_maps(texts: tuple[str, ...] = WORDS, size: tuple[int, int] = (HEIGHT, WIDTH)) -> AttentionMaps:
-    """One head; token 1 takes the left half of a 4 × 6 grid with probability 1/2, and nothing on the right.
+    """Make maps of one head in which token 1 has probability 1/2 on the left half of a 4 × 6 grid.
 
     The logit is the query's single channel times the key's: log n on the left for token 1, else 0, where n is
-    the number of other tokens, so that the softmax is 1/2 there and 1 / (n + 1) on the right.
+    the number of other tokens. So the softmax of token 1 is 1/2 on the left, and 1 / (n + 1) on the right.
     """
     count = len(texts) + 2
     tokens = [Token(0, 0, "<bos>", None, "bos")]

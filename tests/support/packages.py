@@ -1,7 +1,7 @@
-"""Packages that others have released, to hold ours against, as they are on PyPI.
+"""Packages from PyPI that ours is compared with.
 
-Each is installed by itself into a folder of the cache, since its own requirements would move ours. What it
-imports and nobody needs here is stood in for while it is imported.
+Each is installed without its dependencies into a folder of the cache, since they would change the versions of
+ours. Stand-ins replace the packages that it imports and that are not needed here.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ StandIns = Mapping[str, Mapping[str, Any]]
 
 
 class CannotInstall(Exception):
-    """The package cannot be had, for the reason that it tells."""
+    """Failure to install a package; its message is the reason."""
 
 
 @contextlib.contextmanager
 def importable(requirement: str, stand_ins: StandIns | None = None) -> Iterator[None]:
-    """The package, and the stand-ins, can be imported in this block. Raises CannotInstall.
+    """Make the package and the stand-ins importable in this block. Raises CannotInstall.
 
     Args:
-        requirement: its name and version, as "name==1.0".
-        stand_ins: the contents of modules by name. What looks for the real ones, such as diffusers, must
-            have been imported before.
+        requirement: the package's name and version, as "name==1.0".
+        stand_ins: the contents of modules by name. Packages that test for the real modules, such as
+            diffusers, must have been imported before.
     """
     folder = str(_installed(requirement))
     with _stood_in(stand_ins or {}), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of sources older than the Python that compiles them
+        warnings.simplefilter("ignore")  # from compiling sources older than this Python
         sys.path.insert(0, folder)
         try:
             yield
@@ -68,7 +68,7 @@ def _installed(requirement: str) -> Path:
 
 @contextlib.contextmanager
 def _stood_in(stand_ins: StandIns) -> Iterator[None]:
-    """The stand-ins in sys.modules for this block alone."""
+    """Put the stand-ins into sys.modules for this block alone."""
     before = {name: sys.modules.get(name) for name in stand_ins}
     for name, content in stand_ins.items():
         sys.modules[name] = _module(name, content)

@@ -1,4 +1,4 @@
-"""A backend that replays maps made of random queries and keys: no model, and none of its libraries."""
+"""Backend that replays maps of random queries and keys, without a model or its libraries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OWN = Site("mid.attn1", "self", "mid", 0, 2, 2, "M00")
 
 
 def tokenize(prompt: str) -> tuple[Token, ...]:
-    """Words and punctuation marks; a word of more than eight letters has two pieces."""
+    """Split the prompt into words and punctuation marks; a word of more than eight letters has two pieces."""
     tokens = [Token(0, 1, "<start>", None, "bos")]
     for number, word in enumerate(re.findall(r"\w+|[^\w\s]", prompt)):
         for piece in filter(None, (word[:8], word[8:])):

@@ -1,11 +1,11 @@
-"""Serve the panel over saved maps, under whichever gradio the Python that runs this file has.
+"""Server of the panel over saved maps, under the gradio of the Python that runs this file.
 
     python serve.py FOLDER
 
-FOLDER holds maps (NAME.npz with NAME.json), and for those that are examples the image (NAME.png). The address
-is the first line that is printed; the server goes when its standard input ends. Under gradio 6 this is the
-app; under an older one a page like a webui's, with the panel in a tab, and with its script and style put
-into the page as webuis put those of their extensions.
+FOLDER holds maps (NAME.npz with NAME.json), and an image (NAME.png) beside those that are examples. The first
+line printed is the address; the server stops when its standard input ends. Under gradio 6 it serves the app,
+under an older one a page like a webui's: the panel in a tab, and its script and style inserted into the page
+as webuis insert those of their extensions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from vxa.ui.app import app_folder, start
 from vxa.ui.assets import asset
 from vxa.ui.backend import Backend, Example, Progress, site_labels
 
-# What webuis give their extensions' scripts.
+# Webuis define this function for their extensions' scripts.
 _GRADIO_APP = """
 function gradioApp() {
   const app = document.querySelector("gradio-app");
@@ -35,7 +35,7 @@ function gradioApp() {
 
 
 def replay(folder: Path) -> Backend:
-    """The backend that answers each prompt with the maps that were saved for it."""
+    """Return a backend that answers each prompt with the maps saved for it."""
     saved = {maps.provenance.prompt: maps for maps in map(read_maps, sorted(folder.glob("*.npz")))}
     images = {path: read_maps(path.with_suffix(".npz")) for path in sorted(folder.glob("*.png"))}
 
@@ -71,7 +71,7 @@ def replay(folder: Path) -> Backend:
 
 
 def serve(folder: Path) -> Any:
-    """The app that serves the panel, at `local_url`."""
+    """Start the app that serves the panel, at its `local_url`."""
     if int(version("gradio").partition(".")[0]) >= 6:
         return start(lambda _: replay(folder), port=free_port())
     written = app_folder()  # before gradio is imported
@@ -91,7 +91,7 @@ def serve(folder: Path) -> Any:
 
 
 def free_port() -> int:
-    """A port that nobody has now: asked for as late as can be."""
+    """Find a free port; call this just before the port is used."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -99,19 +99,19 @@ def free_port() -> int:
 
 
 def put_into_the_page(script: str, style: str) -> None:
-    """Make gradio's page have the script in its head, behind what webuis have there, and the style last."""
+    """Insert the script at the end of the head of gradio's page, and the style at the end of its body."""
     from gradio import routes
 
     respond = routes.templates.TemplateResponse
 
-    def responding(*given: Any, **named: Any) -> Any:
-        response = respond(*given, **named)
+    def respond_with_both(*arguments: Any, **named: Any) -> Any:
+        response = respond(*arguments, **named)
         page = response.body.decode().replace("</head>", f"<script>{_GRADIO_APP}{script}</script></head>", 1)
         response.body = page.replace("</body>", f"<style>{style}</style></body>", 1).encode()
         response.init_headers()
         return response
 
-    routes.templates.TemplateResponse = responding
+    routes.templates.TemplateResponse = respond_with_both
 
 
 if __name__ == "__main__":

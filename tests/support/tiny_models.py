@@ -16,7 +16,7 @@ _MERGES = ["h a", "ha t</w>", "n e", "c k</w>", "ne ck</w>", "r e", "re d</w>", 
 
 
 def write_tokenizer(folder: Path) -> Path:
-    """A CLIP tokenizer's files with every byte and a few merges: hat, neck, red and "and" are one token."""
+    """Write a CLIP tokenizer's files: every byte and a few merges; hat, neck, red and "and" are one token."""
     pieces = [*_LETTERS, *(letter + "</w>" for letter in _LETTERS), *(m.replace(" ", "") for m in _MERGES)]
     vocab = {piece: number for number, piece in enumerate([*pieces, "<|startoftext|>", "<|endoftext|>"])}
     (folder / "vocab.json").write_text(json.dumps(vocab), "utf-8")
@@ -64,7 +64,10 @@ def make_vae() -> Any:
 
 
 def make_sd_pipeline(tokenizer_folder: Path, seed: int = 0) -> Any:
-    """SD1's shape: three levels, two layers a block, cross-attention at the first two and in the middle."""
+    """Make a pipeline in SD1's shape: three levels, two layers a block.
+
+    Cross-attention is at the first two levels and in the middle block.
+    """
     from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 
     torch.manual_seed(seed)
@@ -92,7 +95,10 @@ def make_sd_pipeline(tokenizer_folder: Path, seed: int = 0) -> Any:
 
 
 def make_sdxl_pipeline(tokenizer_folder: Path, seed: int = 0) -> Any:
-    """SDXL's shape: two text encoders, no attention at the first level, several layers a block."""
+    """Make a pipeline in SDXL's shape: two text encoders, several layers a block.
+
+    There is no attention at the first level.
+    """
     from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 
     torch.manual_seed(seed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +10,12 @@ from typing import Any
 
 import pytest
 from support import ldm_code
+from support.browser import chromium
 from support.fake_host import FakeHost, as_the_webui_has_it
 from support.running import FIGURE, PATIENCE, PROMPT, Webui, data_folder, models_folder, open_tab, started
 from support.shapes import write_shapes
 
 import vxa
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-             "--disable-background-networking", "--disable-component-update"]  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -75,16 +72,8 @@ def standalone() -> vxa.AttentionMaps:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason='Playwright is missing: pip install ".[test]"'
-    )
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    with playwright.sync_playwright() as begun:
-        one = begun.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+    with chromium() as one:
         yield one
-        one.close()
 
 
 @pytest.fixture

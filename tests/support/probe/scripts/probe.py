@@ -1,13 +1,13 @@
-"""What the tests ask of a running webui that only its own process knows; never part of VXA.
+"""Extension with which the tests read and steer a running webui's process; no part of VXA.
 
 POST /probe/keys      the keys of every cross-attention layer in the last step of a generation, as npz
 GET  /probe/state     hooks, threads, files in the temporary folder, bytes of memory
-POST /probe/hold      from now on a pass waits before the network's middle block
-GET  /probe/held      answers once it does
-POST /probe/release   lets it go on, and hold no longer
-GET  /probe/went_on   whether a block behind the middle ran
-POST /probe/fail      the next pass fails in the network's middle block
-POST /probe/nest      each image of the next generation is generated anew, as detailers do
+POST /probe/hold      let passes wait before the network's middle block from now on
+GET  /probe/held      answer as soon as a pass waits
+POST /probe/release   let the pass go on, and no longer wait
+GET  /probe/went_on   whether a block after the middle one has run
+POST /probe/fail      let the next pass fail in the network's middle block
+POST /probe/nest      generate each image of the next generation once more, as detailers do
 """
 
 import base64
@@ -33,7 +33,7 @@ open_clip.add_model_config(Path(__file__).parents[1] / "clips")
 
 
 def run_in_thread(server):
-    """Start the server, however long it takes: gradio gives up after five seconds."""
+    """Start the server, and wait as long as it takes; gradio gives up after five seconds."""
     server.thread = threading.Thread(target=server.run, daemon=True)
     server.thread.start()
     while not server.started and server.thread.is_alive():
@@ -44,7 +44,7 @@ gradio.networking.Server.run_in_thread = run_in_thread
 
 
 def watch(params):
-    """Before each step: note the key of the conditional row, the first of the step's first batch."""
+    """Note the conditional row's keys in the coming step: row 0 of its first batch."""
     SEEN.clear()
     network = shared.sd_model.model.diffusion_model
     for name, module in network.named_modules():
@@ -79,8 +79,8 @@ def state():
     }
 
 
-class Nested(scripts.Script):
-    """Generates within a generation, with the same scripts and their arguments: the worst that one can do."""
+class NestedGeneration(scripts.Script):
+    """Script that generates within a generation, with the same scripts and arguments: the worst case."""
 
     wanted = False
 
@@ -91,7 +91,7 @@ class Nested(scripts.Script):
         return scripts.AlwaysVisible
 
     def postprocess_image(self, p, pp):
-        if not Nested.wanted or isinstance(p, processing.StableDiffusionProcessingImg2Img):
+        if not NestedGeneration.wanted or isinstance(p, processing.StableDiffusionProcessingImg2Img):
             return
         inner = processing.StableDiffusionProcessingImg2Img(
             sd_model=p.sd_model,
@@ -110,11 +110,11 @@ class Nested(scripts.Script):
         inner.is_api, inner.scripts, inner.script_args = True, p.scripts, p.script_args
         processing.process_images(inner)
         inner.close()
-        Nested.wanted = p.batch_index + 1 < p.batch_size
+        NestedGeneration.wanted = p.batch_index + 1 < p.batch_size
 
 
 class Gate:
-    """A network that waits in its middle, so that a test can act while a pass is going on."""
+    """Gate at the network's middle block, so that a test can act while a pass waits there."""
 
     def close(self):
         network = shared.sd_model.model.diffusion_model
@@ -170,7 +170,7 @@ def add_routes(demo, app):
 
     @app.post("/probe/nest")
     def probe_nest():
-        Nested.wanted = True
+        NestedGeneration.wanted = True
 
     @app.post("/probe/keys")
     def probe_keys():

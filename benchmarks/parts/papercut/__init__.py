@@ -1,0 +1,1 @@
+"""Parts of papercut's report; the function `measure` of each module returns its figures."""

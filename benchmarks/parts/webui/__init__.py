@@ -1,0 +1,1 @@
+"""Parts of the webui's report: in the webui's process (`inside`), and over its API (`generation`)."""

@@ -20,7 +20,7 @@ __all__ = ["measure"]
 
 _SERVER, _BROWSER = 100, 300
 _HAT, _CAT = "6", "10"
-_OF_ONE_WORD = (*MODES[:4], "difference")
+_OF_ONE_WORD = (*list(MODES)[:4], "difference")
 _ALL = "all sites together · all"
 
 

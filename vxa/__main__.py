@@ -6,8 +6,6 @@ import sys
 
 __all__ = ["main"]
 
-_INTERRUPTED = 130  # as shells say of a program that Ctrl+C ended
-
 
 def main() -> None:
     """Run the command line; end in one line where Ctrl+C is pressed, also while libraries load."""
@@ -17,7 +15,7 @@ def main() -> None:
         run()
     except KeyboardInterrupt:
         print("vxa: interrupted", file=sys.stderr)  # noqa: T201  typer may not be loaded yet
-        sys.exit(_INTERRUPTED)
+        sys.exit(130)  # as shells say of a program that Ctrl+C ended
 
 
 if __name__ == "__main__":

@@ -152,7 +152,7 @@ def test_saved_maps_make_the_same_picture_without_the_model(
         "hat",
     )
     assert json.loads((folder / "maps.json").read_text())["provenance"]["prompt"] == prompt
-    monkeypatch.delattr("vxa.cli.main.watch_passes")
+    monkeypatch.delattr("vxa.cli.passes.watch_passes")
     succeeded(
         "show",
         photo,
@@ -270,7 +270,7 @@ SHOW = ("show", "PHOTO", "red hat, neck", "-o", "OUT/out.png", "--model", "MODEL
         ((*SHOW, "--heads", "9"), "'9'.*from 0 to 1"),
         ((*SHOW, "--heads", "first"), "'first'"),
         ((*SHOW, "--mode", "heat"), "'heat'; choose one of masked, grey"),
-        ((*SHOW, "--timestep", "-1"), "timestep -1 .* 0 to 999"),
+        ((*SHOW, "--timestep", "-1"), "timestep -1 .* of 0 or more"),
         ((*SHOW, "--timestep", "1000"), "timestep 1000 .* 0 to 999"),
         ((*SHOW, "--against", "neck"), "'masked' compares nothing"),
         ((*SHOW, "--mode", "difference", "--against", "hta"), "'hta' is not in the prompt"),
@@ -304,10 +304,9 @@ SHOW = ("show", "PHOTO", "red hat, neck", "-o", "OUT/out.png", "--model", "MODEL
         (("generate", "", "-o", "OUT/o.png"), "no words"),
         (("scene", "-o", "OUT/s", "--split", "exam"), "'exam'; choose one of train, dev, test"),
         (("scene", "-o", "OUT/s", "--seed", "x"), "--seed.*'x'"),
-        (("scene", "-o", "PHOTO"), "is a file"),
+        (("scene", "-o", "OUT/a/s.png"), "no folder"),
         (("scene", "-o", "OUT/a/s"), "no folder"),
         (("export-webui", "PHOTO"), "is a file"),
-        (("export-webui", "OUT/a/s"), "no folder"),
         (("export-webui",), "Missing argument"),
         (
             ("shwo",),

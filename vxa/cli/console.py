@@ -18,6 +18,7 @@ from vxa.errors import VxaError
 __all__ = ["OneLineErrors", "columns", "note", "progress", "quiet", "status"]
 
 USER_ERROR = 2
+INTERRUPTED = 130  # as shells say of a program that Ctrl+C ended
 
 # Typer has carried its own copy of click since 0.20 or so; its bases are the same classes by name.
 _UsageError: Any = typer.BadParameter.__bases__[0]
@@ -39,8 +40,10 @@ class OneLineErrors(TyperGroup):
             _fail(self._usage(error, sys.argv[1:] if args is None else list(args)))
         except VxaError as error:
             _fail(str(error))
-        except typer.Abort:  # Ctrl+C, as typer tells it
-            raise KeyboardInterrupt from None
+        except typer.Abort:
+            result = INTERRUPTED
+        if result == INTERRUPTED:  # typer makes an exit status of Ctrl+C; vxa.__main__ says it
+            raise KeyboardInterrupt
         sys.exit(result if isinstance(result, int) else 0)
 
     def _usage(self, error: Any, args: list[str]) -> str:

@@ -88,7 +88,8 @@ def tokens(prompt: options.Prompt, model: options.ModelName = "papercut") -> Non
 
     check_prompt(prompt)
     folder = tokenizer_folder(model)
-    listed = load_quietly(model).tokenize(prompt) if folder is None else tokens_of_folder(folder, prompt)
+    with quiet():
+        listed = tokens_of_folder(folder, prompt) if folder else load_quietly(model).tokenize(prompt)
     tell_unknown_words(model, prompt)
     texts = {word.tokens[0]: word.text for word in words_of(listed)}
     rows: list[tuple[object, ...]] = []

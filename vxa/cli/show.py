@@ -37,7 +37,6 @@ def show(
 ) -> None:
     """Draw where the model sees some words of PROMPT in IMAGE."""
     from vxa.cli.outputs import check_outputs, check_passes, check_unused, saved_maps, summary, write_outputs
-    from vxa.cli.passes import watch_passes
     from vxa.io.images import read_image
     from vxa.pictures.render import check_mode, render
 
@@ -52,6 +51,8 @@ def show(
     if maps is not None:
         answered = [saved_maps(maps, prompt)]
     else:
+        from vxa.cli.passes import watch_passes
+
         everything = save is not None or (not asked["sites"] and mode in ("sites", "matrix"))
         several = (timesteps or "") if mode == "timesteps" else None
         answered = watch_passes(model, device, picture, prompt, settings, several, selection, everything)

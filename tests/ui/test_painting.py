@@ -165,7 +165,7 @@ def test_what_was_not_traced_is_told(handlers: Handlers):
 
 def test_a_refined_trace(handlers: Handlers, sd_model: Any, no_more_passes: Callable[[], None]):
     handlers.paint("mine", PROMPT, 3, refine=True)
-    maps, image = traced(sd_model, refine=True)
+    maps, image = traced(sd_model, self_attention=True)
     no_more_passes()
     asked = Asked("2", mode="contour", refine=True, threshold=REFINED_THRESHOLD)
     assert same(handlers.picture("mine", asked), render(maps, image, "contour", tokens="2", refine=True))
@@ -193,7 +193,7 @@ def test_the_commands_make_the_same_image_and_picture(
     made = Path(f"red-hat-neck-3-{mode}.png")
     assert same(Image.open(made), wanted)
     made.unlink()
-    monkeypatch.setattr("vxa.cli.trace.load_quietly", lambda model, device: sd_model)
+    monkeypatch.setattr("vxa.cli.model.load_quietly", lambda model, device: sd_model)
     from vxa.cli.main import app
 
     for line in command.splitlines():

@@ -6,8 +6,9 @@ python compare_a_lora.py [MODEL [LORA]]      Without a LORA a random one is made
 import sys
 
 import torch
-import vxa
 from peft import LoraConfig
+
+import vxa
 
 
 def run(model):

@@ -6,8 +6,9 @@ python your_own_pipeline.py [MODEL]
 import sys
 
 import torch
-import vxa
 from diffusers import DiffusionPipeline, EulerDiscreteScheduler
+
+import vxa
 
 if len(sys.argv) > 1:
     pipeline = DiffusionPipeline.from_pretrained(sys.argv[1], torch_dtype=torch.float32)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from support import ldm_code
 
 from vxa.errors import ModelError, SettingError
 from vxa.models import papercut
@@ -63,8 +66,7 @@ def test_any_folders_name_is_read_back(tmp_path: Path, name: str) -> None:
     ("name", "said"),
     [
         ("file", "is a file; choose a folder"),
-        ("no/folder", "there is no folder .*no' to make"),
-        ("file/folder", "there is no folder"),
+        ("file/folder", "cannot write into the folder .*ot a directory"),
         ("taken", "papercut-clip' is a file"),
         ("a${b}", "as a variable"),
         ("\udcff", "not UTF-8"),
@@ -78,6 +80,40 @@ def test_a_folder_that_cannot_be_used(tmp_path: Path, name: str, said: str) -> N
     with pytest.raises(SettingError, match=said):
         write_checkpoint(tmp_path / name)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "papercut-clip", "taken"]
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    assert write_checkpoint(tmp_path / "models" / "Stable-diffusion").is_file()
+
+
+def as_of_version_0_1(folder: Path) -> Path:
+    """Write a checkpoint, its YAML that of version 0.1 but for the place of CLIP's files."""
+    checkpoint = write_checkpoint(folder)
+    old = Path(__file__).with_name("exported-0.1.yaml").read_text("utf-8")
+    checkpoint.with_suffix(".yaml").write_text(old.replace("FOLDER", folder.as_posix()), "utf-8")
+    return checkpoint
+
+
+def test_an_older_export_says_what_a_new_one_says(tmp_path: Path) -> None:
+    from omegaconf import OmegaConf
+
+    new, old = (OmegaConf.load(make(tmp_path / name).with_suffix(".yaml"))
+                for name, make in (("new", write_checkpoint), ("old", as_of_version_0_1)))  # fmt: skip
+    for each, name in ((new, "new"), (old, "old")):
+        assert each.model.params.cond_stage_config.params.version == str(tmp_path / name / "papercut-clip")
+        each.model.params.cond_stage_config.params.version = ""
+    assert new == old
+    module, _, name = old.model.params.unet_config.target.rpartition(".")
+    assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_an_older_export_still_loads(ldm: Any, tmp_path: Path) -> None:
+    old = ldm_code.load_papercut(ldm, as_of_version_0_1(tmp_path))
+    latent, context = torch.ones(1, 4, 32, 32), torch.ones(1, 77, 128)
+    with torch.no_grad():
+        predicted = old.apply_model(latent, torch.tensor([100]), context)
+    assert predicted.shape == latent.shape
+    assert predicted.isfinite().all()
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

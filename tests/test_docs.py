@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,9 @@ def test_an_entry_says_symptom_cause_and_cure(name: str) -> None:
     bases = [base for base in getattr(vxa, name).__bases__ if base is not Exception]
     kinds = [base.__name__ for base in bases if base.__module__ == "builtins"]
     assert re.findall(r"^\*\((\w+)\)\*$", entry, re.MULTILINE) == kinds
+
+
+def test_the_table_of_settings_is_that_of_the_schema() -> None:
+    with_table = runpy.run_path(str(ROOT / "docs" / "make_settings.py"))["with_table"]
+    page = (ROOT / "docs" / "command-line.md").read_text("utf-8")
+    assert with_table(page) == page, "run python docs/make_settings.py"

@@ -23,6 +23,7 @@ from vxa.errors import SettingError
 __all__ = ["Setting", "Settings", "same", "setting", "setting_of", "settings_of"]
 
 _KEY = "setting"
+_BOUNDLESS = 2**31  # a bound that nobody reaches is not told
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Setting:
         """Allowed values in words; blank where every value is."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
-        if self.high is not None:
+        if self.high is not None and self.high < _BOUNDLESS:
             return f"{self.low:g} to {self.high:g}"
         return f"{self.low:g} or more" if self.low is not None else ""
 

@@ -1,6 +1,6 @@
 """An existing webui, started with its own folder and Python and a data folder of the tests.
 
-    pytest tests/webui --webui ~/stable-diffusion-webui
+    pytest -m webui tests/webui --webui ~/stable-diffusion-webui
 
 Nothing is written to the installation: checkpoints, settings, outputs and the extensions (a link to this
 checkout, and the tests' own probe) are in the data folder.

@@ -30,7 +30,7 @@ def installation(pytestconfig: pytest.Config) -> tuple[Path, Path]:
     """The webui's folder and its Python."""
     given = pytestconfig.getoption("--webui", default=None)
     if not given:
-        pytest.skip("no webui was given: pytest tests/webui --webui PATH")
+        pytest.skip("no webui was given: pytest -m webui tests/webui --webui PATH")
     folder = Path(given).expanduser().resolve()
     python = pytestconfig.getoption("--webui-python") or folder / "venv" / "bin" / "python"
     if not (folder / "launch.py").is_file() or not Path(python).is_file():

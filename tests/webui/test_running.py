@@ -1,4 +1,4 @@
-"""The tab in a real webui: `pytest tests/webui --webui PATH`; skipped without it.
+"""The tab in a real webui: `pytest -m webui tests/webui --webui PATH`; skipped without it.
 
 Tests that need no page use VXA's own HTTP API; the others drive the page in Chromium.
 """

@@ -1,4 +1,7 @@
-"""Traced generations beside the webui's ControlNet: pytest tests/webui --webui PATH --controlnet PATH."""
+"""Traced generations beside the webui's ControlNet.
+
+pytest -m webui tests/webui --webui PATH --controlnet PATH
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def controlled(
     """A webui with ControlNet in it, and a control model for papercut."""
     given = pytestconfig.getoption("--controlnet", default=None)
     if not given:
-        pytest.skip("no ControlNet was given: pytest tests/webui --webui PATH --controlnet PATH")
+        pytest.skip("no ControlNet was given: pytest -m webui tests/webui --webui PATH --controlnet PATH")
     data = data_folder(tmp_path_factory.mktemp("data"))
     extension = data / "extensions" / "sd-webui-controlnet"
     extension.symlink_to(Path(given).expanduser().resolve(), target_is_directory=True)

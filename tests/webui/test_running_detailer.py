@@ -1,4 +1,4 @@
-"""Traced generations beside ADetailer: pytest tests/webui --webui PATH --adetailer PATH.
+"""Traced generations beside ADetailer: pytest -m webui tests/webui --webui PATH --adetailer PATH.
 
 ADetailer generates again each part of an image that its detector finds, before the image is finished, with a
 copy of the generation's object. It also calls the other scripts' end and beginning in the middle of the
@@ -34,7 +34,7 @@ def detailing(
     """A webui with ADetailer in it, and a detector."""
     given = pytestconfig.getoption("--adetailer", default=None)
     if not given:
-        pytest.skip("no ADetailer was given: pytest tests/webui --webui PATH --adetailer PATH")
+        pytest.skip("no ADetailer was given: pytest -m webui tests/webui --webui PATH --adetailer PATH")
     data = data_folder(tmp_path_factory.mktemp("data"))
     extension = data / "extensions" / "adetailer"
     extension.symlink_to(Path(given).expanduser().resolve(), target_is_directory=True)

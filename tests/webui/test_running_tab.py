@@ -1,4 +1,4 @@
-"""The tab in a real webui, beyond the panel itself: `pytest tests/webui --webui PATH`.
+"""The tab in a real webui, beyond the panel itself: `pytest -m webui tests/webui --webui PATH`.
 
 Images sent to it, an image's own prompt offered, pictures saved among the webui's, settings, Japanese.
 Screenshots stay in pytest's temporary folder for inspection.

@@ -22,6 +22,7 @@ from vxa.ui.backend import site_labels, site_spec
 from vxa.ui.downloads import file_stem
 from vxa.ui.handlers import Handlers, sentence
 from vxa.ui.pages import PageGone
+from vxa.ui.passes import looked
 from vxa.ui.spot import spot_html
 from vxa.ui.stopping import Stopped
 
@@ -286,3 +287,16 @@ def test_pages_at_once_get_their_own(handlers: Handlers, image_file: Path):
     for thread in threads:
         thread.join(60)
     assert [handlers.pages.get(prompt).maps.provenance.prompt for prompt in prompts] == prompts
+
+
+def test_the_page_says_which_words_papercut_does_not_know(handlers: Handlers, image_file: Path):
+    handlers.run("mine", str(image_file), PROMPT, 1, "none")
+    kept = handlers.pages.get("mine")
+    for model, prompt, told in (
+        ("papercut", "a sofa", True),
+        ("papercut", "a hat", False),
+        ("sd", "a sofa", False),
+    ):
+        provenance = replace(kept.maps.provenance, model=model, prompt=prompt)
+        said = looked(replace(kept, maps=replace(kept.maps, provenance=provenance)), None, 0.1).summary
+        assert ("papercut does not know sofa" in said) == told

@@ -97,6 +97,17 @@ def test_what_is_taken_away_reads_back(page: Any, tmp_path: Path):
     assert read_maps(tmp_path / "my-cat.npz").provenance.prompt == PROMPT
 
 
+def test_the_files_of_a_picture_go_with_it(page: Any):
+    look(page)
+    page.click("#vxa_take > button")
+    page.click("#vxa_save")
+    page.wait_for_selector("#vxa_files a[href]")
+    chip(page, "hat").click()  # another picture
+    page.wait_for_selector("#vxa_files a[href]", state="detached")
+    page.click("#vxa_save")
+    page.wait_for_selector("#vxa_files a[href]")
+
+
 def test_a_mistake_is_one_sentence_and_the_page_goes_on(page: Any, image_file: Path):
     look(page)
     wait_for_picture(page, image_file, "overlay")

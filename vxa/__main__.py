@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 
+from vxa.version import __version__
+
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the command line; end in one line where Ctrl+C is pressed, also while libraries load."""
     try:
+        if sys.argv[1:] == ["--version"]:  # typer takes longer to load than this answer
+            print(f"vxa {__version__}")  # noqa: T201
+            return
         from vxa.cli.main import main as run
 
         run()

@@ -16,6 +16,9 @@ import pytest
 pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
 
 
+pytestmark = pytest.mark.slow
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from vxa.cli.main import app
 
 
+@pytest.mark.slow
 def test_a_small_bench_prints_its_tables_and_writes_its_folder(tmp_path):
     asked = ["--methods", "whole image, centre", "--scenes", "2", "--generated", "0", "--split", "dev"]
     result = CliRunner().invoke(app, ["evaluate", *asked, "--report", str(tmp_path / "truth")])

@@ -374,6 +374,7 @@ def test_columns_line_up_wide_letters() -> None:
     assert columns(("a", "b"), ("帽子", 1)).splitlines() == ["a     b", "帽子  1"]
 
 
+@pytest.mark.slow
 def test_the_installed_command(model: str, photo: str, folder: Path) -> None:
     """A real process: nothing but the summary on stdout, nothing on stderr, the status as promised."""
     code = "from vxa.cli.main import main; main()"

@@ -116,5 +116,7 @@ def test_a_hub_id_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(ModelError, match="cannot load a model from vxa-no-such-owner/model"):
+    with pytest.raises(
+        ModelError, match="no folder or file vxa-no-such-owner/model, and the hub did not give it"
+    ):
         vxa.load("vxa-no-such-owner/model")

@@ -63,6 +63,7 @@ def test_the_originals_example_is_read_word_by_word(model, figure):
     assert not np.allclose(hat.values, neck.values)
 
 
+@pytest.mark.slow
 def test_a_words_map_finds_it_better_than_another_words(model):
     """On unseen scenes, at the shipped sites and threshold; the model card has the figures."""
     cases = list(seg.cases(model, "dev", 12, first=500))

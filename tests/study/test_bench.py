@@ -16,6 +16,9 @@ SELECTION = (
 )  # fmt: skip
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def results():
     """The report and the pictures of a small bench, with five steps of the sampler instead of twenty."""

@@ -347,6 +347,26 @@ def test_a_failed_picture_takes_its_maps_along(
     assert "No space left" in refused(folder, *args)
 
 
+def test_maps_that_another_program_has_open_hide_no_error(
+    model: str, photo: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def in_use(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix in (".npz", ".json"):
+            raise PermissionError(13, "The process cannot access the file")
+        os.remove(path)
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    monkeypatch.setattr(Path, "unlink", in_use)
+    result = vxa_command(
+        "show", photo, "hat", "--model", model, "-o", folder / "out.png", "--save", folder / "maps.npz"
+    )
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "No space left" in result.stderr
+
+
 def test_no_command_shows_the_help() -> None:
     assert succeeded() == succeeded("--help")
     assert vxa.__version__ in succeeded("--version")
@@ -391,6 +411,26 @@ def test_the_installed_command(model: str, photo: str, folder: Path) -> None:
     assert (bad.returncode, bad.stdout) == (2, "")
     assert re.fullmatch(r"vxa: word 'hta' is not in the prompt[^\n]*\n", bad.stderr)
     assert os.listdir(folder) == ["hat.png"]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp437"])
+def test_a_terminal_that_cannot_encode_a_prompt(encoding: str) -> None:
+    """Pipes and older consoles of Windows have eight bits a letter."""
+
+    def run(*args: str) -> subprocess.CompletedProcess[bytes]:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+        return subprocess.run(
+            [sys.executable, "-m", "vxa", *args], capture_output=True, env=environment, check=False
+        )
+
+    listed = run("tokens", "帽子 hat")
+    assert listed.returncode == 0, listed.stderr
+    assert b"\\u5e3d\\u5b50" in listed.stdout
+    assert rb"papercut does not know \u5e3d\u5b50" in listed.stderr
+    refused = run("show", "帽子.png", "hat", "-o", "hat.png")
+    assert (refused.returncode, refused.stdout) == (2, b"")
+    assert refused.stderr.startswith(rb"vxa: cannot read image '\u5e3d\u5b50.png': there is no such file")
+    assert run("--help").returncode == 0
 
 
 COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]

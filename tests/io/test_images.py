@@ -300,6 +300,34 @@ def test_a_failing_save_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
     assert os.listdir(tmp_path) == ["out.png"]
 
 
+def test_a_file_that_was_read_is_not_left_open(tmp_path: Path) -> None:
+    """Windows deletes and replaces no file that is open, such as an upload in a temporary folder."""
+    opened = Path("/proc/self/fd")
+    if not opened.is_dir():
+        pytest.skip("this system does not list the files that are open")
+    frames = [Image.new("RGB", (4, 3), colour) for colour in (RED, BLUE)]
+    for suffix in ("png", "gif", "tif", "webp", "jpg"):
+        several = {} if suffix == "jpg" else {"save_all": True, "append_images": frames[1:]}
+        frames[0].save(tmp_path / f"whole.{suffix}", **several)
+        whole = (tmp_path / f"whole.{suffix}").read_bytes()
+        (tmp_path / f"broken.{suffix}").write_bytes(whole[: len(whole) // 2])
+        (tmp_path / f"foreign.{suffix}").write_bytes(b"no image")
+
+    def open_files() -> list[Path]:
+        return [path for path in opened.iterdir() if str(tmp_path) in os.path.realpath(path)]
+
+    with open(tmp_path / "whole.png", "rb"):
+        assert open_files()
+    errors = []  # a traceback that is kept keeps what its frames hold
+    for path in sorted(tmp_path.iterdir()):
+        try:
+            read_image(path)
+        except ImageError as error:
+            errors.append(error)
+    assert len(errors) >= 5
+    assert not open_files()
+
+
 def test_an_interrupted_file_is_not_left(tmp_path: Path) -> None:
     def interrupted() -> None:
         with atomic_file(tmp_path / "out.bin") as handle:

@@ -17,6 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.maps import made_maps
+from support.windows import move_as_windows
 
 from vxa import visualize
 from vxa.attention.recording import PassRecord
@@ -265,6 +266,33 @@ def test_a_full_disk_leaves_the_old_pair(saved: Path, monkeypatch: pytest.Monkey
         write_maps(made_maps(torch.float64), saved)
     assert sorted(os.listdir(saved.parent)) == ["maps.json", "maps.npz"]
     assert_same(made_maps(), read_maps(saved))
+
+
+@pytest.mark.parametrize("name", ["maps.json", "maps.npz"])
+def test_a_pair_of_which_one_is_in_use_stays_the_old_pair(
+    saved: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move_as_windows(monkeypatch, saved.with_name(name))
+    with pytest.raises(
+        MapsFileError, match=r"Access is denied \(.*open in another program\?\); choose another"
+    ):
+        write_maps(made_maps(torch.float64), saved)
+    assert sorted(os.listdir(saved.parent)) == ["maps.json", "maps.npz"]
+    assert_same(made_maps(), read_maps(saved))
+
+
+def test_a_pair_that_is_freed_soon_is_replaced(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    move_as_windows(monkeypatch, saved, sidecar_path(saved), freed=True)
+    write_maps(made_maps(torch.float64), saved)
+    assert sorted(os.listdir(saved.parent)) == ["maps.json", "maps.npz"]
+    assert_same(made_maps(torch.float64), read_maps(saved))
+
+
+def test_no_new_npz_is_left_without_its_json(tmp_path: Path) -> None:
+    (tmp_path / "maps.json").mkdir()
+    with pytest.raises(MapsFileError, match="cannot write"):
+        write_maps(made_maps(), tmp_path / "maps.npz")
+    assert os.listdir(tmp_path) == ["maps.json"]
 
 
 def test_other_records_are_refused(tmp_path: Path) -> None:

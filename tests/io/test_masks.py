@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from support.maps import made_maps
 
 from vxa.errors import ImageError, SettingError, WordError
 from vxa.io.masks import coco_rle, mask_of_rle, write_masks
+from vxa.maps.attention_maps import AttentionMaps
+from vxa.tokens import Token
 
 RECTANGLE = np.zeros((40, 50), bool)
 RECTANGLE[5:20, 7:33] = True
@@ -61,6 +64,29 @@ def test_files_of_every_word(tmp_path: Path) -> None:
     assert expected[top : top + height, left : left + width].sum() == expected.sum()
     assert coco["categories"] == [{"id": 1, "name": "hat"}]
     assert coco["images"] == [{"id": 1, "height": 31, "width": 47}]
+
+
+def maps_of(*texts: str) -> AttentionMaps:
+    """Return maps of the words; each is the one token of `made_maps`, or its end."""
+    words = [Token(1 + place, 3, text, place, None) for place, text in enumerate(texts)]
+    return dataclasses.replace(made_maps(), tokens=(made_maps().tokens[0], *words))
+
+
+@pytest.mark.parametrize(
+    ("texts", "names"),
+    [
+        (("Hat", "hat"), ["Hat-1", "hat-2"]),
+        (("hat", "hat"), ["hat-1", "hat-2"]),
+        (("con", "nul"), ["con-word", "nul-word"]),
+        (("a/b", 'c:"d"?'), ["a-b", "c-d"]),
+    ],
+)
+def test_every_system_takes_the_files_names(tmp_path: Path, texts: tuple[str, str], names: list[str]) -> None:
+    paths = write_masks(maps_of(*texts), tmp_path / "masks")
+    assert [path.name for path in paths] == [*(f"{name}.png" for name in names), "coco.json"]
+    assert len({path.name.casefold() for path in (tmp_path / "masks").iterdir()}) == len(names) + 1
+    coco = json.loads((tmp_path / "masks" / "coco.json").read_text("utf-8"))
+    assert [each["name"] for each in coco["categories"]] == list(dict.fromkeys(texts))
 
 
 def test_bad_words_and_places_are_refused(tmp_path: Path) -> None:

@@ -86,7 +86,17 @@ def test_the_bitmap_font_grows_with_the_size(monkeypatch: pytest.MonkeyPatch) ->
     drawing._text_mask.cache_clear()
 
 
-@pytest.mark.parametrize("installed", [(), ("arial.ttf",), ("DejaVuSans.ttf", "arial.ttf")])
+@pytest.mark.parametrize(
+    "installed",
+    [
+        (),
+        ("arial.ttf",),
+        ("DejaVuSans.ttf", "arial.ttf"),
+        ("segoeui.ttf",),
+        ("Arial.ttf",),
+        ("Helvetica.ttc",),
+    ],
+)
 def test_an_older_pillow_takes_a_font_of_the_system(
     installed: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +109,19 @@ def test_an_older_pillow_takes_a_font_of_the_system(
     monkeypatch.setattr(ImageFont, "truetype", truetype)
     drawing._font.cache_clear()
     assert drawing._font(14) == ((installed[0], 14) if installed else BITMAP)
+    drawing._font.cache_clear()
+
+
+def test_a_pillow_without_freetype_has_a_bitmap_font(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_freetype(*given: object) -> object:
+        if given:
+            raise ImportError("The _imagingft C module is not installed")
+        return BITMAP
+
+    monkeypatch.setattr(ImageFont, "load_default", no_freetype)
+    monkeypatch.setattr(ImageFont, "truetype", no_freetype)
+    drawing._font.cache_clear()
+    assert drawing._font(14) is BITMAP
     drawing._font.cache_clear()
 
 

@@ -183,7 +183,13 @@ def test_the_files_of_old_downloads_go(handlers: Handlers, page_id: str):
 
 
 @pytest.mark.parametrize(
-    ("name", "stem"), [("my cat.v2.png", "my-cat-v2"), ("../../etc/passwd", "passwd"), ("?.png", "image")]
+    ("name", "stem"),
+    [
+        ("my cat.v2.png", "my-cat-v2"),
+        ("../../etc/passwd", "passwd"),
+        ("?.png", "image"),
+        ("CON.png", "CON-image"),
+    ],
 )
 def test_the_name_of_an_upload_becomes_a_harmless_one(name: str, stem: str):
     assert file_stem(name) == stem

@@ -18,12 +18,12 @@ from vxa.ui.local import examples, local_backend
 __all__ = ["serve"]
 
 _LOCAL = ("127.0.0.1", "localhost", "::1")
+_ENDING = ("SIGTERM", "SIGHUP", "SIGBREAK")  # SIGHUP: the terminal was closed; SIGBREAK: Windows' Ctrl+Break
 
 
 def serve(model: str, device: str, host: str, port: int, browser: bool) -> None:
-    """Serve the page over the named model; return when it is interrupted or terminated (SIGTERM)."""
-    # Python would die of SIGTERM at once, and the app's temporary folder would stay behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Serve the page over the named model; return when it is interrupted or terminated."""
+    _end_as_by_ctrl_c()
     loaded = load_quietly(model, device)
 
     def backend(folder: Path) -> Backend:
@@ -36,6 +36,17 @@ def serve(model: str, device: str, host: str, port: int, browser: bool) -> None:
     typer.echo(strings.address(page.local_url))
     try:
         while True:
-            time.sleep(3600)
+            time.sleep(1)  # on Windows, no signal but Ctrl+C ends a sleep
     except KeyboardInterrupt:
         page.close(verbose=False)
+
+
+def _end_as_by_ctrl_c() -> None:
+    """Turn the signals that end a process into KeyboardInterrupt, as far as this system has them.
+
+    Python would die of them at once, and the app's temporary folder would stay behind. One that the parent
+    process ignores stays ignored: `nohup` does that with SIGHUP.
+    """
+    for number in (getattr(signal, name) for name in _ENDING if hasattr(signal, name)):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)

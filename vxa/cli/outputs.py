@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,7 @@ def write_outputs(picture: Image, output: Path, maps: AttentionMaps, save: Path 
     try:
         save_image(picture, output)
     except VxaError:
-        if save is not None:
-            save.unlink(missing_ok=True)
-            sidecar_path(save).unlink(missing_ok=True)
+        for path in () if save is None else (save, sidecar_path(save)):
+            with suppress(OSError):  # on Windows, a file that another program has open stays
+                path.unlink()
         raise

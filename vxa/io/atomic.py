@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["atomic_file", "check_folder_writable"]
+__all__ = ["atomic_file", "check_folder_writable", "move_into_place", "set_aside", "temporary_path"]
+
+_PAUSE = 0.2  # seconds
 
 
 @contextmanager
@@ -19,23 +23,88 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     The bytes go to a hidden file in the same folder, so that the final move stays on one file system. The
     move replaces `path` in one step: a reader sees the old file or the new one.
 
-    Raises OSError as `open` does.
+    Raises OSError as `open` and `move_into_place` do.
     """
     path = Path(path)
-    # Not derived from the target's name, which may already be as long as the file system allows.
-    temporary = path.parent / f".vxa-{secrets.token_hex(8)}.tmp"
+    temporary = temporary_path(path.parent)
     try:
         with open(temporary, "x+b") as handle:
             yield handle
-        os.replace(temporary, path)
+        move_into_place(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
+
+
+@contextmanager
+def set_aside(path: str | Path) -> Iterator[None]:
+    """Move the file out of the way of the block, which may write it anew.
+
+    If the block fails, the old file is put back, or what the block wrote is deleted if there was none. So
+    several files can be replaced together or not at all. On Windows, a file that is in use is refused here,
+    before anything is replaced.
+
+    Raises OSError as `move_into_place` does.
+    """
+    path = Path(path)
+    aside = temporary_path(path.parent)
+    is_file = os.path.lexists(path) and not path.is_dir()  # a folder is refused by the block
+    if is_file:
+        move_into_place(path, aside)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            if is_file:
+                move_into_place(aside, path)
+            elif not path.is_dir():
+                path.unlink(missing_ok=True)
+        raise
+    if is_file:
+        _remove(aside)
+
+
+def move_into_place(source: Path, target: Path) -> None:
+    """Move a file or folder to `target`, replacing a file that is there.
+
+    Windows moves no file that is open, and replaces none. Virus scanners open each new file for a moment, so
+    a move that is refused is tried once more after a fifth of a second.
+
+    Raises OSError; a PermissionError says that the file may be open.
+    """
+    try:
+        _try_twice(lambda: os.replace(source, target))
+    except PermissionError as error:
+        reason = f"{error.strerror or error} (is it protected, or open in another program?)"
+        raise PermissionError(error.errno, reason, str(target)) from error
 
 
 def check_folder_writable(folder: str | Path) -> None:
     """Raise OSError where no file can be made in the folder; one is made, since rights alone do not tell."""
-    probe = Path(folder) / f".vxa-{secrets.token_hex(8)}.tmp"
+    probe = temporary_path(Path(folder))
     with open(probe, "xb"):
         pass
-    probe.unlink()
+    _try_twice(probe.unlink)
+
+
+def temporary_path(folder: Path) -> Path:
+    """Return a new hidden name in the folder.
+
+    It is not derived from a target's name, which may already be as long as the file system allows.
+    """
+    return folder / f".vxa-{secrets.token_hex(8)}.tmp"
+
+
+def _try_twice(action: Callable[[], object]) -> None:
+    """Run the action, after a pause once more if it is not permitted."""
+    try:
+        action()
+    except PermissionError:
+        time.sleep(_PAUSE)
+        action()
+
+
+def _remove(path: Path) -> None:
+    """Delete a temporary file; one that cannot be deleted must not hide why it is deleted."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)

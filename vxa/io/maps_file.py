@@ -13,6 +13,7 @@ import json
 import math
 import os
 import zipfile
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from vxa.attention.sites import Kind, Part, Site
 from vxa.errors import MapsFileError
-from vxa.io.atomic import atomic_file, check_folder_writable
+from vxa.io.atomic import atomic_file, check_folder_writable, set_aside
 from vxa.io.npz import StoredArrays, digest_of
 from vxa.io.records import check_record, pack_record, pair, unpack_record
 from vxa.maps.attention_maps import AttentionMaps, Provenance
@@ -64,19 +65,22 @@ def check_maps_path(path: str | Path) -> Path:
 
 
 def write_maps(maps: AttentionMaps, path: str | Path) -> Path:
-    """Write the npz and its JSON, each atomically, and return the path of the npz.
+    """Write the npz and its JSON, both or neither, and return the path of the npz.
 
-    If one cannot be written completely, neither appears. Raises MapsFileError for a path that cannot be
-    written, or a record of a type that cannot be saved.
+    If one cannot be written completely, neither appears, and an older pair stays.
+
+    Raises MapsFileError for a path that cannot be written, or a record of a type that cannot be saved.
     """
     path = check_maps_path(path)
     arrays, header = _pack(maps)
     try:
         # The files are closed in reverse order: the npz is in place before the JSON with its digest.
-        with atomic_file(sidecar_path(path)) as sidecar, atomic_file(path) as archive:
+        with ExitStack() as older, atomic_file(sidecar_path(path)) as sidecar, atomic_file(path) as archive:
             np.savez(archive, **arrays)  # type: ignore[arg-type]
             header["digest"] = digest_of(archive)
             sidecar.write(json.dumps(header, indent=1, allow_nan=False).encode("ascii"))
+            for each in (path, sidecar_path(path)):  # Windows may refuse to replace either
+                older.enter_context(set_aside(each))
     except OSError as error:
         reason = error.strerror or error
         raise MapsFileError(f"cannot write maps to {str(path)!r}: {reason}; choose another place") from error

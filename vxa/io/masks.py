@@ -10,7 +10,6 @@ the fourth run on, each is stored as the difference from the run two before, wit
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from PIL import Image
 from vxa.attention.sites import SiteSpec
 from vxa.errors import ImageError, SettingError
 from vxa.io.atomic import atomic_file, check_folder_writable
+from vxa.io.file_names import distinct_names, file_stem
 from vxa.io.images import save_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.selection import WordSpec
@@ -108,7 +108,7 @@ def write_masks(
     heats = [maps.heat_map(tokens=word.tokens, sites=sites, refine=refine) for word in chosen]
     masks = [heat.mask(threshold=threshold) for heat in heats]
     folder = Path(folder)
-    names = _file_names(chosen)
+    names = distinct_names([file_stem(word.text, "word") for word in chosen])
     try:
         folder.mkdir(parents=True, exist_ok=True)
         paths = [
@@ -126,16 +126,6 @@ def _select_words(maps: AttentionMaps, words: WordSpec) -> tuple[Word, ...]:
     if words is not None and words != "":
         return maps.find_words(words)
     return tuple(word for word in maps.words if word.is_spoken)
-
-
-def _file_names(words: Sequence[Word]) -> list[str]:
-    """Return a file name for each word, numbered if several words would share one."""
-    plain = [re.sub(r"[^\w-]+", "-", word.text)[:60].strip("-") or "word" for word in words]
-    folded = [name.casefold() for name in plain]
-    return [
-        f"{name}-{folded[: place + 1].count(folded[place])}" if folded.count(folded[place]) > 1 else name
-        for place, name in enumerate(plain)
-    ]
 
 
 def _coco(words: Sequence[Word], masks: Sequence[NDArray[np.bool_]], size: tuple[int, int]) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import secrets
+import contextlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from vxa.errors import SettingError
+from vxa.io.atomic import move_into_place, temporary_path
 
 if TYPE_CHECKING:
     from vxa.papercut import Scene
@@ -35,11 +35,17 @@ def write_scene(scene: Scene, folder: str | Path) -> Path:
         raise SettingError(
             f"there is no folder {str(folder.absolute().parent)!r} to make {name} in; create it"
         )
-    temporary = folder.absolute().parent / f".vxa-{secrets.token_hex(8)}.tmp"
+    temporary = temporary_path(folder.absolute().parent)
+    is_there = folder.is_dir()
     try:
         _write(scene, temporary)
-        os.replace(temporary, folder)  # replaces an empty folder too
+        if is_there:
+            folder.rmdir()  # Windows replaces no folder, not even an empty one
+        move_into_place(temporary, folder)
     except OSError as error:
+        if is_there:
+            with contextlib.suppress(OSError):
+                folder.mkdir(exist_ok=True)
         raise SettingError(
             f"cannot write the folder {name}: {error.strerror or error}; choose another"
         ) from error
@@ -51,7 +57,7 @@ def write_scene(scene: Scene, folder: str | Path) -> Path:
 def _write(scene: Scene, folder: Path) -> None:
     (folder / "masks").mkdir(parents=True)
     scene.image.save(folder / "image.png")
-    (folder / "caption.txt").write_text(f"{scene.caption}\n", "utf-8")
-    (folder / "parse.conllu").write_text(f"{str(scene.parse).rstrip()}\n\n", "utf-8")
+    (folder / "caption.txt").write_text(f"{scene.caption}\n", "utf-8", newline="\n")
+    (folder / "parse.conllu").write_text(f"{str(scene.parse).rstrip()}\n\n", "utf-8", newline="\n")
     for noun, mask in scene.masks.items():
         Image.fromarray(np.asarray(mask, np.uint8) * np.uint8(255)).save(folder / "masks" / f"{noun}.png")

@@ -55,7 +55,7 @@ def _load_named(source: str | bytes) -> Model:
         from vxa.models.papercut import load as load_papercut
 
         return load_papercut()
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))  # Path.expanduser raises RuntimeError for an unknown user
     if path.suffix.lower() in _PICKLES:
         raise ModelError(
             f"{name} is a pickle checkpoint, which can run any code when it is read; "

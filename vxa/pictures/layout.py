@@ -49,15 +49,19 @@ LETTER, SMALL = 17, 14  # font sizes of a cell, in pixels
 GAP = 12
 
 _BITMAP_FONT_HEIGHT = 11
-_SYSTEM_FONTS = ("DejaVuSans.ttf", "arial.ttf", "Arial.ttf")  # Linux, Windows, macOS
+# Linux, Windows, macOS; Pillow looks for them, by these exact names, in the folders of the system.
+_SYSTEM_FONTS = ("DejaVuSans.ttf", "arial.ttf", "segoeui.ttf", "Arial.ttf", "Helvetica.ttc")
 
 
 @lru_cache(maxsize=16)
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return Pillow's scalable font; Pillow before 10.1 has none: then a system font, else a bitmap font."""
+    """Return Pillow's scalable font, which Pillow before 10.1 and one without FreeType do not have.
+
+    Else return a font of the system; else Pillow's bitmap font.
+    """
     try:
         return ImageFont.load_default(size)
-    except TypeError:
+    except (TypeError, ImportError):
         for name in _SYSTEM_FONTS:
             with contextlib.suppress(OSError, ImportError):  # no such font; no FreeType
                 return ImageFont.truetype(name, size)

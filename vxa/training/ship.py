@@ -37,4 +37,4 @@ def _forget_origin(path: Path) -> None:
     """Remove the training machine's paths from a configuration."""
     settings = json.loads(path.read_text("utf-8"))
     if settings.pop("_name_or_path", None) is not None:
-        path.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
+        path.write_text(json.dumps(settings, indent=2) + "\n", "utf-8", newline="\n")

@@ -51,8 +51,9 @@ def write_tokenizer(folder: Path) -> None:
     ids = {piece: i for i, piece in enumerate(pieces)}
     if len(ids) != len(pieces):
         raise AssertionError("two merges make the same piece")
-    (folder / "vocab.json").write_text(json.dumps(ids, ensure_ascii=False), "utf-8")
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges), "utf-8")
+    listed = "".join(f"{a} {b}\n" for a, b in merges)
+    (folder / "vocab.json").write_text(json.dumps(ids, ensure_ascii=False), "utf-8", newline="\n")
+    (folder / "merges.txt").write_text(f"#version: 0.2\n{listed}", "utf-8", newline="\n")
     special = {"bos_token": BOS, "eos_token": EOS, "unk_token": EOS, "pad_token": EOS}
     config = {
         **special,
@@ -60,5 +61,5 @@ def write_tokenizer(folder: Path) -> None:
         "model_max_length": 77,
         "add_prefix_space": False,
     }
-    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2))
-    (folder / "special_tokens_map.json").write_text(json.dumps(special, indent=2))
+    for name, values in (("tokenizer_config", config), ("special_tokens_map", special)):
+        (folder / f"{name}.json").write_text(json.dumps(values, indent=2), "utf-8", newline="\n")

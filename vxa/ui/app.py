@@ -21,7 +21,8 @@ MAX_UPLOAD = "32mb"
 
 def app_folder() -> Path:
     """A new folder for all that the app writes, uploads included; it goes when the app ends."""
-    folder = Path(tempfile.mkdtemp(prefix="vxa-"))
+    # Resolved, as gradio compares paths: macOS' temporary folder is behind a link, Windows' may be shortened.
+    folder = Path(tempfile.mkdtemp(prefix="vxa-")).resolve()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     # gradio reads these when it is imported, and when the first component is made.
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "gradio")

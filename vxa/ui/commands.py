@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +15,11 @@ __all__ = ["command_line", "python_lines", "trace_line", "trace_python"]
 
 # What `vxa show` and `vxa.visualize` take when they are told nothing.
 _PASS_DEFAULTS = {"timestep": 1, "noise": "none", "seed": 0}
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./:+-]+")
+# Within double quotes: an end of them (for PowerShell the curly ones too), a variable, a command, a new line.
+_CHANGED = re.compile(r'["“”„$`\x00-\x1f]|\\\Z')
+_CHANGED_BY_SH = re.compile(r"!|\\\\")  # an earlier command; an escaped backslash
 
 
 def command_line(
@@ -96,8 +103,24 @@ def _line(command: str, given: Sequence[str], options: dict[str, Any], output: s
     for name, value in options.items():
         words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     if any(text.startswith("-") for text in given):
-        return shlex.join(["vxa", command, *words, "-o", output, "--", *given])
-    return shlex.join(["vxa", command, *given, *words, "-o", output])
+        return _joined("vxa", command, *words, "-o", output, "--", *given)
+    return _joined("vxa", command, *given, *words, "-o", output)
+
+
+def _joined(*words: str) -> str:
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    """Quote a word for sh, PowerShell and cmd alike.
+
+    cmd has no other quotes than double ones, and PowerShell splits an unquoted word at its commas. A word
+    that double quotes would change in one of them gets the single quotes of sh, which PowerShell knows too.
+    """
+    if _PLAIN.fullmatch(word):
+        return word
+    changed = _CHANGED.search(word) or (sys.platform != "win32" and _CHANGED_BY_SH.search(word))
+    return shlex.quote(word) if changed else f'"{word}"'
 
 
 def _model(source: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import threading
 from collections import deque
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from vxa.io import file_names
 from vxa.io.images import save_image
 from vxa.io.maps_file import sidecar_path, write_maps
 from vxa.maps.heat_map import HeatMap
@@ -61,4 +61,4 @@ class Downloads:
 
 def file_stem(name: str) -> str:
     """The name of an image without its suffix, as a file name that is fit for every system."""
-    return re.sub(r"[^\w-]+", "-", Path(name).stem).strip("-")[:60] or "image"
+    return file_names.file_stem(Path(name).stem, "image")

@@ -138,7 +138,8 @@ class Pace:
 
 def examples(folder: Path) -> tuple[Example, ...]:
     """The README's figure and some scenes of papercut's test split, as files in the folder."""
-    figure = Path(shutil.copy(asset("examples/figure.png"), folder))
+    figure = folder / "figure.png"
+    shutil.copyfile(asset("examples/figure.png"), figure)  # Windows could not delete a read-only copy
     return (Example(figure, _FIGURE_PROMPT, _FIGURE_SCENE), *(_scene(folder, seed) for seed in _SCENES))
 
 

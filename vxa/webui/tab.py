@@ -62,6 +62,6 @@ def _apply_settings(blocks: gr.Blocks) -> gr.Blocks:
 @cache
 def _folder() -> Path:
     """Return a folder for the files that the tab offers; it is removed when the webui ends."""
-    folder = Path(tempfile.mkdtemp(prefix="vxa-"))
+    folder = Path(tempfile.mkdtemp(prefix="vxa-")).resolve()  # as vxa.ui.app does
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from support import ldm_code
+from support.windows import move_as_windows
 
 from vxa.errors import ModelError, SettingError
 from vxa.models import papercut
@@ -126,6 +127,20 @@ def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(SettingError, match=r"cannot write into .*No space left.*choose another"):
             write_checkpoint(folder)
     assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
+def test_a_checkpoint_that_the_webui_has_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = write_checkpoint(tmp_path)
+    old.write_bytes(b"old")
+    with monkeypatch.context() as context:
+        move_as_windows(context, old)
+        with pytest.raises(SettingError, match=r"cannot write into .*Access is denied \(.*choose another"):
+            write_checkpoint(tmp_path)
+    assert listed(tmp_path) == PARTS
+    assert old.read_bytes() == b"old"
+    move_as_windows(monkeypatch, old, freed=True)
+    assert write_checkpoint(tmp_path).stat().st_size > 1e6
+    assert b"\r" not in old.with_suffix(".yaml").read_bytes()
 
 
 def test_without_weights_there_is_nothing_to_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -482,6 +483,13 @@ def test_maps_are_saved_beside_their_image(webui: Webui, tmp_path: Path) -> None
     webui.tab.postprocess_image_after_composite = original
     webui.generate(Generation("a hat", outpath_samples=str(tmp_path / "out")), {**ON, "save": True})
     assert len(list((tmp_path / "out").rglob("*-vxa-hat.png"))) == 1
+
+
+def test_saved_maps_have_names_that_differ_in_more_than_letter_case(webui: Webui, tmp_path: Path) -> None:
+    options = {**ON, "save": True, "words": "Hat, hat, red hat, red+hat, a"}
+    webui.generate(Generation("a red hat", outpath_samples=str(tmp_path)), options)
+    names = [re.split("-vxa-", path.stem)[1] for path in tmp_path.rglob("*-vxa-*.png")]
+    assert sorted(names) == ["Hat-1", "a", "hat-2", "red_hat"]
 
 
 def test_the_infotext_records_what_was_asked_and_gives_it_back(webui: Webui) -> None:

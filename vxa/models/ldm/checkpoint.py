@@ -13,8 +13,6 @@ for them. The YAML also names `vxa.models.ldm_widths`, so the webui must have th
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from typing import Any
 from torch import Tensor
 
 from vxa.errors import SettingError
+from vxa.io.atomic import move_into_place, temporary_path
 from vxa.models import papercut
 from vxa.models.ldm.config import MODEL_KEY, SITES_KEY, ldm_config
 from vxa.models.ldm.weight_names import rename_weights, unet_names, vae_names, vae_weights
@@ -64,7 +63,7 @@ def write_checkpoint(folder: str | Path) -> Path:
 
 def _export(source: Path, folder: Path) -> None:
     new = not folder.exists()
-    work = folder / f".vxa-{secrets.token_hex(8)}.tmp"  # the webui ignores hidden folders
+    work = temporary_path(folder)  # the webui ignores hidden folders
     try:
         (work / _CLIP).mkdir(parents=True)
         _write(source, work, folder / _CLIP)
@@ -97,9 +96,8 @@ def _write(source: Path, work: Path, clip: Path) -> None:
         shutil.copyfile(source / name, work / _CLIP / Path(name).name)
     unet, vae, schedule = (_config(source, part) for part in ("unet", "vae", "scheduler"))
     settings = {"model": ldm_config(unet, vae, schedule, str(clip))}
-    (work / f"{_NAME}.yaml").write_text(
-        _NEEDS_VXA + json.dumps(settings, ensure_ascii=False, indent=2) + "\n", "utf-8"
-    )
+    yaml = _NEEDS_VXA + json.dumps(settings, ensure_ascii=False, indent=2) + "\n"
+    (work / f"{_NAME}.yaml").write_text(yaml, "utf-8", newline="\n")
     metadata = {"format": "pt", SITES_KEY: papercut.DEFAULT_SITES, MODEL_KEY: _NAME}
     (work / f"{_NAME}.safetensors").write_bytes(save(_weights(source), metadata))
 
@@ -108,7 +106,7 @@ def _move(work: Path, folder: Path) -> None:
     (folder / _CLIP).mkdir(exist_ok=True)
     names = [f"{_CLIP}/{Path(name).name}" for name in _CLIP_FILES]
     for name in (*names, f"{_NAME}.yaml", f"{_NAME}.safetensors"):
-        os.replace(work / name, folder / name)
+        move_into_place(work / name, folder / name)
 
 
 def _weights(source: Path) -> dict[str, Tensor]:

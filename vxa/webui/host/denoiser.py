@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,7 @@ import gradio as gr
 from modules import images, prompt_parser, sd_samplers, shared
 
 from vxa.errors import RecordingError, VxaError
+from vxa.io.file_names import distinct_names
 from vxa.webui import strings
 from vxa.webui.generation.gallery import GalleryPicture, add_note
 from vxa.webui.generation.job import Job, TracedImage
@@ -145,7 +147,7 @@ def add_to_gallery(job: Job, p: Any, processed: Any) -> None:
     missing = len(processed.images) - len(processed.infotexts)  # masks have no infotext
     processed.infotexts += [processed.info] * missing
     for traced in job.images:
-        for one in traced.pictures:
+        for one, suffix in zip(traced.pictures, _suffixes(traced.pictures), strict=True):
             text = f"{processed.infotext(p, traced.number)}, {ENTRY} of: {_quote(one.subject)}"
             if shared.opts.enable_pnginfo:
                 one.picture.info["parameters"] = text
@@ -153,7 +155,7 @@ def add_to_gallery(job: Job, p: Any, processed: Any) -> None:
             processed.infotexts.append(text)
             if job.options.save:
                 try:
-                    _save(p, traced, one, text)
+                    _save(p, traced, one, suffix, text)
                 except OSError as error:
                     job.add_note(strings.maps_not_kept(error.strerror or str(error)))
     if job.in_plot:
@@ -181,9 +183,14 @@ def _quote(text: str) -> str:
     return quoted
 
 
-def _save(p: Any, traced: TracedImage, one: GalleryPicture, text: str) -> None:
+def _suffixes(pictures: Sequence[GalleryPicture]) -> list[str]:
+    """Return the suffix of each picture's file name; the webui overwrites a file of the same name."""
+    subjects = [re.sub(r"[^\w#-]+", "_", one.subject)[:40] for one in pictures]
+    return [f"-vxa-{subject}" for subject in distinct_names(subjects)]
+
+
+def _save(p: Any, traced: TracedImage, one: GalleryPicture, suffix: str, text: str) -> None:
     """Save a picture beside its image, under the image's name; if the image was not saved, by itself."""
-    suffix = "-vxa-" + re.sub(r"[^\w#-]+", "_", one.subject)[:40]
     beside = getattr(traced.image, "already_saved_as", None)
     extension, where = shared.opts.samples_format, {"p": p, "info": text}
     if beside:

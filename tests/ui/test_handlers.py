@@ -52,8 +52,8 @@ def test_a_pass_says_what_it_looked_at_and_which_sites_there_are(handlers: Handl
 def test_sites_have_names_for_people_that_lead_back_to_the_librarys():
     labels = site_labels(SITES, "f2,OUT04", (12, 8))
     assert labels == (
-        "default sites (f2, OUT04)", "all sites together · all", "the way down · down",
-        "the middle · mid", "down 12×8 · IN01", "mid 6×4 · M00",
+        "default sites (f2, OUT04)", "all sites together · all", "down blocks · down",
+        "middle block · mid", "down 12×8 · IN01", "mid 6×4 · M00",
     )  # fmt: skip
     assert [site_spec(label) for label in labels] == [None, "all", "down", "mid", "IN01", "M00"]
     assert site_spec("mid, IN01") == "mid, IN01"

@@ -21,7 +21,7 @@ INDICES_HINT = "every word; or indices such as 1, 3-5"
 AGAINST = "Compared with, as token indices"
 AGAINST_CHIPS = "Tokens to compare with"
 AGAINST_LEAD = "The words chosen at the prompt, minus these:"
-SETTINGS = "How the model looks"
+SETTINGS = "Pass settings"
 OFFERED = "This image was generated from"
 OFFERED_TEXT = "These are the settings of an image that was generated from"
 USE_OFFERED = "Use its prompt"
@@ -41,11 +41,11 @@ SITES_INFO = "Where in the model; or write some, as in mid, OUT04."
 MODE = "Picture"
 TIMESTEPS = "Timesteps"
 TIMESTEPS_INFO = "Each is a pass of the model; afterwards words, sites and heads need none."
-LOOK_AT_TIMESTEPS = "Look at these timesteps"
-POINTED = "Tokens that are pointed at"
-STAMP = "What the picture answers"
+LOOK_AT_TIMESTEPS = "Run these timesteps"
+POINTED = "Hovered tokens"
+STAMP = "Settings of the picture"
 SPOT_HINT = "Click on the image, or on the picture, to rank the words at that spot."
-NO_SPOT = "That is beside the image: click inside it, or on the image you gave."
+NO_SPOT = "That is outside the image: click inside it, or on the image you gave."
 EXPORT = "Export"
 SAVE = "Make the files"
 FILES = "Picture, mask, maps (npz and JSON)"
@@ -56,7 +56,7 @@ PYTHON = "As Python"
 
 DEFAULT_SITES = "default sites"
 ALL_SITES = "all sites together"
-PARTS = {"down": "the way down", "mid": "the middle", "up": "the way up"}
+PARTS = {"down": "down blocks", "mid": "middle block", "up": "up blocks"}
 SPECIALS = {"bos": "begin", "eos": "end", "pad": "padding"}
 
 # What is said

@@ -10,21 +10,15 @@ from peft import LoraConfig
 
 import vxa
 
-
-def run(model):
-    noise = torch.Generator("cpu").manual_seed(2)
-    with vxa.trace(model) as trace:
-        result = trace.pipeline("a boy wearing a blue hat", num_inference_steps=20, generator=noise)
-    return trace.maps[0], result.images[0]
-
-
+PROMPT = "a boy wearing a blue hat"
 model = vxa.load(sys.argv[1] if len(sys.argv) > 1 else "papercut")
-maps, image = run(model)
+without = vxa.generate(model, PROMPT, seed=2, trace=True)
 if len(sys.argv) > 2:
     model.pipeline.load_lora_weights(sys.argv[2])
 else:
     torch.manual_seed(0)  # random weights show how to compare, and no style
     model.pipeline.unet.add_adapter(LoraConfig(init_lora_weights=False, target_modules=["to_q", "to_k"]))
-maps_with, image_with = run(model)
-vxa.compare(maps, maps_with, image, image_with, words="hat").save("compare_a_lora.png")
+adapted = vxa.generate(model, PROMPT, seed=2, trace=True)
+picture = vxa.compare(without.maps[0], adapted.maps[0], without.image, adapted.image, words="hat")
+picture.save("compare_a_lora.png")
 print("wrote compare_a_lora.png")

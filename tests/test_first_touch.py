@@ -31,6 +31,7 @@ def test_what_looks_at_images_takes_any_source(source: str, sd_model: Any, pictu
     assert read.heat_map("hat").values.shape == seen.heat_map("hat").values.shape
 
 
+@pytest.mark.slow
 def test_the_embedded_model_is_a_source_by_its_name(figure: Image.Image) -> None:
     maps = vxa.visualize("papercut", figure, PROMPT, self_attention=True)
     assert maps.heat_map("hat", refine=True).mask().any()

@@ -161,6 +161,7 @@ def test_import_vxa_loads_none_of_the_heavy_libraries() -> None:
     assert not run("", set()) & (HEAVY | {"torch", "numpy", "PIL"})
 
 
+@pytest.mark.slow
 def test_the_core_needs_only_torch_numpy_and_pillow() -> None:
     loaded = run(CORE, HEAVY)
     assert not loaded & HEAVY

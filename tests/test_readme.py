@@ -136,6 +136,7 @@ def test_papercuts_words_are_listed_and_counted() -> None:
     assert "only 113 words" in README
 
 
+@pytest.mark.slow
 def test_every_name_is_there_after_import_vxa_alone() -> None:
     text = "\n".join(re.sub(r"^from .*$|-m vxa\S*", "", page, flags=re.MULTILINE) for page in PAGES.values())
     names = sorted(set(re.findall(r"(?<![\w./-])vxa\.([A-Za-z_]\w*)", text)))

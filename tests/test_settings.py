@@ -41,6 +41,7 @@ class Other(Settings):
         ({"share": 1.5}, "share 1.5 is out of range; give a number from 0 to 1"),
         ({"share": float("nan")}, "share nan is out of range"),
         ({"share": True}, "share True is out of range"),
+        ({"share": None}, "share None is out of range"),
         ({"share": "x"}, "share 'x' is out of range"),
         ({"count": 0}, "count 0 is out of range; give a whole number of 1 or more"),
         ({"kind": "c"}, "kind 'c' is unknown; choose one of a, b"),

@@ -67,7 +67,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, facts in settings_of(type(self)).items():
-            _check(name, getattr(self, name), facts)
+            value = getattr(self, name)
+            if value is not None or getattr(type(self), name) is not None:
+                _check(name, value, facts)
 
 
 def setting(default: Any, label: str, help: str, **facts: Any) -> Any:
@@ -97,7 +99,7 @@ def same(kind: type[Any], name: str, *default: Any, **facts: Any) -> Any:
 def _check(name: str, value: Any, facts: Setting) -> None:
     if facts.choices and value not in facts.choices:
         raise SettingError(f"{name} {value!r} is unknown; choose one of {', '.join(facts.choices)}")
-    if value is None or (facts.low is None and facts.high is None):
+    if facts.low is None and facts.high is None:
         return
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     low = -math.inf if facts.low is None else facts.low

@@ -413,6 +413,7 @@ def test_the_installed_command(model: str, photo: str, folder: Path) -> None:
     assert os.listdir(folder) == ["hat.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "cp437"])
 def test_a_terminal_that_cannot_encode_a_prompt(encoding: str) -> None:
     """Pipes and older consoles of Windows have eight bits a letter."""

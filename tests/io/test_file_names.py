@@ -80,6 +80,7 @@ def test_distinct_names_stay_distinct_where_letter_case_is_ignored(names: list[s
     assert all(new.startswith(old) for old, new in zip(names, distinct, strict=True))
 
 
+@pytest.mark.slow
 def test_the_nouns_of_papercut_are_file_names() -> None:
     for seed in range(30):
         nouns = list(scene(seed).masks)

@@ -45,6 +45,7 @@ def make(pipeline: Any, side: int = 128, prompt: str = PROMPT) -> None:
     pipeline(prompt, height=side, width=side, num_inference_steps=3, generator=generator, output_type="np")
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("word", ["hat", "red hat", "neck"])
 def test_it_is_what_daam_gives(
     word: str, four_levels: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -49,6 +49,7 @@ def test_each_level_by_itself(sd_model: DiffusersModel, picture: Image.Image) ->
     assert np.allclose(maps.at_steps(1).heat_map("hat").values, alone.heat_map("hat").values, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_inversion_reads_what_leads_back_to_the_image(sd_model: DiffusersModel, picture: Image.Image) -> None:
     """DDIM, run from the last latent down the same levels, returns to the latent where the inversion began.
 

@@ -13,6 +13,8 @@ import vxa
 
 PROMPT = "a boy wearing a blue hat"
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def model() -> Any:

@@ -136,6 +136,7 @@ def test_any_size(
     assert maps.heat_map("hat", sites="all").mask(5, 9).shape == (5, 9)
 
 
+@pytest.mark.slow
 def test_a_very_large_image_is_scaled_down(sd_model: Any) -> None:
     maps = visualize(sd_model, Image.new("RGB", (8000, 6000), "red"), PROMPT, sites="IN01", max_side=64)
     assert (maps.image_size, maps.latent_size, maps.extent) == ((6000, 8000), (24, 32), (1.0, 1.0))

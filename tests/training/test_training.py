@@ -167,6 +167,7 @@ def encoded(tmp_path_factory):
     return vae, read_latents(sorted(folder.glob("*.safetensors")))
 
 
+@pytest.mark.slow
 def test_latents_are_written_and_read_back(encoded):
     _, data = encoded
     assert data.latents.shape == (3, 4, 32, 32)
@@ -218,6 +219,7 @@ def test_a_rare_class_weighs_more_by_the_root_of_its_share():
     assert weights[1] == weights[2]
 
 
+@pytest.mark.slow
 def test_a_unet_is_trained_continued_and_written_as_a_pipeline(encoded, tmp_path):
     """Train new networks on windows, then on a whole scene; then train the written pipeline further."""
     from diffusers import StableDiffusionPipeline

@@ -40,6 +40,7 @@ def same(first: vxa.AttentionMaps, second: vxa.AttentionMaps) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_sixteen_pages_at_once_get_their_own_in_the_order_of_asking(
     handlers: Handlers, sd_model: Any, tmp_path: Path
 ):

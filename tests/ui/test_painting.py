@@ -31,6 +31,8 @@ from vxa.ui.uploads import Uploads
 
 PROMPT = "red hat, neck"
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def every_step_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

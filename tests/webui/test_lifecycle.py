@@ -382,6 +382,7 @@ print(host.lock.taken, host.events)
 """
 
 
+@pytest.mark.slow
 def test_the_tab_is_the_panel_before_there_is_a_model() -> None:
     pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
     # In a process of its own, because gradio leaves a server's resources open.
@@ -477,6 +478,7 @@ print(json.dumps([said, labels]))
 )
 
 
+@pytest.mark.slow
 def test_what_stands_in_the_tab_at_first_can_be_translated_and_labels_are_unique() -> None:
     pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
     code = TEXTS.format(tests=str(TESTS), script=str(SCRIPT))

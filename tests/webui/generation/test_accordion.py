@@ -55,6 +55,7 @@ def built(script: Path) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_the_controls_are_the_arguments_in_their_order() -> None:
     found = built(SCRIPT)
     names = ["enabled", "words", "show", "colormap", "opacity", "sites", "save", "live", "refine"]
@@ -63,6 +64,7 @@ def test_the_controls_are_the_arguments_in_their_order() -> None:
     assert found["pasted"] == [True, "hat", ["grid", "steps"], "inferno", 0.8, "", False, False, False]
 
 
+@pytest.mark.slow
 def test_another_copy_says_so_and_has_no_controls(tmp_path: Path) -> None:
     code = SCRIPT.parent.parent
     found = built(tmp_path / "extensions" / "vxa" / "scripts" / "vxa_trace.py")

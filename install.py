@@ -24,12 +24,15 @@ def problems() -> list[str]:
     for name, least in NEEDED.items():
         wanted = ".".join(map(str, least))
         try:
-            if numbers(version(name)) < least:
-                found.append(f"{name} {version(name)} is older than {wanted}")
+            have = version(name) or "0"  # None where the package's own description is broken
+            if numbers(have) < least:
+                found.append(f"{name} {have} is older than {wanted}")
         except PackageNotFoundError:
             found.append(f"{name} {wanted} or newer is missing")
     return found
 
 
 if __name__ == "__main__" and problems():
-    print(f"VXA: {'; '.join(problems())}. The webui brings these; start it once without --skip-install.")
+    print(
+        f"VXA: {'; '.join(problems())}. The webui brings these: update it, or install its requirements again."
+    )

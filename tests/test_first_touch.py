@@ -62,10 +62,16 @@ def test_generating_without_a_trace_has_no_maps(sd_model: Any) -> None:
     assert plain.image.tobytes() == traced.image.tobytes()
     assert len(traced.maps[0].steps) == 2
     assert traced.maps[0].self_sites
-    with pytest.raises(vxa.PromptError, match="is no prompt"):
-        vxa.generate(sd_model, [])
-    with pytest.raises(vxa.PromptError, match="is no prompt"):
-        vxa.generate(sd_model, ["hat", 3])  # type: ignore[list-item]
+    for prompt in ([], None, 5, ["hat", None]):
+        with pytest.raises(vxa.PromptError, match="is no prompt"):
+            vxa.generate(sd_model, prompt)  # type: ignore[arg-type]
+    for wrong in (
+        {"steps": 2.5}, {"seed": 1.5}, {"size": (64, 64)}, {"negative": None}, {"guidance": "x"},
+        {"trace": None}, {"trace": "x"}, {"trace": {"foo": 1}},
+    ):  # fmt: skip
+        with pytest.raises(vxa.SettingError):
+            vxa.generate(sd_model, "hat", **wrong)  # type: ignore[arg-type]
+    assert vxa.generate(sd_model, "hat", steps=np.int64(2), size="16x16").image.size == (16, 16)
 
 
 def test_several_words_at_once_are_each_words_map() -> None:
@@ -86,6 +92,8 @@ WRONG: list[tuple[type[vxa.VxaError], Any]] = [
     (vxa.WordError, lambda maps: maps.heat_map([3])),
     (vxa.WordError, lambda maps: maps.heat_maps(3)),
     (vxa.SettingError, lambda maps: maps.heat_maps(tokens="1")),
+    (vxa.SettingError, lambda maps: maps.heat_maps(tokens=2.5)),
+    (vxa.SettingError, lambda maps: vxa.View(colormap=np.array([1, 2]))),
     (vxa.SettingError, lambda maps: maps.heat_maps("hat", tokens=[1])),
     (vxa.TokenIndexError, lambda maps: maps.heat_map(tokens=1.5)),
     (vxa.TokenIndexError, lambda maps: maps.heat_map(tokens=[None])),

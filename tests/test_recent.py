@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+
 from vxa.recent import Recent
 
 
@@ -54,3 +57,24 @@ def test_an_exchange_needs_the_value_that_is_there() -> None:
     assert store.exchange("a", new, None)
     assert "a" not in store
     assert not store.exchange("a", new, old)
+
+
+def test_a_value_that_is_put_again_is_never_away() -> None:
+    store: Recent[str, int] = Recent(most=2)
+    store.put("a", 1)
+    stopped = threading.Event()
+
+    def write() -> None:
+        while not stopped.is_set():
+            store.put("a", 1)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert all(store.peek("a") == 1 and "a" in store for _ in range(20_000))
+    finally:
+        stopped.set()
+        writer.join()
+        sys.setswitchinterval(interval)

@@ -50,7 +50,8 @@ class Recent(Generic[Key, Value]):
         return len(self._entries)
 
     def __contains__(self, key: Key) -> bool:
-        return key in self._entries
+        with self._lock:
+            return key in self._entries
 
     @property
     def weight(self) -> int:
@@ -61,8 +62,8 @@ class Recent(Generic[Key, Value]):
     def put(self, key: Key, value: Value) -> list[Value]:
         """Keep the value as the newest, in place of the key's old one; return the values dropped for it."""
         with self._lock:
-            self._entries.pop(key, None)
             self._entries[key] = (self.clock(), value)
+            self._entries.move_to_end(key)
             return self.drop()
 
     def get(self, key: Key) -> Value | None:
@@ -77,13 +78,14 @@ class Recent(Generic[Key, Value]):
 
     def peek(self, key: Key) -> Value | None:
         """Return the value without counting that as a use; None where there is none."""
-        entry = self._entries.get(key)
+        with self._lock:
+            entry = self._entries.get(key)
         return None if entry is None else entry[1]
 
     def exchange(self, key: Key, old: Value, new: Value | None) -> bool:
         """Put the new value in place of the old one, or nothing; False where another is there by now."""
         with self._lock:
-            if self.peek(key) is not old:
+            if key not in self._entries or self.peek(key) is not old:
                 return False
             if new is None:
                 del self._entries[key]

@@ -14,6 +14,7 @@ these. Importing a settings class loads neither numpy nor torch, so that `vxa --
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
@@ -97,11 +98,12 @@ def same(kind: type[Any], name: str, *default: Any, **facts: Any) -> Any:
 
 
 def _check(name: str, value: Any, facts: Setting) -> None:
-    if facts.choices and value not in facts.choices:
+    if facts.choices and not (isinstance(value, str) and value in facts.choices):
         raise SettingError(f"{name} {value!r} is unknown; choose one of {', '.join(facts.choices)}")
     if facts.low is None and facts.high is None:
         return
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    kind = numbers.Integral if isinstance(facts.step, int) else numbers.Real
+    number = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
     low = -math.inf if facts.low is None else facts.low
     high = math.inf if facts.high is None else facts.high
     if not number or not low <= value <= high:

@@ -110,6 +110,22 @@ def test_a_scene_is_a_picture_or_a_folder(tmp_path: Path) -> None:
     assert (tmp_path / "scene" / "image.png").read_bytes() == (tmp_path / "scene.png").read_bytes()
 
 
+def test_a_folder_may_have_a_dot_in_its_name(tmp_path: Path) -> None:
+    assert CliRunner().invoke(app, ["scene", "-o", str(tmp_path / "run.1")]).exit_code == 0
+    assert (tmp_path / "run.1" / "image.png").is_file()
+
+
+@pytest.mark.parametrize("names", [["vocab.json"], ["vocab.json", "merges.txt"]])
+def test_a_broken_tokenizer_is_told_in_one_line(names: list[str], tmp_path: Path) -> None:
+    (tmp_path / "tokenizer").mkdir()
+    (tmp_path / "model_index.json").write_text("{}", "utf-8")
+    for name in names:
+        (tmp_path / "tokenizer" / name).write_text("no JSON", "utf-8")
+    told = CliRunner().invoke(app, ["tokens", "hat", "--model", str(tmp_path)])
+    assert told.exit_code == 2
+    assert told.stderr.count("\n") == 1
+
+
 def test_a_missing_folder_is_made_for_the_webuis_checkpoint(tmp_path: Path) -> None:
     folder = tmp_path / "models" / "Stable-diffusion"
     assert CliRunner().invoke(app, ["export-webui", str(folder)]).exit_code == 0

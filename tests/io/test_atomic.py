@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.windows import move_as_windows
 
-from vxa.io.atomic import atomic_file, check_folder_writable, move_into_place, set_aside
+from vxa.io.atomic import atomic_file, check_folder_writable, move_into_place, restored_on_failure
 
 
 def write(path: Path, content: bytes) -> None:
@@ -78,14 +78,14 @@ def test_a_scanner_may_have_the_probe_open_for_a_moment(
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_what_is_set_aside_comes_back_after_a_failure(tmp_path: Path, is_there: bool) -> None:
+def test_what_is_restored_on_failure_comes_back_after_a_failure(tmp_path: Path, is_there: bool) -> None:
     path = tmp_path / "out.bin"
     if is_there:
         path.write_bytes(b"old")
 
     def replaced(fails: bool) -> None:
-        with set_aside(path):
-            assert not path.exists()
+        with restored_on_failure(path):
+            assert path.exists() == is_there
             write(path, b"new")
             if fails:
                 raise KeyboardInterrupt
@@ -97,11 +97,11 @@ def test_what_is_set_aside_comes_back_after_a_failure(tmp_path: Path, is_there: 
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"new"]
 
 
-def test_a_folder_is_not_set_aside(tmp_path: Path) -> None:
+def test_a_folder_is_not_restored_on_failure(tmp_path: Path) -> None:
     (tmp_path / "out.bin").mkdir()
 
     def replaced() -> None:
-        with set_aside(tmp_path / "out.bin"):
+        with restored_on_failure(tmp_path / "out.bin"):
             write(tmp_path / "out.bin", b"new")
 
     with pytest.raises(OSError, match=r"directory|denied"):

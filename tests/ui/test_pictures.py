@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -62,3 +63,11 @@ def test_the_pages_picture_is_the_librarys_own(handlers, image_file: Path, mode:
     assert path.name == f"my-cat-{mode}.png"
     with Image.open(path) as written:
         assert written.tobytes() == handlers.picture("mine", Asked(mode=mode)).tobytes()
+
+
+def test_every_pixel_comes_back(tmp_path: Path):
+    noise = np.random.default_rng(0).integers(0, 256, (13, 29, 3), dtype=np.uint8)
+    written = Pictures(tmp_path).write("mine", "noise.png", Image.fromarray(noise))
+    with Image.open(written) as read:
+        assert (read.format, read.mode) == ("PNG", "RGB")
+        assert np.array_equal(np.asarray(read), noise)

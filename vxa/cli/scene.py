@@ -16,11 +16,11 @@ def scene(
     split: options.Split = "test",
 ) -> None:
     """Write a papercut scene: picture, caption, parse, and the exact mask of every noun."""
-    from vxa.io.images import check_image_path, save_image
+    from vxa.io.images import check_image_path, is_image_path, save_image
     from vxa.io.scene_folder import write_scene
     from vxa.papercut import scene as make
 
-    picture_alone = bool(output.suffix) and not output.is_dir()
+    picture_alone = is_image_path(output) and not output.is_dir()
     if picture_alone:
         check_image_path(output)
     made = make(seed, split)

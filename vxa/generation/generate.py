@@ -7,13 +7,14 @@ result.maps[0].heat_map("hat")
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from vxa.errors import ModelError, PromptError
+from vxa.errors import ModelError, PromptError, SettingError
 from vxa.generation.settings import GenerationSettings
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.models import load
@@ -70,16 +71,35 @@ def generate(
         SettingError, PromptError: a bad argument.
         RecordingError, SiteError, WordError, TokenIndexError: as `vxa.trace`.
     """
-    prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-    if not prompts or not all(isinstance(each, str) for each in prompts):
-        raise PromptError(f'{prompt!r} is no prompt; give text such as "a red hat", or several in a list')
+    prompts = _check_prompts(prompt)
+    options = _check_trace(trace)
     settings = GenerationSettings(negative, seed, steps, guidance, size)
     model = load(source)
-    if trace is False:
+    if options is None:
         return GenerationResult(tuple(make_image(model, each, settings, on_step) for each in prompts))
-    with traced(model, **({} if trace is True else trace)) as found:
+    with traced(model, **options) as found:
         images = tuple(make_image(model, each, settings, on_step) for each in prompts)
     return GenerationResult(images, tuple(seeded(maps, seed) for maps in found.maps))
+
+
+def _check_prompts(prompt: str | Sequence[str]) -> list[str]:
+    prompts = [prompt] if isinstance(prompt, str) or not isinstance(prompt, Sequence) else list(prompt)
+    if not prompts or not all(isinstance(each, str) for each in prompts):
+        raise PromptError(f'{prompt!r} is no prompt; give text such as "a red hat", or several in a list')
+    return prompts
+
+
+def _check_trace(trace: bool | Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the settings of the trace, None for no trace. Raises SettingError."""
+    if isinstance(trace, bool):
+        return {} if trace else None
+    if not isinstance(trace, Mapping):
+        raise SettingError(f'trace {trace!r} is not allowed; give True, False, or settings as {{"bins": 4}}')
+    known = [name for name in inspect.signature(traced).parameters if name != "source"]
+    for name in trace:
+        if name not in known:
+            raise SettingError(f"trace has no setting {name!r}; its settings are {', '.join(known)}")
+    return dict(trace)
 
 
 def seeded(maps: AttentionMaps, seed: int) -> AttentionMaps:

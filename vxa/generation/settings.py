@@ -17,8 +17,7 @@ _LARGEST = 4096
 class GenerationSettings(Settings):
     """Settings of a generation.
 
-    The starting noise is drawn on
-    the CPU, so that every device starts from the same.
+    The starting noise is drawn on the CPU, so that every device starts from the same.
 
     Raises SettingError for a value out of range.
     """
@@ -42,13 +41,15 @@ class GenerationSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not isinstance(self.negative, str):
+            raise SettingError(f'negative {self.negative!r} is no text; give one such as "a cat", or ""')
         self.pixels()
 
     def pixels(self) -> tuple[int, int] | None:
         """Return the (height, width) of `size`; None for the model's own. Raises SettingError."""
         if self.size is None:
             return None
-        match = re.fullmatch(r"\s*([0-9]{1,6})\s*[x×]\s*([0-9]{1,6})\s*", self.size)
+        match = re.fullmatch(r"\s*([0-9]{1,6})\s*[x×]\s*([0-9]{1,6})\s*", str(self.size))
         sides = (int(match[1]), int(match[2])) if match else (0, 0)
         if not all(8 <= side <= _LARGEST and side % 8 == 0 for side in sides):
             raise SettingError(

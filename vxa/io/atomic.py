@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["atomic_file", "check_folder_writable", "move_into_place", "set_aside", "temporary_path"]
+__all__ = ["atomic_file", "check_folder_writable", "move_into_place", "restored_on_failure", "temporary_path"]
 
 _PAUSE = 0.2  # seconds
 
@@ -37,31 +38,45 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def set_aside(path: str | Path) -> Iterator[None]:
-    """Move the file out of the way of the block, which may write it anew.
+def restored_on_failure(path: str | Path) -> Iterator[None]:
+    """Put the file back as it was if the block, which may replace it, fails; delete it if there was none.
 
-    If the block fails, the old file is put back, or what the block wrote is deleted if there was none. So
-    several files can be replaced together or not at all. On Windows, a file that is in use is refused here,
-    before anything is replaced.
+    So several files can be replaced together or not at all. The file keeps its name throughout: only a hidden
+    second link (or a copy, where the file system has no links) is made beside it.
 
-    Raises OSError as `move_into_place` does.
+    Raises OSError; if the old file could not be put back, its message names the hidden one.
     """
     path = Path(path)
     aside = temporary_path(path.parent)
     is_file = os.path.lexists(path) and not path.is_dir()  # a folder is refused by the block
-    if is_file:
-        move_into_place(path, aside)
     try:
+        if is_file:
+            _link_or_copy(path, aside)
         yield
-    except BaseException:
-        with contextlib.suppress(OSError):
-            if is_file:
+    except BaseException as error:
+        try:
+            if is_file and aside.exists() and not _is_same(path, aside):
                 move_into_place(aside, path)
-            elif not path.is_dir():
+            elif not is_file and not path.is_dir():
                 path.unlink(missing_ok=True)
-        raise
-    if is_file:
+        except OSError as failure:
+            reason = f"{failure.strerror or failure}; the file that was there is kept as {aside.name}"
+            raise OSError(failure.errno, reason) from error
         _remove(aside)
+        raise
+    _remove(aside)
+
+
+def _is_same(path: Path, aside: Path) -> bool:
+    """Return whether the path is still the file that was linked aside."""
+    return path.exists() and os.path.samefile(path, aside)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def move_into_place(source: Path, target: Path) -> None:

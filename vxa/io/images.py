@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from vxa.errors import ImageError
 from vxa.io.atomic import atomic_file, check_folder_writable
 
-__all__ = ["MAX_PIXELS", "check_image_path", "opened_image", "read_image", "save_image"]
+__all__ = ["MAX_PIXELS", "check_image_path", "is_image_path", "opened_image", "read_image", "save_image"]
 
 MAX_PIXELS = 80_000_000
 """Limit on the pixels of an image, checked before decoding (8000 × 6000 is 48 million)."""
@@ -79,6 +79,11 @@ def read_image(source: str | Path | Image.Image | np.ndarray[Any, Any]) -> Image
         f"cannot read an image from {type(source).__name__}: "
         f"give a path to {_READABLE}, a PIL image or a numpy array"
     )
+
+
+def is_image_path(path: str | Path) -> bool:
+    """Return whether the path ends as an image that can be written does."""
+    return Path(path).suffix.lower() in _SAVE_FORMATS
 
 
 def check_image_path(path: str | Path) -> Path:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from vxa.attention.sites import Kind, Part, Site
 from vxa.errors import MapsFileError
-from vxa.io.atomic import atomic_file, check_folder_writable, set_aside
+from vxa.io.atomic import atomic_file, check_folder_writable, restored_on_failure
 from vxa.io.npz import StoredArrays, digest_of
 from vxa.io.records import check_record, pack_record, pair, unpack_record
 from vxa.maps.attention_maps import AttentionMaps, Provenance
@@ -79,8 +79,8 @@ def write_maps(maps: AttentionMaps, path: str | Path) -> Path:
             np.savez(archive, **arrays)  # type: ignore[arg-type]
             header["digest"] = digest_of(archive)
             sidecar.write(json.dumps(header, indent=1, allow_nan=False).encode("ascii"))
-            for each in (path, sidecar_path(path)):  # Windows may refuse to replace either
-                older.enter_context(set_aside(each))
+            for each in (path, sidecar_path(path)):  # either may be refused, by Windows say
+                older.enter_context(restored_on_failure(each))
     except OSError as error:
         reason = error.strerror or error
         raise MapsFileError(f"cannot write maps to {str(path)!r}: {reason}; choose another place") from error

@@ -58,7 +58,7 @@ def each_choice(
             raise SettingError(
                 f"both words {words!r} and tokens {indices!r} were given; choose by one of them"
             )
-        if isinstance(indices, (str, int)):
+        if isinstance(indices, str) or not isinstance(indices, Sequence):
             raise SettingError(
                 f"tokens {indices!r} is one choice; give a sequence of them, as in [{indices!r}]"
             )

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vxa.errors import ModelError
 from vxa.models.chunks import ROOM, name_tokens, split_chunks
 from vxa.papercut.shipped import weights_folder
-from vxa.tokens import Token
+from vxa.tokens import Token, shorten
 
 __all__ = ["PromptTokens", "tokenizer_folder", "tokens_of_folder"]
 
@@ -66,15 +67,30 @@ class _FolderTokens(PromptTokens):
 
 def tokenizer_folder(source: str) -> Path | None:
     """Return the tokenizer's folder of papercut or of a diffusers folder; None for a source without one."""
-    folder = (weights_folder() if source == "papercut" else Path(os.path.expanduser(source))) / "tokenizer"
+    model = weights_folder() if source == "papercut" else Path(os.path.expanduser(source))
+    needed = [
+        model / "model_index.json",
+        *(model / "tokenizer" / name for name in ("vocab.json", "merges.txt")),
+    ]
     try:
-        return folder if (folder / "vocab.json").is_file() else None
+        return model / "tokenizer" if all(path.is_file() for path in needed) else None
     except (OSError, ValueError):  # a name too long, or with a NUL
         return None
 
 
 def tokens_of_folder(folder: Path, prompt: str) -> tuple[Token, ...]:
-    """Return one Token for each position of the prompt's context, by the tokenizer's files alone."""
+    """Return one Token for each position of the prompt's context, by the tokenizer's files alone.
+
+    Raises:
+        ModelError: the files are broken.
+    """
     from transformers import CLIPTokenizer
 
-    return _FolderTokens(CLIPTokenizer.from_pretrained(folder)).tokens(prompt)
+    try:
+        tokenizer = CLIPTokenizer.from_pretrained(folder)
+    except Exception as error:  # the tokenizers library raises bare Exceptions
+        reason = shorten(" ".join(str(error).split()), 200)
+        raise ModelError(
+            f"cannot read the tokenizer in {folder}: {reason}; download the model again"
+        ) from error
+    return _FolderTokens(tokenizer).tokens(prompt)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from vxa.maps.heat_map import HeatMap, Resample
 
-__all__ = ["COLORMAPS", "NORMALIZATIONS", "RESAMPLES", "View"]
+__all__ = ["COLORMAPS", "RESAMPLES", "VIEW_NORMALIZATIONS", "View"]
 
 COLORMAPS = ("inferno", "magma", "viridis")
-NORMALIZATIONS = ("max", "minmax", "absolute", "original")
+VIEW_NORMALIZATIONS = ("max", "minmax", "absolute", "original")
 RESAMPLES = ("bicubic", "nearest")
 
 
@@ -38,7 +38,11 @@ class View(Settings):
     """
 
     normalize: str = setting(
-        "max", "Scale", "What the brightest colour stands for.", choices=NORMALIZATIONS, entry="VXA scale"
+        "max",
+        "Scale",
+        "What the brightest colour stands for.",
+        choices=VIEW_NORMALIZATIONS,
+        entry="VXA scale",
     )
     threshold: float | None = setting(
         None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
@@ -30,13 +31,13 @@ class Trace:
     """Generations traced in one `with` block: complete when it has ended, readable earlier."""
 
     def __init__(self, pipeline: Any) -> None:
-        self._pipeline = pipeline
+        self._pipeline = weakref.ref(pipeline)  # kept maps must not keep a model in memory
         self._calls: list[TracedCall] = []
 
     @property
     def pipeline(self) -> Any:
-        """Traced pipeline, to be called in the block."""
-        return self._pipeline
+        """Traced pipeline, to be called in the block; None once it is gone."""
+        return self._pipeline()
 
     @property
     def calls(self) -> tuple[TracedCall, ...]:

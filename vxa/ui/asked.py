@@ -56,7 +56,7 @@ class Asked:
         return {name: value for name, value in asked.items() if value is not None}
 
     def settings(self) -> dict[str, Any]:
-        """The arguments of `vxa.render.render` that are not its defaults, and the mode."""
+        """The arguments of `vxa.render` that are not its defaults, and the mode."""
         chosen = {"tokens": _indices(self.selection)}
         if self.mode == "difference":
             chosen["against_tokens"] = _indices(self.against)

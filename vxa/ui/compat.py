@@ -38,7 +38,13 @@ def facts(kind: type[Any], name: str, info: str | None = "") -> dict[str, Any]:
     `info` stands in place of the setting's help; None leaves the line out.
     """
     found = setting_of(kind, name)
-    named = {"choices": list(found.choices), "minimum": found.low, "maximum": found.high, "step": found.step}
+    # A number box must not refuse what the page would tell in a sentence: only bounds of sliders are given.
+    bounds = (
+        {}
+        if found.high is not None and found.high >= 2**31
+        else {"minimum": found.low, "maximum": found.high}
+    )
+    named = {"choices": list(found.choices), **bounds, "step": found.step}
     shown = {"label": found.label, "info": found.help if info == "" else info, **named}
     return {key: value for key, value in shown.items() if value not in (None, [])}
 

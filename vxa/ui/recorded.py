@@ -9,7 +9,7 @@ from vxa.io.infotext import Infotext
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.settings import Selection
 from vxa.pictures.modes import MODES
-from vxa.pictures.view import COLORMAPS, NORMALIZATIONS, RESAMPLES, View
+from vxa.pictures.view import COLORMAPS, RESAMPLES, VIEW_NORMALIZATIONS, View
 from vxa.settings import settings_of
 from vxa.tokens import parse_indices
 from vxa.tracing.settings import NOISES, PassSettings
@@ -93,7 +93,7 @@ ENTRIES = (
     Entry("vxa_opacity", _NAMES["opacity"], _fraction, Asked.opacity),
     Entry("vxa_threshold", _NAMES["threshold"], _fraction, Asked.threshold),
     Entry("vxa_colormap", _NAMES["colormap"], _one_of(tuple(COLORMAPS)), Asked.colormap),
-    Entry("vxa_normalize", _NAMES["normalize"], _one_of(NORMALIZATIONS), Asked.normalize),
+    Entry("vxa_normalize", _NAMES["normalize"], _one_of(VIEW_NORMALIZATIONS), Asked.normalize),
     Entry("vxa_resample", _NAMES["resample"], _one_of(RESAMPLES), Asked.resample),
     Entry("vxa_timesteps", "VXA timesteps", _short),
 )

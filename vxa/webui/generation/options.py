@@ -27,7 +27,7 @@ class TraceOptions:
 
     Attributes:
         enabled: whether to trace at all.
-        words: as in `vxa.maps.heat_map`; blank is every word.
+        words: as in `AttentionMaps.heat_map`; blank is every word.
         show: some of PICTURES.
         colormap, opacity: as in View.
         sites: in the grammar of `vxa.attention.sites`; blank is the model's default sites.

@@ -410,7 +410,8 @@ def test_the_settings_page_asks_for_what_the_tab_begins_with(host: FakeHost) -> 
 
 # Texts that never stand alone as a text, a title or a placeholder of the webui's page.
 ELSEWHERE = {
-    "TAB", "EXAMPLES_HINT", "NO_GENERATE", "NO_GRADIO", "UNREACHABLE", "NO_KEEPING",  # of the app
+    "TAB", "EXAMPLES_EMPTY", "EXAMPLES_HINT", "NO_GENERATE",  # of the app
+    "NO_GRADIO", "UNREACHABLE", "NO_KEEPING",  # of the app
     "NOT_TRACED_REFINED", "ONE_HEAD", "PAINTING",  # of the app, whose model makes images
     "WEBUI_MODEL", "WRONG_PASSWORD", "NO_JSON", "NOT_BASE64",  # of the API
     "EARLIER_IMAGE", "DEFAULT_SITES", "ALL_SITES",  # parts of sentences
@@ -487,6 +488,7 @@ def test_what_stands_in_the_tab_at_first_can_be_translated_and_labels_are_unique
     assert len(said) > 10, done.stderr
     assert len(labels) > 20
     assert {*said, *labels} <= set(translations())
+    assert strings.EMPTY in said  # the tab has no examples
     assert len(labels) == len(set(labels))
 
 

@@ -226,8 +226,8 @@ def test_the_settings_are_what_the_tab_begins_with_and_every_pass_is_saved(
     wanted = {"VXA sites": "mid", "VXA mode": "grey", "VXA noise": "matched", "VXA colour map": "viridis"}
     assert {name: made.settings.get(name) for name in wanted} == wanted
     page.context.close()
-    forget = {"vxa_keep_all": False, "vxa_mode": "overlay", "vxa_noise": "none", "vxa_sites": ""}
-    webui.ask("sdapi/v1/options", forget)
+    before = {"vxa_mode": "overlay", "vxa_colormap": "inferno", "vxa_noise": "none", "vxa_sites": ""}
+    webui.ask("sdapi/v1/options", {**before, "vxa_threshold": 0.4, "vxa_keep_all": False})
 
 
 def test_over_http_a_picture_is_saved_below_the_webuis_folder_alone(webui: Webui, tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ class Shown:
 def shown(backend: Backend, chips: str) -> Shown:
     """What shows the answers, and asks for others; `chips` are the first prompt's, to compare with."""
     asked = Asked()
+    empty = strings.EXAMPLES_EMPTY if backend.examples else strings.EMPTY
     return Shown(
         message=html("", "message"),
         mode=component(
@@ -74,7 +75,7 @@ def shown(backend: Backend, chips: str) -> Shown:
             alt_text=strings.PICTURE_ALT, show_share_button=False, buttons=["download", "fullscreen"],
             elem_id="vxa_picture",
         ),
-        summary=html(f'<p class="vxa-hint">{escape(strings.EMPTY)}</p>', "summary"),
+        summary=html(f'<p class="vxa-hint">{escape(empty)}</p>', "summary"),
         **_places(backend, asked),
         refine=component(
             gr.Checkbox,

@@ -36,7 +36,8 @@ MAKE_HINT = "Its attention is traced while it is painted: which words painted wh
 # What comes out
 PICTURE = "Attention"
 PICTURE_ALT = "Where the model looks for the chosen words"
-EMPTY = "Choose an example, or drop an image and describe it; then press Visualize."
+EMPTY = "Drop an image and describe it; then press Visualize."
+EXAMPLES_EMPTY = "Choose an example, or drop an image and describe it; then press Visualize."
 SITES_INFO = "Where in the model; or write some, as in mid, OUT04."
 MODE = "Picture"
 TIMESTEPS = "Timesteps"
@@ -62,7 +63,7 @@ SPECIALS = {"bos": "begin", "eos": "end", "pad": "padding"}
 # What is said
 NO_ADDRESS = "an image by its address is not fetched; drop the file itself"
 IMAGE_GONE = "the server no longer has this image (it keeps the last ones for an hour); drop it once more"
-NO_IMAGE = "no image was given; drop one, or choose an example"
+NO_IMAGE = "no image was given; drop one"
 PAGE_GONE = "the server has no maps for this page (never made, or dropped to make room); press Visualize"
 NOT_REFINED = "these maps were made without self-attention; press Visualize to look again with it"
 NOT_TRACED_REFINED = (

@@ -293,7 +293,7 @@ SHOW = ("show", "PHOTO", "red hat, neck", "-o", "OUT/out.png", "--model", "MODEL
         ((*SHOW[:5], "--model", "OUT"), "no model_index.json"),
         ((*SHOW[:5], "--model", "weights.ckpt"), "pickle"),
         (("tokens", " "), "has no words"),
-        (("tokens",), "Missing argument 'prompt'; see vxa tokens --help"),
+        (("tokens",), "Missing argument 'prompt'; give .*; see vxa tokens --help"),
         (("tokens", "red", "hat"), "extra argument.*hat.*; see vxa tokens --help"),
         (("sites", "--model", "nowhere"), "no model at 'nowhere'"),
         (("generate", "hat", "-o", "OUT/o.png", "--steps", "0"), "steps 0 .* 1 to 1000"),

@@ -48,7 +48,7 @@ class OneLineErrors(TyperGroup):
 
     def _usage(self, error: Any, args: list[str]) -> str:
         """Return what was given, what is allowed and where to read on."""
-        message = error.format_message().rstrip(".") + _given(error, args)
+        message = error.format_message().rstrip(".") + _given(error, args) + _example(error)
         command = [name for name in args[:1] if name in self.commands]  # the error does not always know it
         if not command:
             message += f"; commands are {', '.join(self.commands)}"
@@ -63,6 +63,20 @@ def _given(error: Any, args: list[str]) -> str:
                 value = following if argument == name else argument.partition("=")[2]
                 return f" (given {value!r})"
     return ""
+
+
+_EXAMPLES = {
+    "prompt": 'a text such as "a red hat"',
+    "output": "-o out.png",
+    "image": "the path of an image",
+}
+
+
+def _example(error: Any) -> str:
+    """Return what to give, where an argument or option is missing."""
+    missing = type(error).__name__ == "MissingParameter"
+    example = _EXAMPLES.get(getattr(getattr(error, "param", None), "name", ""))
+    return f"; give {example}" if missing and example else ""
 
 
 def _fail(message: str) -> None:

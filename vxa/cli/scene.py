@@ -6,6 +6,7 @@ import typer
 
 from vxa.cli import options
 from vxa.cli.console import columns
+from vxa.errors import SettingError
 
 __all__ = ["scene"]
 
@@ -20,6 +21,7 @@ def scene(
     from vxa.io.scene_folder import write_scene
     from vxa.papercut import scene as make
 
+    check_scene(seed, split)
     picture_alone = is_image_path(output) and not output.is_dir()
     if picture_alone:
         check_image_path(output)
@@ -30,3 +32,13 @@ def scene(
         return
     write_scene(made, output)
     typer.echo(columns(("folder", output), ("caption", made.caption), ("masks", ", ".join(made.masks))))
+
+
+def check_scene(seed: int, split: str) -> None:
+    """Raise SettingError for a scene that there is not."""
+    from vxa.papercut.scene import SPLITS
+
+    if seed < 0:
+        raise SettingError(f"seed {seed} is out of range; give a whole number of 0 or more")
+    if split not in SPLITS:
+        raise SettingError(f"there is no split {split!r}; choose one of {', '.join(SPLITS)}")

@@ -92,6 +92,8 @@ def check_image_path(path: str | Path) -> Path:
     Raises ImageError for an unknown suffix, a missing folder, or a path that is a folder.
     """
     path = Path(path)
+    if path == Path():
+        raise ImageError("no output file was named; give one such as out.png")
     if path.suffix.lower() not in _SAVE_FORMATS:
         known = ", ".join(_SAVE_FORMATS)
         raise ImageError(

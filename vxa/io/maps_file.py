@@ -201,7 +201,11 @@ def _check_values(maps: AttentionMaps) -> None:
 def _header(path: Path) -> dict[str, Any]:
     """Return the JSON beside the npz. Raises MapsFileError unless it is VXA's and of a known schema."""
     if not os.path.isfile(path):
-        raise _bad(path, f"there is no file {str(path)!r}")
+        raise MapsFileError(
+            f"there is no file {str(path)!r}; check the path, or make the maps with vxa show --save"
+        )
+    if path.suffix != ".npz":
+        raise MapsFileError(f"{str(path)!r} is no file of maps; give the .npz that --save wrote")
     sidecar = sidecar_path(path)  # a path without a file name, such as ".", fails above
     if not os.path.isfile(sidecar):
         raise _bad(path, f"there is no file {str(sidecar)!r}")

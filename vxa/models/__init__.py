@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["load"]
 
 _PICKLES = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
-_ALLOWED = (
-    '"papercut", a diffusers folder, a .safetensors checkpoint, a hub id like "owner/name", '
-    "a diffusers pipeline, or a model object of ldm's kind"
-)
+_NAMES = '"papercut", a diffusers folder, a .safetensors checkpoint, or a hub id like "owner/name"'
+_OBJECTS = f"{_NAMES}, a diffusers pipeline, or a model object of ldm's kind"
 
 
 def load(source: object = "papercut") -> Model:
@@ -44,13 +43,13 @@ def load(source: object = "papercut") -> Model:
         from vxa.models.ldm.model import LdmModel
 
         return LdmModel(source)
-    raise ModelError(f"a {type(source).__name__} is not a model; give {_ALLOWED}")
+    raise ModelError(f"a {type(source).__name__} is not a model; give {_OBJECTS}")
 
 
 def _load_named(source: str | bytes) -> Model:
     name = os.fsdecode(source)
     if not name.strip():
-        raise ModelError(f"the model's name is empty; give {_ALLOWED}")
+        raise ModelError(f"the model's name is empty; give {_NAMES}")
     if name == "papercut":
         from vxa.models.papercut import load as load_papercut
 
@@ -70,7 +69,8 @@ def _load_named(source: str | bytes) -> Model:
     if is_file:
         return _load_file(path)
     if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name) or path.suffix.lower() == ".safetensors":
-        raise ModelError(f"there is no model at {name[:200]!r}; give {_ALLOWED}")
+        near = "; did you mean papercut?" if get_close_matches(name.casefold(), ["papercut"]) else ""
+        raise ModelError(f"there is no model at {name[:200]!r}; give {_NAMES}{near}")
     from vxa.models.diffusers import from_pretrained
 
     return from_pretrained(name)
@@ -78,7 +78,7 @@ def _load_named(source: str | bytes) -> Model:
 
 def _load_folder(path: Path) -> Model:
     if not (path / "model_index.json").is_file():
-        raise ModelError(f"the folder {path} holds no diffusers model (no model_index.json); give {_ALLOWED}")
+        raise ModelError(f"the folder {path} holds no diffusers model (no model_index.json); give {_NAMES}")
     from vxa.models.diffusers import from_pretrained
 
     return from_pretrained(str(path))
@@ -86,7 +86,7 @@ def _load_folder(path: Path) -> Model:
 
 def _load_file(path: Path) -> Model:
     if path.suffix.lower() != ".safetensors":
-        raise ModelError(f"{path} is not a model; give {_ALLOWED}")
+        raise ModelError(f"{path} is not a model; give {_NAMES}")
     from vxa.models.diffusers import from_single_file
 
     return from_single_file(str(path))

@@ -1,4 +1,4 @@
-"""The image that a person gives, handed on as the file it came in: what it is worth is read by vxa.images.
+"""The image that a person gives, handed on as the file it came in: what it is worth is read by vxa.io.images.
 
 gradio decodes an image before a handler sees it, and what fails there says nothing on the page. It has
 checked by then that a file lies in its folder of uploads; that check is all that is wanted of it here.

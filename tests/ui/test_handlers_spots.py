@@ -30,7 +30,7 @@ def test_the_words_at_a_spot_are_ranked_by_their_maps_there(handlers: Handlers, 
 
 @pytest.mark.parametrize(("x", "y"), [(SIZE[1], 0), (0, SIZE[0]), (-1, 5)])
 def test_a_spot_beside_the_image_is_refused(handlers: Handlers, page_id: str, x: int, y: int):
-    with pytest.raises(SettingError, match="beside the image"):
+    with pytest.raises(SettingError, match="outside the image"):
         handlers.words_at(page_id, Asked(), x, y)
 
 
@@ -99,5 +99,5 @@ def test_in_a_cell_of_a_site_the_words_are_ranked_there(handlers: Handlers, page
 @pytest.mark.parametrize("mode", ["words", "sites", "matrix", "overlay"])
 def test_a_click_beside_the_image_in_the_picture_is_refused(handlers: Handlers, page_id: str, mode: str):
     handlers.picture_file(page_id, Asked(mode=mode))
-    with pytest.raises(SettingError, match="beside the image"):
+    with pytest.raises(SettingError, match="outside the image"):
         handlers.words_in_picture(page_id, Asked(mode=mode), 2, 2)

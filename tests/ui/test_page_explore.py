@@ -243,4 +243,4 @@ def test_a_click_on_the_picture_ranks_the_words_there_and_they_can_be_chosen(pag
         "text => document.querySelector('#vxa_spot .vxa-hint').innerText !== text", arg=by_image
     )
     page.locator("#vxa_picture img").click(position={"x": 2, "y": 2})
-    page.wait_for_selector("#vxa_message [role=alert]:has-text('beside the image')")
+    page.wait_for_selector("#vxa_message [role=alert]:has-text('outside the image')")

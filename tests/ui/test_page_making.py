@@ -126,7 +126,7 @@ def test_an_image_is_seen_while_it_is_painted_and_explored_without_the_model(
         page, render(maps.each_bin(), image, "timesteps", tokens="3, 2", sites="OUT04"), within=4
     )
     page.click("#vxa_take > button")
-    assert page.input_value("#vxa_command textarea").startswith(f"vxa trace '{PROMPT}' --seed 3 --bins 5")
+    assert page.input_value("#vxa_command textarea").startswith(f'vxa trace "{PROMPT}" --seed 3 --bins 5')
     assert passes == []
     watched.remove()
     page.check("#vxa_mode input[value=overlay]")

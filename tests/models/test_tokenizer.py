@@ -18,6 +18,7 @@ def test_a_copy_with_windows_line_ends_reads_the_same(tmp_path: Path) -> None:
     shipped = tokenizer_folder("papercut")
     assert shipped is not None
     (tmp_path / "tokenizer").mkdir()
+    (tmp_path / "model_index.json").write_text("{}")
     for path in shipped.iterdir():
         lines = path.read_bytes().replace(b"\r\n", b"\n")
         (tmp_path / "tokenizer" / path.name).write_bytes(lines.replace(b"\n", b"\r\n"))

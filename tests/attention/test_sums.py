@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from vxa.attention.calls import AttentionCall, split_heads
 from vxa.attention.recording import PassRecord
 from vxa.attention.sums import SiteSum, SumRecord
 from vxa.errors import HeadError, TokenIndexError
@@ -18,10 +19,14 @@ def passes(count: int, seed: int = 0) -> list[tuple[torch.Tensor, torch.Tensor]]
     ]
 
 
+def call_of(query: torch.Tensor, key: torch.Tensor, scale: float, heads: int = HEADS) -> AttentionCall:
+    return AttentionCall(split_heads(query[None], heads), split_heads(key[None], heads), scale)
+
+
 def summed(given: list[tuple[torch.Tensor, torch.Tensor]], **settings: object) -> SiteSum:
     running = SiteSum(GRID, HEADS, TOKENS, **settings)  # type: ignore[arg-type]
     for number, (query, key) in enumerate(given):
-        running.add(query, key, 0.5, number * running.record().sums.shape[0] // len(given))
+        running.add(call_of(query, key, 0.5), 0, number * running.record().sums.shape[0] // len(given))
     return running
 
 
@@ -32,8 +37,9 @@ def expected(given: list[tuple[torch.Tensor, torch.Tensor]], **asked: object) ->
 
 def test_a_sum_by_hand() -> None:
     running = SiteSum((1, 2), 1, 2)
-    running.add(torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [3.0]]).log1p(), 1.0)  # logits 0, log 4
-    running.add(torch.zeros(2, 1), torch.zeros(2, 1), 1.0)
+    query, key = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [3.0]]).log1p()  # logits 0, log 4
+    running.add(call_of(query, key, 1.0, heads=1), 0)
+    running.add(call_of(torch.zeros(2, 1), torch.zeros(2, 1), 1.0, heads=1), 0)
     # Place 0: 1/2 twice. Place 1: 4/5, then 1/2.
     assert torch.allclose(running.record().tokens([1]), torch.tensor([[[0.5, 0.65]]]))
 
@@ -93,7 +99,7 @@ def test_a_record_is_a_copy_and_a_release_is_not() -> None:
     given = passes(2)
     running = summed(given[:1])
     before, released = running.record(), running.release()
-    running.add(*given[1], 0.5)
+    running.add(call_of(*given[1], 0.5), 0)
     assert torch.allclose(before.tokens([1]), expected(given[:1])[[1]], atol=1e-6)
     assert isinstance(released, SumRecord)
     assert not torch.equal(released.sums, before.sums)

@@ -32,7 +32,7 @@ def test_the_last_pass_tells_the_image_that_is_made(sd_model: Any, scheduler: st
     kind = getattr(diffusers, scheduler)
     final = {"final_sigmas_type": "zero"} if scheduler.startswith("DPM") else {}
     sd_model.pipeline.scheduler = kind.from_config(sd_model.pipeline.scheduler.config, **final)
-    with previewing(sd_model, guidance) as preview:
+    with previewing(sd_model) as preview:
         made = sd_model.pipeline(
             "hat", num_inference_steps=4, guidance_scale=guidance, height=16, width=8, output_type="latent",
             generator=torch.Generator().manual_seed(0),
@@ -48,7 +48,7 @@ def test_another_threads_passes_are_not_seen_and_nothing_is_left_of_an_error(sd_
         sd_model.pipeline("hat", num_inference_steps=1, height=16, width=8, output_type="latent")
 
     def fail() -> None:
-        with previewing(sd_model, 5.0) as preview:
+        with previewing(sd_model) as preview:
             thread = threading.Thread(target=run)
             thread.start()
             thread.join(120)

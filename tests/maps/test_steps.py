@@ -43,9 +43,8 @@ def test_bins_that_are_none_are_refused(bins: object) -> None:
 def test_steps_that_a_host_counts_learn_their_levels_as_they_come() -> None:
     steps = CountedSteps(5)
     for step, levels in ((0, (990.5, 940.0)), (1, (800.0,)), (4, (20.0,)), (9, (5.0,))):
-        steps.enter(step)
         for level in levels:
-            assert steps.step_of(level) == min(step, 4)  # a sampler may run more steps than announced
+            assert steps.at(step, level) == min(step, 4)  # a sampler may run more steps than announced
     assert steps.bins(3) == (StepBin(0, 1, 990.5, 800.0), StepBin(2, 3, 0.0, 0.0), StepBin(4, 4, 20.0, 5.0))
     assert [steps.bin_of(step, 3) for step in range(5)] == [0, 0, 1, 1, 2]
     assert CountedSteps(0).count("each") == 1

@@ -31,7 +31,8 @@ def hook_count(pipeline: Any) -> int:
 
 
 def is_left_alone(pipeline: Any) -> bool:
-    return hook_count(pipeline) == 0 and "encode_prompt" not in vars(pipeline)
+    wrapped = hasattr(pipeline.scheduler.step, "vxa_listeners") or "encode_prompt" in vars(pipeline)
+    return hook_count(pipeline) == 0 and not wrapped
 
 
 def single_pass_mean(pipeline: Any, prompt: str, row: int, **given: Any) -> dict[str, torch.Tensor]:

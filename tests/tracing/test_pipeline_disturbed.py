@@ -183,18 +183,6 @@ def test_rows_that_are_not_the_prompts_are_refused(sd_pipeline: Any) -> None:
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("guidance", [1.0, 4.0])
-def test_a_pipeline_with_rows_of_its_own_is_refused(guidance: float, sd_pipeline: Any) -> None:
-    """Perturbed-attention guidance repeats the conditional rows with modified attention."""
-    from diffusers import StableDiffusionPAGPipeline
-
-    parts = sd_pipeline.components
-    pag = StableDiffusionPAGPipeline(**parts, requires_safety_checker=False, pag_applied_layers=["mid"])
-    with pytest.raises(RecordingError, match="adds passes of its own"), vxa.trace(pag):
-        make(pag, pag_scale=2.0, guidance_scale=guidance)
-    assert hook_count(pag) == 0
-
-
 def test_two_texts_for_the_two_encoders_are_told(sdxl_pipeline: Any) -> None:
     with vxa.trace(sdxl_pipeline) as trace:
         make(sdxl_pipeline, prompt_2=OTHER)

@@ -1,31 +1,45 @@
-"""Hooks on attention layers (sites) that pass on each site's queries and keys as a forward computes them.
+"""Hooks on attention layers (sites) that pass on each site's attention as a forward computes it.
 
-Every UNet attention layer of the Stable Diffusion family calls its own `to_q(x)` and then
-`to_k(context)`, whatever kernel, optimisation or adapter runs in between. Forward hooks on these two
-modules read their outputs and replace nothing, so the network's output stays bit-identical.
+    with watch(network, sites, receive) as watcher:
+        network(…)                       # receive(site, call) for each site, in run order
+        watcher.check()
 
-A site that did not run, or ran twice, is an error; it never gives an empty or stale map.
+Most layers are read at their own `to_q` and `to_k` (`vxa.attention.layers`), the others at their product
+(`vxa.attention.products`). Nothing is replaced, so the network's output stays bit-identical. A site that did
+not run, or ran twice, is an error; it never gives an empty or stale map.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from torch import Tensor, nn
 
+from vxa.attention.calls import AttentionCall, Product, split_heads
+from vxa.attention.layers import (
+    MaskArgument,
+    layer_of,
+    logit_scale,
+    processor_name,
+    projects_plainly,
+    refuse_compiled,
+)
+from vxa.attention.products import product_hooks
 from vxa.attention.sites import Site
 from vxa.errors import RecordingError
 
-Receiver = Callable[[Site, nn.Module, Tensor, Tensor], None]
+__all__ = ["OnError", "Receiver", "Watch", "watch"]
+
+Receiver = Callable[[Site, Product], None]
 OnError = Callable[[Exception], None]
 
 
 class Watch:
-    """Pairs of query and key from every watched site, and a count of how often each site fired.
+    """Attention of every watched site, and a count of how often each site fired.
 
     Hooks fire in every thread; only forwards of the thread that created the Watch count.
     """
@@ -33,18 +47,22 @@ class Watch:
     def __init__(self, sites: Sequence[Site], receive: Receiver) -> None:
         self.sites = tuple(sites)
         self._receive = receive
-        self._thread = threading.get_ident()
-        self._queries: dict[str, Tensor] = {}
+        self.processors: dict[str, str] = {}  # of the sites that are read at their product, by name
+        self._thread, self._listening = threading.get_ident(), True
+        self._queries: dict[str, Tensor | None] = {}
+        self._masks: dict[str, Tensor | None] = {}
+        self._products: dict[str, int] = {}
         self._fired: Counter[str] = Counter()
 
     def complete(self) -> bool:
         """Return whether every site has fired in this forward."""
         return len(self._fired) == len(self.sites)
 
-    def reset(self) -> None:
-        """Clear queries and counts for another forward, even if the last one did not finish."""
-        self._queries.clear()
-        self._fired.clear()
+    def reset(self, listening: bool = True) -> None:
+        """Clear queries and counts for another forward, which is heard or not."""
+        self._listening = listening
+        for kept in (self._queries, self._masks, self._products, self._fired):
+            kept.clear()
 
     def check(self) -> None:
         """Raise RecordingError unless every site fired exactly once. Reset in either case."""
@@ -53,39 +71,84 @@ class Watch:
         count = len(self.sites)
         self.reset()
         if missing:
-            raise RecordingError(_missing_message(missing, query_only, count))
+            raise RecordingError(_missing_message(missing, query_only, count, self.processors))
+
+    def on_call(self, site: Site, layer: nn.Module, bias: Tensor | None) -> None:
+        """Keep the mask that a site's layer is called with until its key arrives."""
+        if not self._is_own():
+            return
+        if not projects_plainly(layer):
+            raise RecordingError(
+                f"site {site.label} ({site.name}) was given {processor_name(layer)} while it was watched; "
+                "set attention processors before the generation"
+            )
+        self._masks[site.name] = bias
 
     def on_query(self, site: Site, output: Tensor) -> None:
         """Keep a site's query until its key arrives."""
-        if threading.get_ident() != self._thread:
+        if not self._is_own():
             return
         if site.name in self._queries:
-            raise RecordingError(
-                f"site {site.label} ({site.name}) ran more than once in one forward: an extension adds "
-                "passes (reference-only control, tiling); switch it off and try again"
-            )
+            raise RecordingError(_twice(site))
         self._queries[site.name] = output
 
     def on_key(self, site: Site, layer: nn.Module, output: Tensor) -> None:
-        """Pass a site's query and key to the receiver."""
-        if threading.get_ident() != self._thread:
+        """Pass a site's attention to the receiver, from its query, key and mask."""
+        if not self._is_own():
             return
-        if site.name not in self._queries or self._fired[site.name]:
+        query = self._queries.get(site.name)
+        if query is None:
             order = "twice" if self._fired[site.name] else "before to_q"
             raise RecordingError(
                 f"site {site.label} ({site.name}) called to_k {order}: "
                 "an extension replaced its forward; switch it off and try again"
             )
-        query, self._queries[site.name] = self._queries[site.name], output.new_empty(0)
+        self._queries[site.name] = None
+        scale = logit_scale(layer, site.heads, query)
+        bias = self._masks.pop(site.name, None)
+        query, key = split_heads(query, site.heads), split_heads(output, site.heads)
+        self._pass_on(site, AttentionCall(query, key, scale, bias))
+
+    def on_product(self, site: Site, call: Product) -> None:
+        """Pass a site's product to the receiver.
+
+        Products with another number of keys follow where the layer adds an image prompt; they are not the
+        text's.
+        """
+        if not self._is_own():
+            return
+        first = self._products.setdefault(site.name, call.shape[3])
+        if not self._fired[site.name]:
+            self._pass_on(site, call)
+        elif call.shape[3] == first:
+            raise RecordingError(_twice(site))
+
+    def _pass_on(self, site: Site, call: Product) -> None:
         self._fired[site.name] += 1
-        self._receive(site, layer, query, output)
+        self._receive(site, call)
+
+    def _is_own(self) -> bool:
+        return self._listening and threading.get_ident() == self._thread
 
 
-def _missing_message(missing: list[Site], query_only: list[Site], count: int) -> str:
+def _twice(site: Site) -> str:
+    return (
+        f"site {site.label} ({site.name}) ran more than once in one forward: an extension adds "
+        "passes (reference-only control, tiling); switch it off and try again"
+    )
+
+
+def _missing_message(
+    missing: list[Site], query_only: list[Site], count: int, processors: Mapping[str, str]
+) -> str:
     names = ", ".join(f"{site.label} ({site.name})" for site in missing[:3])
     if len(missing) > 3:
         names += f" and {len(missing) - 3} more"
-    if query_only:
+    opaque = next((processors[site.name] for site in missing if site.name in processors), "")
+    if opaque:
+        cause = f"is computed by {opaque}, which neither calls scaled_dot_product_attention nor multiplies a "
+        cause += "softmax with the values; use the model's own attention processors"
+    elif query_only:
         cause = "called to_q but not to_k: its projections are fused (call unfuse_qkv_projections)"
         cause += " or an extension replaced its forward; undo it and try again"
     elif len(missing) == count:
@@ -100,10 +163,10 @@ def _missing_message(missing: list[Site], query_only: list[Site], count: int) ->
 def watch(
     network: nn.Module, sites: Sequence[Site], receive: Receiver, on_error: OnError | None = None
 ) -> Iterator[Watch]:
-    """Register hooks on the sites' `to_q` and `to_k` for this block; remove them in all cases.
+    """Register hooks on the sites' layers for this block; remove them in all cases.
 
-    `receive(site, layer, query, key)` gets the projections' own outputs, [batch, queries, channels] and
-    [batch, tokens, channels]; it must copy what it keeps. It may raise to leave the forward.
+    `receive(site, call)` gets the attention of every row of the batch; it must copy what it keeps. It may
+    raise to leave the forward.
 
     With `on_error`, an exception in a hook goes to it and the forward continues: a host's forward must not
     end because VXA watches it.
@@ -111,75 +174,45 @@ def watch(
     Raises:
         RecordingError: a site's layer is missing or cannot be watched faithfully.
     """
-    _refuse_compiled(network)
+    refuse_compiled(network)
     watcher = Watch(sites, receive)
-    layers = [(site, watchable_layer(network, site)) for site in watcher.sites]
+    layers = [(site, layer_of(network, site)) for site in watcher.sites]
     with ExitStack() as handles:
         for site, layer in layers:
-            for projection, hook in _hooks(watcher, site, layer, on_error):
-                handle = projection.register_forward_hook(hook)
-                handles.callback(handle.remove)
+            _register(handles, watcher, site, layer, on_error)
         yield watcher
 
 
-def _hooks(
-    watcher: Watch, site: Site, layer: Any, on_error: OnError | None
-) -> list[tuple[nn.Module, Callable[..., None]]]:
-    def on_query(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        _call(on_error, watcher.on_query, site, output)
-
-    def on_key(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        _call(on_error, watcher.on_key, site, layer, output)
-
-    return [(layer.to_q, on_query), (layer.to_k, on_key)]
-
-
-def _call(on_error: OnError | None, hook: Callable[..., None], *arguments: Any) -> None:
-    if on_error is None:
-        hook(*arguments)
+def _register(handles: ExitStack, watcher: Watch, site: Site, layer: Any, on_error: OnError | None) -> None:
+    """Add the site's hooks to the stack."""
+    if not projects_plainly(layer):
+        watcher.processors[site.name] = processor_name(layer)
+        found = _guarded(on_error, lambda call: watcher.on_product(site, call))
+        handles.enter_context(product_hooks(layer, site, found))
         return
-    try:
-        hook(*arguments)
-    except Exception as error:  # the device can also run out of memory here
-        on_error(error)
+    mask = MaskArgument(layer)
+    on_call = _guarded(
+        on_error, lambda _, args, kwargs: watcher.on_call(site, layer, mask.bias(args, kwargs, site))
+    )
+    on_query = _guarded(on_error, lambda _, inputs, output: watcher.on_query(site, output))
+    on_key = _guarded(on_error, lambda _, inputs, output: watcher.on_key(site, layer, output))
+    for handle in (
+        layer.register_forward_pre_hook(on_call, with_kwargs=True),
+        layer.to_q.register_forward_hook(on_query),
+        layer.to_k.register_forward_hook(on_key),
+    ):
+        handles.callback(handle.remove)
 
 
-def _refuse_compiled(network: nn.Module) -> None:
-    """Raise RecordingError for a module that torch.compile wrapped or compiled in place.
+def _guarded(on_error: OnError | None, hook: Callable[..., None]) -> Callable[..., None]:
+    """Return the hook, with its exceptions sent to `on_error` where there is one."""
+    if on_error is None:
+        return hook
 
-    Depending on torch's version, such a module ignores new hooks or is recompiled with them.
-    """
-    for name, module in network.named_modules():
-        if "_orig_mod" in module._modules or getattr(module, "_compiled_call_impl", None) is not None:
-            raise RecordingError(
-                f"the network was compiled (torch.compile, at {name or 'its top'}) and cannot be watched; "
-                "give the model before compiling"
-            )
+    def guarded(*arguments: Any) -> None:
+        try:
+            hook(*arguments)
+        except Exception as error:  # the device can also run out of memory here
+            on_error(error)
 
-
-def watchable_layer(network: nn.Module, site: Site) -> nn.Module:
-    """Return the site's attention module, recognised by its attributes, not by its class.
-
-    Raises:
-        RecordingError: the network has no such module, or its attention does not use the projections'
-            outputs as they are: fused projections, normalised or added keys.
-    """
-    where = f"site {site.label} ({site.name})"
-    try:
-        layer = network.get_submodule(site.name)
-    except AttributeError:
-        raise RecordingError(
-            f"{where} is not in the network: it was replaced; load the model again"
-        ) from None
-    # diffusers' fused_projections stays true after unfusing, so it is not checked: a fused layer in use
-    # shows by not calling to_k.
-    if not all(isinstance(getattr(layer, part, None), nn.Module) for part in ("to_q", "to_k")):
-        raise RecordingError(
-            f"{where} has fused projections (no to_k of its own); call unfuse_qkv_projections"
-        )
-    for part in ("norm_q", "norm_k", "add_k_proj"):
-        if getattr(layer, part, None) is not None:
-            raise RecordingError(
-                f"{where} has {part}: it changes queries or keys after projecting, which VXA cannot watch"
-            )
-    return layer
+    return guarded

@@ -4,14 +4,15 @@
         model.denoise(latent, timestep, conditioning)
     recording.records()["mid_block…attn2"].tokens([5])      # [1, h, w], mean over heads
 
-During the forward only the projections' outputs are copied. softmax(q kᵀ · scale) is computed later, here,
-in float32, for the requested heads and tokens. The sum over the steps of a generation (`vxa.attention.sums`)
-is another receiver of `vxa.attention.hooks` and another SiteRecord.
+During the forward only queries and keys are copied. softmax(q kᵀ · scale) is computed later, here, in
+float32, for the requested heads and tokens. Attention under a mask, or that a processor edits, is kept as
+probabilities. The sum over the steps of a generation (`vxa.attention.sums`) is another receiver of
+`vxa.attention.hooks` and another SiteRecord.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,8 +21,10 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from vxa.attention.calls import AttentionCall, Product
 from vxa.attention.hooks import watch
 from vxa.attention.sites import Site
+from vxa.attention.sums import SumRecord
 from vxa.errors import RecordingError
 
 _SCRATCH = 2**20  # floats of attention logits held at once (4 MB)
@@ -50,6 +53,9 @@ class SiteRecord(Protocol):
 
         The result is float32 [n, height, width].
         """
+
+    def is_finite(self) -> bool:
+        """Return whether the attention has neither NaN nor infinity."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +104,10 @@ class PassRecord:
         """
         return (values.float() @ self._mean.T).reshape(-1, *self.grid)
 
+    def is_finite(self) -> bool:
+        """Return whether neither query nor key has NaN or infinity."""
+        return bool(self.query.isfinite().all() and self.key.isfinite().all())
+
     @cached_property
     def _mean(self) -> Tensor:
         """Mean probabilities over heads [queries, tokens]; cached, so that a further map costs little."""
@@ -144,6 +154,52 @@ class PassRecord:
             yield slice(start, start + step)
 
 
+@dataclass(frozen=True, eq=False)
+class GraphRecord:
+    """Attention of one site, for one row of one pass, with the graph that leads to it.
+
+    Its answers stay on the network's device and can be differentiated.
+
+    Attributes:
+        call: the attention of the batch.
+        row: the row of the batch.
+        grid: (height, width).
+    """
+
+    call: Product
+    row: int
+    grid: tuple[int, int]
+
+    @property
+    def heads(self) -> int:
+        """Number of heads."""
+        return self.call.shape[1]
+
+    @property
+    def token_count(self) -> int:
+        """Number of keys."""
+        return self.call.shape[3]
+
+    def tokens(self, indices: Sequence[int], heads: Sequence[int] | None = None) -> Tensor:
+        """Return float32 probabilities [len(indices), height, width], the mean over `heads` (None: all)."""
+        chosen = list(range(self.heads) if heads is None else heads)
+        mean = self._probabilities[chosen].mean(0)[:, list(indices)]
+        return mean.T.reshape(len(indices), *self.grid)
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Return the mean of `values` [n, token_count] weighted by each query's attention."""
+        mean = self._probabilities.mean(0)
+        return (values.to(mean) @ mean.T).reshape(-1, *self.grid)
+
+    def is_finite(self) -> bool:
+        """Return whether the probabilities have neither NaN nor infinity."""
+        return bool(self._probabilities.isfinite().all())
+
+    @cached_property
+    def _probabilities(self) -> Tensor:
+        return self.call.probabilities(self.row)
+
+
 class _Stop(BaseException):
     """Signal to leave a forward early; no Exception, so that a host's broad except does not catch it."""
 
@@ -153,51 +209,75 @@ class _Stop(BaseException):
 
 
 class Recording:
-    """Queries and keys of one forward pass; complete when its `with` block has ended."""
+    """Attention of one forward pass; complete when its `with` block has ended.
 
-    def __init__(self, latent_size: tuple[int, int], rows: Sequence[int]) -> None:
+    Args:
+        latent_size: (height, width), from which each site's grid follows.
+        rows: the batch rows to keep.
+        grad: keep the attention's graph, on the network's device.
+    """
+
+    def __init__(self, latent_size: tuple[int, int], rows: Sequence[int], grad: bool = False) -> None:
         self._latent_size = latent_size
         self._rows = list(rows)
-        self._tensors: dict[str, tuple[Tensor, Tensor, int, float, tuple[int, int]]] = {}
+        self._grad = grad
+        self._calls: dict[str, tuple[Product, tuple[int, int]]] = {}
 
-    def receive(self, site: Site, layer: nn.Module, query: Tensor, key: Tensor) -> None:
-        """Keep copies of the chosen rows; raise RecordingError where the shapes do not fit the site."""
-        grid = site.grid(self._latent_size)
-        check_pair(site, query, key, self._latent_size, self._rows)
-        # Indexing by a list copies, so a later in-place operation of the network cannot change the rows.
-        rows = (query.detach()[self._rows], key.detach()[self._rows])
-        self._tensors[site.name] = (*rows, site.heads, scale_of(site, layer, query), grid)
+    def receive(self, site: Site, call: Product) -> None:
+        """Keep the chosen rows; raise RecordingError where the shapes do not fit the site."""
+        check_shape(site, call, self._latent_size, self._rows)
+        kept = call if self._grad else call.of_rows(self._rows)
+        self._calls[site.name] = (kept, site.grid(self._latent_size))
 
-    def records(self, row: int = 0) -> dict[str, PassRecord]:
-        """Return the record of each site by name, in run order; `row` indexes the recorded rows."""
-        return {
-            name: PassRecord(_on_cpu(query[row]), _on_cpu(key[row]), heads, scale, grid)
-            for name, (query, key, heads, scale, grid) in self._tensors.items()
+    def records(self, row: int = 0) -> dict[str, SiteRecord]:
+        """Return the record of each site by name, in run order; `row` indexes the recorded rows.
+
+        Raises:
+            RecordingError: a site's attention is not finite.
+        """
+        if self._grad:
+            return {
+                name: GraphRecord(call, self._rows[row], grid) for name, (call, grid) in self._calls.items()
+            }
+        records: dict[str, SiteRecord] = {
+            name: _record_of(call, row, grid) for name, (call, grid) in self._calls.items()
         }
+        for name, record in records.items():
+            if not record.is_finite():
+                raise RecordingError(not_finite(name))
+        return records
 
 
-def check_pair(
-    site: Site, query: Tensor, key: Tensor, latent_size: tuple[int, int], rows: Sequence[int]
-) -> None:
-    """Raise RecordingError unless the shapes fit the site's grid and each other, and contain the rows."""
+def _record_of(call: Product, row: int, grid: tuple[int, int]) -> PassRecord | SumRecord:
+    """Return queries and keys where they tell the attention, else its probabilities, of every head."""
+    if isinstance(call, AttentionCall) and call.bias is None:
+        query, key = (_on_cpu(each[row].transpose(0, 1).flatten(1)) for each in (call.query, call.key))
+        return PassRecord(query, key, call.shape[1], call.scale, grid)
+    with torch.no_grad():
+        probabilities = call.probabilities(row).cpu()
+    return SumRecord(probabilities[None], (1,), grid, call.shape[3])
+
+
+def check_shape(site: Site, call: Product, latent_size: tuple[int, int], rows: Iterable[int]) -> None:
+    """Raise RecordingError unless the shape fits the site's grid and has the rows."""
     grid = site.grid(latent_size)
     where = f"site {site.label} ({site.name})"
-    if query.ndim != 3 or query.shape[1] != grid[0] * grid[1]:
+    count, _, queries, _ = call.shape
+    if queries != grid[0] * grid[1]:
         raise RecordingError(
-            f"{where} has queries of shape {tuple(query.shape)}, but a latent of {latent_size} has "
-            f"{grid[0]}×{grid[1]} there: tokens were merged or the image was tiled; switch that off"
+            f"{where} has {queries} queries, but a latent of {latent_size} has {grid[0]}×{grid[1]} there: "
+            "tokens were merged or the image was tiled; switch that off"
         )
-    if query.shape[-1] != key.shape[-1] or max(rows) >= min(len(query), len(key)):
-        raise RecordingError(
-            f"{where} has queries {tuple(query.shape)} and keys {tuple(key.shape)}, which do not pair "
-            f"for rows {list(rows)}"
-        )
+    if max(rows) >= count:
+        raise RecordingError(f"{where} has {count} rows, and the rows {sorted(rows)} are wanted of it")
 
 
-def scale_of(site: Site, layer: nn.Module, query: Tensor) -> float:
-    """Return the factor of the layer's logits; Forge's layers have no `scale` and use channels^-1/2."""
-    scale = getattr(layer, "scale", None)
-    return float((query.shape[-1] // site.heads) ** -0.5 if scale is None else scale)
+def not_finite(where: str) -> str:
+    """Return the message on attention that is NaN or infinite, first seen at `where`."""
+    return (
+        f"the attention at {where} is not finite (NaN or infinity), so there is no map: half precision "
+        "overflowed, or weights are broken; run the model in float32"
+    )
 
 
 def _on_cpu(tensor: Tensor) -> Tensor:
@@ -213,6 +293,7 @@ def record(
     latent_size: tuple[int, int],
     rows: Sequence[int] = (0,),
     stop_early: bool = False,
+    grad: bool = False,
 ) -> Iterator[Recording]:
     """Record one forward pass of `network` that this thread runs in this block.
 
@@ -222,14 +303,15 @@ def record(
         latent_size: (height, width) of the latent, from which each site's grid follows.
         rows: the batch rows to keep.
         stop_early: leave the forward, and the block, right after the last of the sites.
+        grad: keep the attention's graph; the records are GraphRecords, on the network's device.
 
     Raises:
         RecordingError: a site cannot be watched, or did not run exactly once.
     """
-    recording = Recording(latent_size, rows)
+    recording = Recording(latent_size, rows, grad)
 
-    def receive(site: Site, layer: nn.Module, query: Tensor, key: Tensor) -> None:
-        recording.receive(site, layer, query, key)
+    def receive(site: Site, call: Product) -> None:
+        recording.receive(site, call)
         if stop_early and watcher.complete():
             raise _Stop(recording)
 

@@ -1,7 +1,7 @@
 """Attention summed over the passes of a generation: one float32 sum a site, however many steps there are.
 
     running = SiteSum(grid=(64, 48), heads=8, token_count=77)
-    running.add(query, key, scale, step_bin=0)              # once a pass, from a receiver of attention.hooks
+    running.add(call, row=1, step_bin=0)                    # once a pass, from a receiver of attention.hooks
     running.record().tokens([5])                            # [1, h, w], the mean over passes and heads
 
 A sum takes 4 bytes for each query, token, step bin and, where heads are kept apart, head. Memory does not
@@ -11,12 +11,12 @@ grow with steps: the probabilities of a pass are computed in chunks of heads, ad
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from vxa.attention.calls import Product
 from vxa.errors import HeadError, TokenIndexError
 
 __all__ = ["SiteSum", "SumRecord"]
@@ -80,6 +80,10 @@ class SumRecord:
         every = mean[:, self._columns(range(self.token_count))]
         return (values.float() @ every.T).reshape(-1, *self.grid)
 
+    def is_finite(self) -> bool:
+        """Return whether the sums have neither NaN nor infinity."""
+        return bool(self.sums.isfinite().all())
+
     def of_bins(self, bins: Sequence[int]) -> SumRecord:
         """Return the same site's record over some of its step bins."""
         chosen = list(bins)
@@ -138,23 +142,36 @@ class SiteSum:
         return self._token_count
 
     @torch.no_grad()
-    def add(self, query: Tensor, key: Tensor, scale: float, step_bin: int = 0) -> None:
-        """Add softmax(q kᵀ · scale) of one row: query [queries, channels], key [tokens, channels]."""
+    def add(self, call: Product, row: int, step_bin: int = 0) -> None:
+        """Add one row's attention [heads, queries, tokens]."""
         total = self._sums[step_bin]
         self._passes[step_bin] += 1
-        with _full_precision(query.device):
-            by_head = query.float().reshape(len(query), self._heads, -1).transpose(0, 1)
-            keys = (key.float() * scale).reshape(len(key), self._heads, -1).permute(1, 2, 0)
-            for part in self._parts(query.device):
-                # The denominator needs every key, whichever tokens are kept.
-                probabilities = torch.bmm(by_head[part], keys[part]).softmax(-1)
-                if self._kept is not None:
-                    probabilities = probabilities[..., list(self._kept)]
-                if total.shape[0] > 1:
-                    total[part] += probabilities
-                else:
-                    mean = probabilities[0] if len(probabilities) == 1 else probabilities.sum(0)
-                    total[0].add_(mean, alpha=1 / self._heads)
+        for part in self._parts(call.device):
+            # The denominator needs every key, whichever tokens are kept.
+            probabilities = call.probabilities(row, part)
+            if self._kept is not None:
+                probabilities = probabilities[..., list(self._kept)]
+            if total.shape[0] > 1:
+                total[part] += probabilities
+            else:
+                mean = probabilities[0] if len(probabilities) == 1 else probabilities.sum(0)
+                total[0].add_(mean, alpha=1 / self._heads)
+
+    def add_sum(self, other: SiteSum, step_bin: int = 0) -> None:
+        """Add another sum of one bin, of the same site and tokens."""
+        self._sums[step_bin] += other._sums[0]
+        self._passes[step_bin] += other._passes[0]
+
+    def is_finite(self) -> bool:
+        """Return whether the sum has neither NaN nor infinity."""
+        return bool(self._sums.isfinite().all())
+
+    def empty_like(self, bins: int) -> SiteSum:
+        """Return an empty sum of the same site and tokens, with this many bins."""
+        apart, device = self._sums.shape[1] > 1, self._sums.device
+        return SiteSum(
+            self._grid, self._heads, self._token_count, bins=bins, apart=apart, kept=self._kept, device=device
+        )
 
     def record(self) -> SumRecord:
         """Return a copy of the sum so far, on the CPU; later passes do not change it."""
@@ -171,10 +188,3 @@ class SiteSum:
         step = max(1, scratch // (self._grid[0] * self._grid[1] * self._token_count))
         for start in range(0, self._heads, step):
             yield slice(start, start + step)
-
-
-def _full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Return a context without a host's autocast, which would compute the products in half precision."""
-    if device.type in ("cpu", "cuda", "xpu"):
-        return torch.autocast(device.type, enabled=False)
-    return nullcontext()

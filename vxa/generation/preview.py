@@ -1,6 +1,6 @@
 """Previews of a generation: the finished image as the network's last prediction estimates it.
 
-    with previewing(model, guidance=5.0) as preview:
+    with previewing(model) as preview:
         …                                   # a pass of model.pipeline
         preview.image((256, 256))           # an estimate of the denoised image
 
@@ -11,7 +11,6 @@ input and output give the clean latent: x₀ = (x_t - √(1 - ᾱ_t) ε) / √�
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from vxa.models.pipeline_session import CallListener, TakenStep, listen
 from vxa.models.protocol import Model
 
 __all__ = ["Preview", "clean_latent", "previewing"]
@@ -35,39 +35,27 @@ def clean_latent(latent: Tensor, prediction: Tensor, alpha_cumprod: float, predi
     return (latent - noise * prediction) / signal
 
 
-class Preview:
-    """Estimate of the image from the last pass of its generation (one image per batch)."""
+class Preview(CallListener):
+    """Estimate of the image from the last step of its generation (the first image of a batch)."""
 
-    def __init__(self, model: Any, guidance: float) -> None:
-        self._model, self._guidance = model, guidance
-        self._thread = threading.get_ident()
+    def __init__(self, model: Any) -> None:
+        self._model = model
         self._latent: Tensor | None = None
 
-    def on_forward(
-        self, network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
-    ) -> None:
-        """Store the clean latent of this pass; a forward hook of the network that changes nothing."""
-        if threading.get_ident() != self._thread:
+    def after_step(self, step: TakenStep) -> None:
+        """Keep the clean latent that the step's own pass leads to, under the guidance that was applied."""
+        if step.inputs is None:
             return
-        inputs = dict(zip(("sample", "timestep"), args, strict=False)) | kwargs
-        latent, timestep = inputs["sample"][-1:], float(torch.as_tensor(inputs["timestep"]).reshape(-1)[0])
         alphas = self._model.alphas_cumprod
-        alpha = float(alphas[min(len(alphas) - 1, max(0, round(timestep)))])
-        prediction = self._apply_guidance(
-            (output[0] if isinstance(output, tuple) else output.sample).detach()
-        )
-        self._latent = clean_latent(latent.float(), prediction.float(), alpha, self._model.prediction_type)
-
-    def _apply_guidance(self, rows: Tensor) -> Tensor:
-        """Apply classifier-free guidance; diffusers puts the unconditional row first, if there is one."""
-        if len(rows) == 1:
-            return rows
-        return rows[:1] + self._guidance * (rows[-1:] - rows[:1])
+        alpha = float(alphas[min(len(alphas) - 1, max(0, round(step.timestep)))])
+        prediction = step.prediction[:1].detach().float()
+        latent = step.inputs[:, : prediction.shape[1]].float()
+        self._latent = clean_latent(latent, prediction, alpha, self._model.prediction_type)
 
     @torch.no_grad()
     def image(self, size: tuple[int, int]) -> Image.Image:
         """Return the image at (height, width), decoded at half size and enlarged: a quarter of the work."""
-        assert self._latent is not None, "no pass was made yet"
+        assert self._latent is not None, "no step was made yet"
         pipeline, latent = self._model.pipeline, self._latent
         vae, half = pipeline.vae, [max(1, side // 2) for side in latent.shape[-2:]]
         latent = nn.functional.interpolate(latent, half, mode="area") / vae.config.scaling_factor
@@ -78,11 +66,8 @@ class Preview:
 
 
 @contextmanager
-def previewing(model: Model, guidance: float) -> Iterator[Preview]:
-    """Yield a preview that is updated by the passes of this thread in the block."""
-    preview = Preview(model, guidance)
-    handle = model.network.register_forward_hook(preview.on_forward, with_kwargs=True)
-    try:
+def previewing(model: Model) -> Iterator[Preview]:
+    """Yield a preview that is updated by the steps of this thread in the block."""
+    preview = Preview(model)
+    with listen(model, preview):
         yield preview
-    finally:
-        handle.remove()

@@ -27,15 +27,17 @@ from vxa.io.atomic import atomic_file, check_folder_writable, restored_on_failur
 from vxa.io.npz import StoredArrays, digest_of
 from vxa.io.records import check_record, pack_record, pair, unpack_record
 from vxa.maps.attention_maps import AttentionMaps, Provenance
+from vxa.maps.region import Region
 from vxa.maps.steps import StepBin, check_steps
 from vxa.tokens import Special, Token
 
 __all__ = ["SCHEMA", "check_maps_path", "read_maps", "sidecar_path", "write_maps"]
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the file layout; it grows when an older VXA would misread the new files."""
 
-_PASS_SCHEMA = 1  # still written for maps of one pass, so that an older VXA can read them
+# The lowest that says all is written, so that an older VXA can read what it understands.
+_PASS_SCHEMA, _TRACE_SCHEMA = 1, 2
 
 _FORMAT = "vxa-maps"
 _MAX_SIDECAR = 64 * 2**20
@@ -124,9 +126,10 @@ def _pack(maps: AttentionMaps) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]
     if provenance["last_timestep"] is None:
         del provenance["last_timestep"]  # schema 1 does not have it
     steps = {"steps": [asdict(each) for each in maps.steps]} if maps.steps else {}
+    region = {"region": asdict(maps.region)} if maps.region else {}
     return arrays, {
         "format": _FORMAT,
-        "schema": SCHEMA if maps.steps or maps.self_sites else _PASS_SCHEMA,
+        "schema": _schema_of(maps),
         "provenance": provenance,
         "image_size": maps.image_size,
         "extent": maps.extent,
@@ -136,7 +139,31 @@ def _pack(maps: AttentionMaps) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]
         "tokens": [asdict(token) for token in maps.tokens],
         "records": records,
         **steps,
+        **region,
     }
+
+
+def _schema_of(maps: AttentionMaps) -> int:
+    if maps.region is not None:
+        return SCHEMA
+    return _TRACE_SCHEMA if maps.steps or maps.self_sites else _PASS_SCHEMA
+
+
+def _region(header: dict[str, Any]) -> Region | None:
+    """Return the region in the header. Raises ValueError or TypeError if it is none within the image."""
+    stored = header.get("region")
+    if stored is None:
+        return None
+    shown = tuple(float(part) for part in stored["shown"])
+    region = Region(**{**stored, "shown": shown})
+    height, width = pair(header["image_size"], int)
+    sides = (region.left, region.top, region.right, region.bottom)
+    if not all(type(side) is int for side in sides) or len(shown) != 4:
+        raise ValueError("the region has no whole numbers")
+    within = 0 <= region.left < region.right <= width and 0 <= region.top < region.bottom <= height
+    if not within or not (0 <= shown[0] < shown[2] <= 1 and 0 <= shown[1] < shown[3] <= 1):
+        raise ValueError("the region is not in the image")
+    return region
 
 
 def _unpack(header: dict[str, Any], arrays: StoredArrays) -> AttentionMaps:
@@ -157,6 +184,7 @@ def _unpack(header: dict[str, Any], arrays: StoredArrays) -> AttentionMaps:
         default_sites=header["default_sites"],
         self_sites=tuple(site for site in sites if site.kind == "self"),
         steps=tuple(StepBin(**each) for each in header.get("steps", ())),
+        region=_region(header),
     )
     _check(maps)
     return maps
@@ -219,7 +247,7 @@ def _header(path: Path) -> dict[str, Any]:
         raise _bad(path, f"{sidecar.name} is damaged or no JSON") from error
     if not isinstance(header, dict) or header.get("format") != _FORMAT:
         raise _bad(path, f"{sidecar.name} was not written by VXA")
-    if header.get("schema") not in (_PASS_SCHEMA, SCHEMA):
+    if header.get("schema") not in (_PASS_SCHEMA, _TRACE_SCHEMA, SCHEMA):
         found = str(header.get("schema"))[:20]
         raise MapsFileError(
             f"cannot read maps {str(path)!r}: its schema is {found} and this VXA reads up to {SCHEMA}; "

@@ -55,7 +55,7 @@ def check_record(
     if record.grid != site.grid(latent_size):
         raise ValueError(f"{site.label} has queries of another grid")
     if isinstance(record, SumRecord):
-        _check_sums(site, record, tokens, bins)
+        _check_sums(site, record, tokens, max(bins, 1))  # of one pass under a mask, too
     elif isinstance(record, PassRecord) and not bins:
         _check_pass(site, record, tokens)
     else:

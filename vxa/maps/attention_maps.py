@@ -18,6 +18,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vxa.attention.recording import SiteRecord
 from vxa.attention.sites import Site, SiteSpec, select_sites
@@ -26,8 +27,10 @@ from vxa.errors import SettingError, SiteError
 from vxa.maps.heat_map import HeatMap, Scale, mean_on_largest
 from vxa.maps.notebook import maps_html
 from vxa.maps.refine import refine_maps
+from vxa.maps.region import Region
 from vxa.maps.selection import HeadSpec, TokenSpec, WordSpec, each_choice, head_indices, token_groups, union
 from vxa.maps.steps import StepBin, bins_of
+from vxa.maps.tensors import mean_tensor
 from vxa.tokens import Token, Word, find_words, shorten, words
 
 Normalize = Literal["original"]
@@ -79,6 +82,7 @@ class AttentionMaps:
         default_sites: the sites that `sites=None` reads, in the grammar of `vxa.attention.sites`.
         self_sites: the recorded self-attention sites, which `refine` reads.
         steps: the step bins of a trace, in order; empty for a single pass.
+        region: the part of the image that the network worked on; None is all of it.
     """
 
     sites: tuple[Site, ...]
@@ -91,6 +95,7 @@ class AttentionMaps:
     default_sites: str = "all"
     self_sites: tuple[Site, ...] = ()
     steps: tuple[StepBin, ...] = ()
+    region: Region | None = None
 
     def __repr__(self) -> str:
         height, width = self.image_size
@@ -177,6 +182,27 @@ class AttentionMaps:
         """
         return self._heat_maps([token_groups(self.tokens, words, tokens)], sites, heads, normalize, refine)[0]
 
+    def tensor(
+        self,
+        words: WordSpec = None,
+        tokens: TokenSpec = None,
+        sites: SiteSpec = None,
+        heads: HeadSpec = None,
+    ) -> Tensor:
+        """Return the values of a heat map as a float32 tensor [h, w], on the device of the attention.
+
+        With maps made with `grad=True` it can be differentiated: `maps.tensor("hat").max()` is a loss.
+
+        Args:
+            words, tokens, sites, heads: as in `heat_map`.
+
+        Raises:
+            WordError, TokenIndexError, SiteError, HeadError, SettingError: see the message.
+        """
+        chosen = [self.records[site.name] for site in self.select_sites(sites)]
+        picked = head_indices(heads, min(record.heads for record in chosen))
+        return mean_tensor(chosen, token_groups(self.tokens, words, tokens)[1], picked)
+
     def heat_maps(
         self,
         words: WordSpec | Sequence[Word] = None,
@@ -223,7 +249,7 @@ class AttentionMaps:
         labels = tuple(site.label for site in chosen)
         scale: Scale = "probability" if normalize is None else "original"
         return [
-            HeatMap(each, self.image_size, self.extent, names, union(of), labels, scale, refine)
+            HeatMap(each, self.image_size, self.extent, names, union(of), labels, scale, refine, self.region)
             for each, (names, of) in zip(values, choices, strict=True)
         ]
 
@@ -236,7 +262,7 @@ class AttentionMaps:
         for row, groups in enumerate(choices):
             for group in groups:
                 weights[row, [columns[index] for index in group]] += 1 / (len(group) * len(groups))
-        maps = self.records[site.name].tokens(tuple(columns), heads).numpy()
+        maps = self.records[site.name].tokens(tuple(columns), heads).detach().cpu().numpy()
         means: NDArray[np.float32] = weights @ maps.reshape(len(columns), -1)
         return means.reshape(-1, *maps.shape[1:])
 
@@ -248,7 +274,8 @@ class AttentionMaps:
             raise SiteError(
                 f"normalize='original' reads one site, and {len(chosen)} are chosen; give one of: {labels}"
             )
-        total = self.records[chosen[0].name].tokens(union(groups), heads).sum(dim=0).numpy()
+        summed = self.records[chosen[0].name].tokens(union(groups), heads)
+        total = summed.sum(dim=0).detach().cpu().numpy()
         # Σ over heads is the mean times the number of heads, a factor that dividing by the maximum cancels.
         values: NDArray[np.float32] = total / max(float(total.max()), np.finfo(np.float32).tiny)
         return values

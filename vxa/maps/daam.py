@@ -72,7 +72,7 @@ def daam_heat_map(
             count += 1
     values: NDArray[np.float32] = (total / count).numpy()
     labels = tuple(site.label for site in sites)
-    return HeatMap(values, maps.image_size, maps.extent, names, indices, labels, "daam")
+    return HeatMap(values, maps.image_size, maps.extent, names, indices, labels, "daam", region=maps.region)
 
 
 def _includes(site: Site, maps: AttentionMaps, cells: int) -> bool:

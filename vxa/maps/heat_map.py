@@ -18,6 +18,7 @@ from PIL import Image
 
 from vxa.errors import SettingError
 from vxa.maps.notebook import heat_html
+from vxa.maps.region import Region
 from vxa.tokens import shorten
 
 DEFAULT_THRESHOLD = 0.4
@@ -48,6 +49,7 @@ class HeatMap:
         sites: the labels of the averaged sites.
         scale: "probability" (mean probability per token), "original" (maximum 1) or "daam" (sum over steps).
         refined: whether self-attention refined the map; if so, its minimum within the image was subtracted.
+        region: the part of the image that the map is of; None is all of it.
     """
 
     values: NDArray[np.float32]
@@ -58,6 +60,7 @@ class HeatMap:
     sites: tuple[str, ...] = ()
     scale: Scale = "probability"
     refined: bool = False
+    region: Region | None = None
 
     def __repr__(self) -> str:
         words = ", ".join(dict.fromkeys(self.words)) or f"{len(self.tokens)} tokens"
@@ -83,7 +86,8 @@ class HeatMap:
     ) -> NDArray[np.float32]:
         """Return the map over the image, float32 [height, width]; by default in the image's size.
 
-        Padding is cropped exactly, at fractions of a cell. Bicubic undershoot below zero is clamped.
+        Padding is cropped exactly, at fractions of a cell. Bicubic undershoot below zero is clamped. Outside
+        the map's region it is zero.
 
         Raises:
             SettingError: a size is below 1, or the resampling is unknown.
@@ -95,7 +99,7 @@ class HeatMap:
         check_size(size)
         if not isinstance(resample, str) or resample not in _FILTERS:
             raise SettingError(f"resample {resample!r} is unknown; use one of: {', '.join(_FILTERS)}")
-        return resized(self.values, size, self.extent, resample)
+        return np.maximum(over_image(self, size, resample), 0.0)
 
     def __sub__(self, other: HeatMap) -> SignedMap:
         """Subtract another map of the same image size and scale, for example of other words, steps or runs.
@@ -107,7 +111,9 @@ class HeatMap:
         """
         if not isinstance(other, HeatMap):
             raise SettingError(f"a heat map minus a {type(other).__name__} is nothing; subtract a HeatMap")
-        mine, its = ((each.image_size, each.extent, each.scale, each.refined) for each in (self, other))
+        mine, its = (
+            (each.image_size, each.extent, each.scale, each.refined, each.region) for each in (self, other)
+        )
         if mine != its:
             raise SettingError(
                 f"maps of {_describe(self)} and {_describe(other)} have no difference; "
@@ -115,7 +121,7 @@ class HeatMap:
             )
         size = max(self.values.shape, other.values.shape, key=lambda shape: shape[0] * shape[1])
         first, second = (_resize_to_grid(each.values, (size[0], size[1])) for each in (self, other))
-        return SignedMap(first - second, self.image_size, self.extent)
+        return SignedMap(first - second, self.image_size, self.extent, self.region)
 
     def mask(
         self, height: int | None = None, width: int | None = None, threshold: float | None = None
@@ -141,12 +147,13 @@ class SignedMap:
 
     Attributes:
         values: float32 [h, w] on the larger of the two grids, read-only.
-        image_size, extent: as in HeatMap.
+        image_size, extent, region: as in HeatMap.
     """
 
     values: NDArray[np.float32]
     image_size: tuple[int, int]
     extent: tuple[float, float]
+    region: Region | None = None
 
     def __post_init__(self) -> None:
         self.values.setflags(write=False)
@@ -163,21 +170,35 @@ class SignedMap:
             self.image_size[1] if width is None else width,
         )
         check_size(size)
-        return _crop_and_resize(self.values, size, self.extent, "bicubic")
+        return over_image(self, size, "bicubic")
+
+
+def over_image(heat: HeatMap | SignedMap, size: tuple[int, int], resample: Resample) -> NDArray[np.float32]:
+    """Return the values of a map over the image, float32 [height, width], not clamped."""
+    down, across = heat.extent
+    if heat.region is None:
+        return _crop_and_resize(heat.values, size, (0.0, 0.0, across, down), resample)
+    return heat.region.place(
+        size, heat.image_size, lambda inner, box: _crop_and_resize(heat.values, inner, box, resample)
+    )
 
 
 def resized(
     values: NDArray[np.float32], size: tuple[int, int], extent: tuple[float, float], resample: Resample
 ) -> NDArray[np.float32]:
     """Resize the top-left `extent` of the map to float32 [height, width], clamped at zero."""
-    return np.maximum(_crop_and_resize(values, size, extent, resample), 0.0)
+    return np.maximum(_crop_and_resize(values, size, (0.0, 0.0, extent[1], extent[0]), resample), 0.0)
 
 
 def _crop_and_resize(
-    values: NDArray[np.float32], size: tuple[int, int], extent: tuple[float, float], resample: Resample
+    values: NDArray[np.float32],
+    size: tuple[int, int],
+    part: tuple[float, float, float, float],
+    resample: Resample,
 ) -> NDArray[np.float32]:
+    """Resize a part of the values, (left, top, right, bottom) as fractions, to [height, width]."""
     height, width = values.shape
-    box = (0.0, 0.0, width * extent[1], height * extent[0])
+    box = (part[0] * width, part[1] * height, part[2] * width, part[3] * height)
     image = Image.fromarray(values).resize((size[1], size[0]), _FILTERS[resample], box=box)
     return np.asarray(image, dtype=np.float32)
 

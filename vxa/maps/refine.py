@@ -74,5 +74,7 @@ def joined(sites: Values, extent: tuple[float, float], power: float = POWER) -> 
 def _multiply(maps: Sequence[Values], record: SiteRecord) -> Values:
     grid = record.grid
     same = [each if each.shape == grid else resized(each, grid, (1.0, 1.0), "bicubic") for each in maps]
-    product: Values = record.gather(torch.from_numpy(np.stack(same).reshape(len(maps), -1))).numpy()
+    product: Values = (
+        record.gather(torch.from_numpy(np.stack(same).reshape(len(maps), -1))).detach().cpu().numpy()
+    )
     return product

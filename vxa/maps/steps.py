@@ -73,7 +73,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Schedule(Steps):
-    """Noise levels of one generation, each once, in sampling order."""
+    """Noise level of each step of one generation, in sampling order."""
 
     timesteps: tuple[float, ...]
 
@@ -106,13 +106,11 @@ class CountedSteps(Steps):
     """Steps numbered by the host, which announces each step before its passes and has no schedule in advance.
 
     steps = CountedSteps(20)
-    steps.enter(3)
-    steps.step_of(812.4)                           # 3; records 812.4 as a timestep of step 3
+    steps.at(3, 812.4)                             # 3; records 812.4 as a timestep of step 3
     """
 
     def __init__(self, steps: int) -> None:
         self._steps = max(1, steps)
-        self._step = 0
         self._levels: dict[int, set[float]] = {}
 
     @property
@@ -124,14 +122,11 @@ class CountedSteps(Steps):
         """Return the timesteps seen at the steps from `first` to `last`; a second-order step has two."""
         return [level for step in range(first, last + 1) for level in self._levels.get(step, ())]
 
-    def enter(self, step: int) -> None:
-        """Enter a step: the next passes belong to it. Steps beyond the expected number count as the last."""
-        self._step = min(step, self._steps - 1)
-
-    def step_of(self, timestep: float) -> int:
-        """Return the current step, and record the timestep as one of its levels."""
-        self._levels.setdefault(self._step, set()).add(timestep)
-        return self._step
+    def at(self, step: int, timestep: float) -> int:
+        """Return the step of a pass, and record its timestep. Steps beyond the expected count as the last."""
+        step = min(step, self._steps - 1)
+        self._levels.setdefault(step, set()).add(timestep)
+        return step
 
 
 def check_bins(bins: object) -> Bins:

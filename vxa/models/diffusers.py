@@ -192,7 +192,6 @@ class DiffusersModel:
             self._free()
         return mode
 
-    @torch.no_grad()
     def encode_prompt(self, prompt: str, image_size: tuple[int, int]) -> Conditioning:
         """Encode the prompt's chunks by every text encoder; SDXL's pooled text is that of the first chunk."""
         try:
@@ -212,7 +211,6 @@ class DiffusersModel:
             extra["image_embeds"] = [_empty_image_prompt(layer) for layer in layers]
         return Conditioning(self.tokenize(prompt), torch.cat([context for context, _ in encoded], -1), extra)
 
-    @torch.no_grad()
     def denoise(self, latent: Tensor, timestep: int, conditioning: Conditioning) -> Tensor:
         """Return the UNet's raw prediction for latents [1, c, h, w] on the variance-preserving schedule."""
         unet, device, dtype = self.network, self._device(), self.pipeline.unet.dtype

@@ -16,7 +16,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vxa.attention.hooks import watch
 from vxa.attention.sites import SelfAttentionSpec, SiteSpec, watched_sites
 from vxa.errors import SettingError
 from vxa.io.images import read_image
@@ -25,9 +24,11 @@ from vxa.maps.selection import TokenSpec, WordSpec, token_groups, union
 from vxa.maps.steps import Bins, Schedule
 from vxa.models import load
 from vxa.models.protocol import Conditioning, Model
+from vxa.models.session import Pass, Row, announced
 from vxa.tokens import Token
 from vxa.tracing.ddim_inversion import ddim_levels, ddim_trajectory
 from vxa.tracing.generation import GenerationInfo, Settings, TracedCall, TracedPrompt
+from vxa.tracing.recorder import Recorder
 from vxa.tracing.visualize import ImageSource, add_noise, check_prompt, prepare, whole_number
 from vxa.version import versions
 
@@ -100,10 +101,11 @@ def attribute(
         kept = _kept_tokens(conditioning.tokens, words, tokens)
         traced_prompt = TracedPrompt(0, prompt, conditioning.tokens, kept=kept)
         latent = model.encode_image(pixels)
+        schedule = Schedule.of(sorted(levels, reverse=True))
         call = TracedCall(
             watched_sites(model.sites, sites, _size_of(latent), self_attention),
             [traced_prompt],
-            Schedule.of(sorted(levels, reverse=True)),
+            schedule,
             settings,
             GenerationInfo(
                 _provenance(model, noise_seeds, inversion),
@@ -113,7 +115,7 @@ def attribute(
             ),
         )
         count = len(levels) * len(noise_seeds) if inversion is None else len(trajectory)
-        passes = _Passes(model, conditioning, call, count, advance)
+        passes = _Passes(model, conditioning, call, schedule, count, advance)
         if inversion is None:
             passes.record_noised(latent, levels, noise_seeds)
         else:
@@ -130,20 +132,23 @@ class _Passes:
         model: Model,
         conditioning: Conditioning,
         call: TracedCall,
+        schedule: Schedule,
         count: int,
         advance: Callable[[int, int], object] | None,
     ) -> None:
-        self.call = call
+        self.call, self._schedule = call, schedule
         self._model, self._conditioning = model, conditioning
         self._done, self._count, self._advance = 0, count, advance
 
     def record(self, latent: Tensor, timestep: int) -> Tensor:
         """Make one pass, add its attention to the call, and return the network's prediction."""
-        self.call.begin(_size_of(latent), timestep, {0: 0})
-        with watch(self._model.network, self.call.sites, self.call.receive) as watcher:
+        run = Pass(self._schedule.step_of(timestep), timestep, _size_of(latent), {0: Row(0)})
+        network = self._model.network
+        with (
+            Recorder(self.call, network, {Row(0): 0}.get) as recorder,
+            announced(network, lambda args, kwargs: run, recorder),
+        ):
             prediction = self._model.denoise(latent, timestep, self._conditioning)
-        watcher.check()
-        self.call.end_pass()
         self._count_pass()
         return prediction
 

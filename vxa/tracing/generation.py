@@ -1,28 +1,28 @@
 """Running attention sums of one generation, per image and prompt, and the maps built from them.
 
-A call is independent of pipelines. Before each pass the host announces the timestep and the prompt that each
-row of the batch reads, and it passes `receive` to `vxa.attention.hooks.watch`:
+A call is independent of pipelines. A host announces its passes (`vxa.models.session`) and says which prompt
+each row reads; a `Recorder` adds the attention of each pass:
 
     call = TracedCall(sites, readings, schedule, settings, facts)
-    call.begin(latent_size, timestep, rows={2: 0, 3: 1})    # row 2 reads readings[0], row 3 readings[1]
-    …                                                        # the forward, under watch(…, call.receive)
-    call.end_pass()
-    call.maps                                                # AttentionMaps of each image so far
+    with Recorder(call, network, number_of) as recorder, announced(network, announce, recorder):
+        …                                        # the network's forwards
+    call.maps                                    # AttentionMaps of each image so far
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from torch import Tensor, nn
-
-from vxa.attention.recording import check_pair, scale_of
+from vxa.attention.calls import Product
+from vxa.attention.recording import check_shape, not_finite
 from vxa.attention.sites import SelfAttentionSpec, Site
 from vxa.attention.sums import SiteSum
 from vxa.errors import RecordingError
 from vxa.maps.attention_maps import AttentionMaps, Provenance
+from vxa.maps.region import Region
 from vxa.maps.steps import Bins, CountedSteps, Schedule, check_bins
+from vxa.models.session import Pass
 from vxa.tokens import Token
 
 __all__ = ["GenerationInfo", "Settings", "TracedCall", "TracedPrompt"]
@@ -38,6 +38,7 @@ class Settings:
         heads: keep each head separately instead of their mean.
         negative: keep the attention to the negative prompt too.
         self_attention: keep it too, as the mean of its heads: True, or the self-attention sites.
+        grad: keep the last pass alone, with its graph.
 
     Raises SettingError for bins that are neither a whole number from 1 nor "each".
     """
@@ -46,6 +47,7 @@ class Settings:
     heads: bool = False
     negative: bool = False
     self_attention: SelfAttentionSpec = False
+    grad: bool = False
 
     def __post_init__(self) -> None:
         check_bins(self.bins)
@@ -79,16 +81,24 @@ class GenerationInfo:
         default_sites: the sites that `sites=None` reads.
         image_size: (height, width) of the image.
         extent: the fraction (of height, of width) of the padded image that is image.
+        region: the part of the image that the passes work on; None is all of it.
     """
 
     provenance: Provenance
     default_sites: str
     image_size: tuple[int, int]
     extent: tuple[float, float] = (1.0, 1.0)
+    region: Region | None = None
 
 
 class TracedCall:
-    """Running attention sums of one generation."""
+    """Running attention sums of one generation.
+
+    Attributes:
+        passes: the number of passes counted.
+        step: the step of the last one.
+        remarks: returns notes on what was kept apart, for the maps' provenance.
+    """
 
     def __init__(
         self,
@@ -97,15 +107,19 @@ class TracedCall:
         schedule: Schedule | CountedSteps,
         settings: Settings,
         facts: GenerationInfo,
+        remarks: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self.sites, self.readings, self.schedule = tuple(sites), list(readings), schedule
         self.passes = 0
         self.step: int | None = None
+        self.remarks = remarks
         self._settings, self._info = settings, facts
-        self._latent_size = (0, 0)
+        self._latent_size: tuple[int, int] | None = None
         self._steps_seen: set[int] = set()
-        self._rows: Mapping[int, int] = {}
+        self._run: Pass | None = None
+        self._numbers: Mapping[int, int] = {}
         self._sums: dict[tuple[int, str], SiteSum] = {}
+        self._pending: dict[Pass, dict[tuple[int, str], SiteSum]] = {}
         self._finished: dict[int, AttentionMaps] | None = None
 
     @property
@@ -135,63 +149,114 @@ class TracedCall:
             (self.readings[number], self._current_maps(number)) for number in self._complete_prompts()
         )
 
-    def begin(self, latent_size: tuple[int, int], timestep: float, rows: Mapping[int, int]) -> None:
-        """Announce a pass: `rows` maps each row of the batch to the index of the prompt that it reads.
+    def begin(self, run: Pass, numbers: Mapping[int, int]) -> None:
+        """Begin a pass: `numbers` has the index of the prompt that each row of the batch reads, by its place.
 
-        Raises RecordingError if the latent's size changed, or the timestep is not in the schedule.
+        Raises RecordingError if the latent's size changed within the call.
         """
-        if self._sums and latent_size != self._latent_size:
-            raise RecordingError(
-                f"the latent changed from {self._latent_size} to {latent_size} within one generation: "
-                "the network is run on tiles or crops; switch that off"
-            )
-        self._latent_size, self._rows = latent_size, rows
-        self.step = self.schedule.step_of(timestep)
+        if run.certain:
+            self._check_size(run)
+        else:
+            self._pending[run] = {}
+        self._run, self._numbers = run, numbers
 
-    def receive(self, site: Site, layer: nn.Module, query: Tensor, key: Tensor) -> None:
-        """Add one site's attention in the announced pass to the sums."""
-        grid = site.grid(self._latent_size)
-        check_pair(site, query, key, self._latent_size, tuple(self._rows))
-        scale = scale_of(site, layer, query)
-        assert self.step is not None
-        step_bin = self.schedule.bin_of(self.step, self._settings.bins)
-        for row, number in self._rows.items():
-            running = self._sums.get((number, site.name))
-            if running is None:
-                running = self._create_sum(site, grid, self.readings[number], query, key)
-                self._sums[number, site.name] = running
-            running.add(query[row], key[row], scale, step_bin)
+    def receive(self, site: Site, call: Product) -> None:
+        """Add one site's attention in the pass to the sums; of an uncertain pass, to sums of its own."""
+        run = self._run
+        assert run is not None
+        check_shape(site, call, run.latent_size, tuple(self._numbers))
+        for place, number in self._numbers.items():
+            if run.certain:
+                running, step_bin = self._sum_of(number, site, run, call), self._bin_of(run)
+            else:
+                running, step_bin = self._create_sum(site, run, self.readings[number], call, bins=1), 0
+                self._pending[run][place, site.name] = running
+            running.add(call, place, step_bin)
 
     def end_pass(self) -> None:
-        """Count the announced pass as done."""
-        assert self.step is not None
-        self._steps_seen.add(self.step)
-        self.passes += 1
+        """Count the pass; an uncertain one is counted when it is settled."""
+        assert self._run is not None
+        if self._run.certain:
+            self._count(self._run)
+
+    def drop_pass(self) -> None:
+        """Forget the pass that was begun: its forward raised."""
+        if self._run is not None:
+            self._pending.pop(self._run, None)
+
+    def settle(self, run: Pass, numbers: Mapping[int, int]) -> bool:
+        """Count the rows of an uncertain pass that its step used, drop the others; return whether any was.
+
+        Raises RecordingError if the latent's size changed within the call.
+        """
+        pending = self._pending.pop(run, {})
+        used = {key: running for key, running in pending.items() if key[0] in numbers}
+        if not used:
+            return False
+        self._check_size(run)
+        for (place, site), running in used.items():
+            self._take_over((numbers[place], site), running, self._bin_of(run))
+        self._count(run)
+        return True
 
     def finish(self) -> None:
-        """End the call: no pass follows, so the maps take over the sums without a copy."""
-        if self._finished is None:
+        """End the call: no pass follows, so the maps take over the sums without a copy.
+
+        Maps that cannot be made raise where they are asked for.
+        """
+        self._pending.clear()
+        if self._finished is None and all(map(self._is_finite, self._complete_prompts())):
             self._finished = {
                 number: self._build_maps(number, final=True) for number in self._complete_prompts()
             }
 
-    def _create_sum(
-        self, site: Site, grid: tuple[int, int], prompt: TracedPrompt, query: Tensor, key: Tensor
-    ) -> SiteSum:
-        own = site.kind == "self"
-        if not own and key.shape[1] != len(prompt.tokens):
+    def _check_size(self, run: Pass) -> None:
+        if self._latent_size not in (None, run.latent_size):
             raise RecordingError(
-                f"site {site.label} ({site.name}) attended to {key.shape[1]} tokens, and the prompt has "
-                f"{len(prompt.tokens)}: its context was added to; unload what does that"
+                f"the latent changed from {self._latent_size} to {run.latent_size} within one generation: "
+                "the network is run on tiles or crops; switch that off"
+            )
+        self._latent_size = run.latent_size
+
+    def _count(self, run: Pass) -> None:
+        self.step = run.step
+        self._steps_seen.add(run.step)
+        self.passes += 1
+
+    def _bin_of(self, run: Pass) -> int:
+        return self.schedule.bin_of(run.step, self._settings.bins)
+
+    def _sum_of(self, number: int, site: Site, run: Pass, call: Product) -> SiteSum:
+        """Return the running sum of a prompt at a site; create it at its first pass."""
+        key = (number, site.name)
+        if key not in self._sums:
+            bins = self.schedule.count(self._settings.bins)
+            self._sums[key] = self._create_sum(site, run, self.readings[number], call, bins)
+        return self._sums[key]
+
+    def _take_over(self, key: tuple[int, str], running: SiteSum, step_bin: int) -> None:
+        """Add the sum of a settled pass; the first one becomes the running sum, where that has one bin."""
+        bins = self.schedule.count(self._settings.bins)
+        if key not in self._sums:
+            self._sums[key] = running if bins == 1 else running.empty_like(bins)
+        if self._sums[key] is not running:
+            self._sums[key].add_sum(running, step_bin)
+
+    def _create_sum(self, site: Site, run: Pass, prompt: TracedPrompt, call: Product, bins: int) -> SiteSum:
+        own, tokens = site.kind == "self", call.shape[3]
+        if not own and tokens != len(prompt.tokens):
+            raise RecordingError(
+                f"site {site.label} ({site.name}) attended to {tokens} tokens, and the prompt has "
+                f"{len(prompt.tokens)}: something added tokens to what it reads; unload what does that"
             )
         return SiteSum(
-            grid,
-            site.heads,
-            key.shape[1],
-            bins=self.schedule.count(self._settings.bins),
+            site.grid(run.latent_size),
+            call.shape[1],
+            tokens,
+            bins=bins,
             apart=self._settings.heads and not own,
             kept=None if own else prompt.kept,
-            device=query.device,
+            device=call.device,
         )
 
     def _complete_prompts(self) -> list[int]:
@@ -200,6 +265,9 @@ class TracedCall:
             return []
         every = range(len(self.readings))
         return [number for number in every if all((number, site.name) in self._sums for site in self.sites)]
+
+    def _is_finite(self, number: int) -> bool:
+        return all(self._sums[number, site.name].is_finite() for site in self.sites)
 
     def _maps(self, negative: bool) -> tuple[AttentionMaps, ...]:
         numbers = [
@@ -213,6 +281,10 @@ class TracedCall:
     def _build_maps(self, number: int, final: bool) -> AttentionMaps:
         prompt, info = self.readings[number], self._info
         sums = {site.name: self._sums[number, site.name] for site in self.sites}
+        bad = next((site for site in self.sites if not sums[site.name].is_finite()), None)
+        if bad is not None:
+            raise RecordingError(not_finite(f"site {bad.label} ({bad.name})"))
+        assert self._latent_size is not None
         records = {name: running.release() if final else running.record() for name, running in sums.items()}
         counts = zip(*(record.passes for record in records.values()), strict=True)
         filled = tuple(place for place, count in enumerate(counts) if min(count))
@@ -227,6 +299,7 @@ class TracedCall:
             default_sites=info.default_sites,
             self_sites=tuple(site for site in self.sites if site.kind == "self"),
             steps=self.schedule.bins(self._settings.bins),
+            region=info.region,
         )
         return maps.of_bins(filled)
 
@@ -234,4 +307,4 @@ class TracedCall:
         notes = self._info.provenance.notes
         if len(self._steps_seen) < self.steps:
             notes += (f"read {len(self._steps_seen)} of {self.steps} steps",)
-        return notes
+        return (*notes, *self.remarks())

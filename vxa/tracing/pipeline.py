@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from types import MappingProxyType
+from contextlib import contextmanager
 from typing import Any
 
-from torch import Tensor, nn
-
-from vxa.attention.hooks import Watch, watch
+from vxa.attention.hooks import watch
 from vxa.attention.sites import SelfAttentionSpec, Site, SiteSpec, select_sites, watched_sites
 from vxa.errors import ModelError, RecordingError, SettingError
 from vxa.maps.attention_maps import AttentionMaps, Provenance
+from vxa.maps.region import fitted_region
 from vxa.maps.selection import TokenSpec, WordSpec
 from vxa.maps.steps import Bins, Schedule
 from vxa.models import load
-from vxa.models.prompt_events import EncodedPrompts, listen_to_prompts
+from vxa.models.pipeline_call import PipelineCall
+from vxa.models.pipeline_session import CallListener, StartedCall, TakenStep, listen
+from vxa.models.prompt_events import EncodedPrompts
+from vxa.models.session import Pass, Row
 from vxa.tracing.generation import GenerationInfo, Settings, TracedCall
+from vxa.tracing.graph import GraphRecorder
 from vxa.tracing.prompts import PromptSpec, Reader
-from vxa.tracing.rows import inputs_of, rows_of
+from vxa.tracing.recorder import Recorder
 from vxa.version import versions
 
 __all__ = ["Trace", "trace"]
@@ -32,7 +33,7 @@ class Trace:
 
     def __init__(self, pipeline: Any) -> None:
         self._pipeline = weakref.ref(pipeline)  # kept maps must not keep a model in memory
-        self._calls: list[TracedCall] = []
+        self._calls: list[TracedCall | GraphRecorder] = []
 
     @property
     def pipeline(self) -> Any:
@@ -40,7 +41,7 @@ class Trace:
         return self._pipeline()
 
     @property
-    def calls(self) -> tuple[TracedCall, ...]:
+    def calls(self) -> tuple[TracedCall | GraphRecorder, ...]:
         """Generations of the block that made at least one pass."""
         return tuple(call for call in self._calls if call.passes)
 
@@ -95,7 +96,8 @@ def trace(
     self_attention: SelfAttentionSpec = False,
     prompt: PromptSpec = None,
     negative_prompt: PromptSpec = None,
-    on_step: Callable[[TracedCall], object] | None = None,
+    on_step: Callable[[Any], object] | None = None,
+    grad: bool = False,
 ) -> Iterator[Trace]:
     """Trace every generation of a pipeline that this thread runs in the block.
 
@@ -118,8 +120,11 @@ def trace(
         prompt: the text of `prompt_embeds`, if the pipeline is called with them: one text, or one text (or
             its Tokens) per prompt.
         negative_prompt: likewise for `negative_prompt_embeds`.
-        on_step: called after each pass with its TracedCall. Its `maps` are those so far, copied at each
+        on_step: called after each step with its TracedCall. Its `maps` are those so far, copied at each
             access; its `step` and `steps` give the progress. An exception it raises ends the generation.
+        grad: keep the attention of the last pass instead of sums, on the network's device and with its graph,
+            for losses on `maps[0].tensor("hat")`. Every pass with the call's prompts counts then, also one of
+            an optimisation. The settings words, tokens, bins and heads are not needed: all of it is there.
 
     Raises:
         ModelError: the source has no pipeline that VXA can trace.
@@ -131,24 +136,18 @@ def trace(
     pipeline = getattr(model, "pipeline", None)
     if pipeline is None:
         raise ModelError(f"the model {model.name} has no pipeline to trace; give a diffusers pipeline")
-    settings = Settings(bins, heads, negative, self_attention)
+    settings = Settings(bins, heads, negative, self_attention, grad)
     if words is not None and tokens is not None:
         raise SettingError(f"both words {words!r} and tokens {tokens!r} were given; choose by one of them")
     cross = tuple(site for site in model.sites if site.kind == "cross")
     if sites is not None:
         _check_sites(cross, sites)
-    with watch(model.network, cross, _ignore):
+    with watch(model.network, cross, lambda site, call: None):
         pass  # raises for a network that cannot be watched, before anything is generated
     reader = Reader(model, negative, words, tokens, prompt, negative_prompt)
     tracer = _Tracer(model, sites, settings, reader, on_step)
-    with ExitStack() as stack:
-        stack.callback(tracer.end_call)
-        stack.enter_context(listen_to_prompts(pipeline, tracer.on_encode))
+    with listen(model, tracer):
         yield tracer.trace
-
-
-def _ignore(site: Site, layer: nn.Module, query: Tensor, key: Tensor) -> None:
-    pass
 
 
 def _check_sites(cross: Sequence[Site], sites: SiteSpec) -> None:
@@ -159,8 +158,8 @@ def _check_sites(cross: Sequence[Site], sites: SiteSpec) -> None:
         select_sites(cross, known)
 
 
-class _Tracer:
-    """Link from pipeline to trace: each `encode_prompt` starts a call, to which passes are added."""
+class _Tracer(CallListener):
+    """Link from the pipeline's calls to the trace: each becomes a TracedCall, which a Recorder fills."""
 
     def __init__(
         self,
@@ -168,74 +167,97 @@ class _Tracer:
         sites: SiteSpec,
         settings: Settings,
         reader: Reader,
-        on_step: Callable[[TracedCall], object] | None,
+        on_step: Callable[[Any], object] | None,
     ) -> None:
         self.trace = Trace(model.pipeline)
         self._model, self._sites, self._settings = model, sites, settings
         self._reader, self._on_step = reader, on_step
-        self._thread = threading.get_ident()
-        self._hooks = ExitStack()
-        self._encoded: EncodedPrompts | None = None
-        self._call: TracedCall | None = None
-        self._watcher: Watch | None = None
+        self._recorder: Recorder | GraphRecorder | None = None
+        self.counts = not settings.grad
+        self._state: PipelineCall | None = None
+        self._told = 0
 
     def on_encode(self, encoded: EncodedPrompts) -> None:
-        """Start a new call with these prompts; its passes follow."""
-        self.end_call()
-        self._encoded = encoded
+        """Remember the texts of the embeddings."""
         self._reader.on_encode(encoded)
-        network = self._model.network  # read anew: adapters may have been loaded since the last call
-        for handle in (
-            network.register_forward_pre_hook(self._before, with_kwargs=True),
-            network.register_forward_hook(self._after),
-        ):
-            self._hooks.callback(handle.remove)
 
-    def end_call(self) -> None:
-        """End the current call and remove its hooks."""
-        self._hooks.close()
-        if self._call is not None:
-            self._call.finish()
-        self._call = self._watcher = self._encoded = None
+    def begin_call(self, call: StartedCall) -> None:
+        """Begin a TracedCall with the call's prompts."""
+        self.end_call()
+        model, state = self._model, call.state
+        readings = self._reader.readings(call.encoded)
+        sites = watched_sites(model.sites, self._sites, call.latent_size, self._settings.self_attention)
+        schedule, info = Schedule(state.steps.levels), self._info(call)
+        if self._settings.grad:
+            self._recorder = GraphRecorder(model.network, sites, readings, info, schedule.steps)
+        else:
+            traced = TracedCall(sites, readings, schedule, self._settings, info, lambda: _remarks(state))
+            numbers = {Row(each.image, negative=each.negative): place for place, each in enumerate(readings)}
+            self._recorder = Recorder(traced, model.network, numbers.get)
+        self._state, self._told = state, 0
+        self.trace._calls.append(self._recorder.call)
 
-    def _before(
-        self, network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] = MappingProxyType({})
-    ) -> None:
-        # While the hook is removed, a pass of another thread may still call it once, without kwargs.
-        if threading.get_ident() != self._thread or self._encoded is None:
-            return
-        sample, timestep, context = inputs_of(args, kwargs)
-        latent_size = (sample.shape[-2], sample.shape[-1])
-        if self._call is None:
-            self._start(network, latent_size)
-        assert self._call is not None
-        assert self._watcher is not None
-        self._watcher.reset()
-        rows = rows_of(self._encoded, context, self._settings.negative)
-        self._call.begin(latent_size, timestep, rows)
-
-    def _start(self, network: nn.Module, latent_size: tuple[int, int]) -> None:
-        assert self._encoded is not None
+    def _info(self, call: StartedCall) -> GenerationInfo:
         model = self._model
-        chosen = watched_sites(model.sites, self._sites, latent_size, self._settings.self_attention)
-        notes = (*model.notes, *self._reader.notes(self._encoded))
+        notes = (*model.notes, *self._reader.notes(call.encoded))
         provenance = Provenance(model.name, "", 0, "generated", None, versions(), notes)
         default = model.default_sites if self._sites is None else "all"
+        if call.crop is not None:
+            region = fitted_region(call.crop.box, call.crop.plane)
+            return GenerationInfo(provenance, default, call.crop.image_size, region=region)
+        height, width = call.latent_size
         pixels = 2 ** (len(model.pipeline.vae.config.block_out_channels) - 1)
-        self._call = TracedCall(
-            chosen,
-            self._reader.readings(self._encoded),
-            Schedule.of(model.pipeline.scheduler.timesteps.tolist()),
-            self._settings,
-            GenerationInfo(provenance, default, (latent_size[0] * pixels, latent_size[1] * pixels)),
-        )
-        self._watcher = self._hooks.enter_context(watch(network, chosen, self._call.receive))
-        self.trace._calls.append(self._call)
+        return GenerationInfo(provenance, default, (height * pixels, width * pixels))
 
-    def _after(self, network: nn.Module, args: Any, output: Any) -> None:
-        if threading.get_ident() != self._thread or self._call is None or self._watcher is None:
+    def end_call(self) -> None:
+        """End the TracedCall and remove its hooks."""
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            recorder.close()
+            recorder.call.finish()
+
+    def before_pass(self, run: Pass | None) -> None:
+        """Record the pass."""
+        if self._recorder is not None:
+            self._recorder.before_pass(run)
+
+    def after_pass(self, run: Pass | None) -> None:
+        """Count the pass."""
+        if self._recorder is not None:
+            self._recorder.after_pass(run)
+
+    def fail_pass(self) -> None:
+        """Drop the pass."""
+        if self._recorder is not None:
+            self._recorder.fail_pass()
+
+    def settle(self, run: Pass, rows: Mapping[int, Row]) -> None:
+        """Count what the step used. In a loop that steps no scheduler, that is the step's end."""
+        if self._recorder is not None:
+            self._recorder.settle(run, rows)
+            if self._state is not None and not self._state.is_stepped:
+                self._tell()
+
+    def after_step(self, step: TakenStep) -> None:
+        """Tell the user of the step."""
+        self._tell()
+
+    def _tell(self) -> None:
+        """Call `on_step` if a pass was counted since it was called last."""
+        if self._recorder is None or self._on_step is None or self._recorder.call.passes == self._told:
             return
-        self._watcher.check()
-        self._call.end_pass()
-        if self._on_step is not None:
-            self._on_step(self._call)
+        self._told = self._recorder.call.passes
+        self._on_step(self._recorder.call)
+
+
+def _remarks(state: PipelineCall) -> tuple[str, ...]:
+    """Return the notes on what was kept apart."""
+    notes = []
+    if state.apart:
+        notes.append(f"{state.apart} passes that no step of the sampler used are not in these maps")
+    if state.repeated:
+        notes.append(
+            f"in {state.repeated} passes the pipeline read the prompt again (perturbed attention, say); only "
+            "the first reading of each step is in these maps"
+        )
+    return tuple(notes)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from vxa.attention.recording import PassRecord, record
+from vxa.attention.recording import SiteRecord, record
 from vxa.attention.sites import SelfAttentionSpec, Site, SiteSpec, watched_sites
 from vxa.errors import PromptError, RecordingError, SettingError
 from vxa.io.images import read_image
@@ -45,6 +45,7 @@ def visualize(
     sites: SiteSpec = None,
     max_side: int = PassSettings.max_side,
     self_attention: SelfAttentionSpec = False,
+    grad: bool = False,
 ) -> AttentionMaps:
     """Return the attention maps of `image` for `prompt`, from one pass of a model.
 
@@ -60,6 +61,8 @@ def visualize(
         max_side: the image is scaled down to at most this many pixels on its longer side, never up.
         self_attention: record it too, for `AttentionMaps.heat_map(refine=True)`: True, or the
             self-attention sites to record, in the same grammar.
+        grad: keep the attention's graph on the model's device, for `AttentionMaps.tensor`: it leads back to
+            every weight of the text encoder and the network that requires a gradient.
 
     Raises:
         ModelError: the source is no model.
@@ -72,13 +75,15 @@ def visualize(
     pixels, image_size, extent = prepare(read_image(image), max_side, model.multiple)
     with torch.no_grad():
         latent = model.encode_image(pixels)
-        latent_size = (latent.shape[-2], latent.shape[-1])
-        watched = watched_sites(model.sites, sites, latent_size, self_attention)
+    latent_size = (latent.shape[-2], latent.shape[-1])
+    _check_finite(latent)
+    watched = watched_sites(model.sites, sites, latent_size, self_attention)
+    with torch.set_grad_enabled(grad):
         conditioning = model.encode_prompt(prompt, (pixels.shape[-2], pixels.shape[-1]))
         noised = (
             add_noise(latent, float(model.alphas_cumprod[timestep]), seed) if noise == "matched" else latent
         )
-        records = _record(model, noised, timestep, conditioning, watched)
+        records = _record(model, noised, timestep, conditioning, watched, grad)
     return AttentionMaps(
         sites=tuple(site for site in watched if site.kind == "cross"),
         tokens=conditioning.tokens,
@@ -98,10 +103,11 @@ def _record(
     timestep: int,
     conditioning: Conditioning,
     sites: Sequence[Site],
-) -> dict[str, PassRecord]:
+    grad: bool,
+) -> dict[str, SiteRecord]:
     size = (latent.shape[-2], latent.shape[-1])
     rows = tuple(range(len(latent)))
-    with record(model.network, sites, latent_size=size, rows=rows, stop_early=True) as recording:
+    with record(model.network, sites, latent_size=size, rows=rows, stop_early=True, grad=grad) as recording:
         model.denoise(latent, timestep, conditioning)
     records = recording.records()
     for site in sites:
@@ -109,9 +115,18 @@ def _record(
         if site.kind == "cross" and site_record.token_count != len(conditioning.tokens):
             raise RecordingError(
                 f"site {site.name} attended to {site_record.token_count} tokens, and the prompt has "
-                f"{len(conditioning.tokens)}: its context was added to; unload what does that"
+                f"{len(conditioning.tokens)}: something added tokens to what it reads; unload what does that"
             )
     return records
+
+
+def _check_finite(latent: Tensor) -> None:
+    """Raise RecordingError for a latent with NaN or infinity."""
+    if not latent.isfinite().all():
+        raise RecordingError(
+            "the image's latent is not finite (NaN or infinity): its VAE overflows in half precision, or its "
+            "weights are broken; load the model in float32, or its VAE alone"
+        )
 
 
 def add_noise(latent: Tensor, alpha_cumprod: float, seed: int) -> Tensor:

@@ -105,7 +105,7 @@ def _paint(model: Model, turns: Turns) -> Paint:
 
         with turns.turn(lambda ahead: progress(0.0, strings.ahead(ahead))), interruptible(tell):
             with (
-                previewing(model, wanted.guidance) as preview,
+                previewing(model) as preview,
                 trace(model, bins=STEP_BINS, self_attention=refine) as traced,
             ):
                 picture = make_image(model, prompt, wanted, advance)

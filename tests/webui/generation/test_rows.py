@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from vxa.errors import RecordingError
-from vxa.webui.generation.rows import Prompts, RowPrompt, Rows
+from vxa.models.session import Row
+from vxa.webui.generation.rows import Prompts, Rows
 
 SIZE = (3, 5)
-CONDITIONAL = [RowPrompt(0, "hat"), RowPrompt(0, "neck"), RowPrompt(1, "hat"), RowPrompt(1, "neck")]
-UNCONDITIONAL = [RowPrompt(0, "", negative=True), RowPrompt(1, "", negative=True)]
+CONDITIONAL = [Row(0, "hat"), Row(0, "neck"), Row(1, "hat"), Row(1, "neck")]
+UNCONDITIONAL = [Row(0, "", negative=True), Row(1, "", negative=True)]
 
 
 def contexts(tokens: int = 77, others: int = 77) -> tuple[torch.Tensor, torch.Tensor]:
@@ -68,8 +69,8 @@ def test_what_was_not_announced_is_named() -> None:
 def test_an_edited_prompt_is_the_text_that_ends_at_the_step_or_later() -> None:
     texts = [(3, "red hat"), (8, "blue hat")]
     prompts = Prompts([[texts, [(8, "neck")]]], [[(8, "")]])
-    assert prompts.at(3)[0] == [RowPrompt(0, "red hat"), RowPrompt(0, "neck")]
-    assert prompts.at(4)[0] == [RowPrompt(0, "blue hat"), RowPrompt(0, "neck")]
+    assert prompts.at(3)[0] == [Row(0, "red hat"), Row(0, "neck")]
+    assert prompts.at(4)[0] == [Row(0, "blue hat"), Row(0, "neck")]
     # The webui does so after the last step too: a sampler may make more steps than announced.
-    assert prompts.at(9)[0] == [RowPrompt(0, "red hat"), RowPrompt(0, "neck")]
-    assert prompts.at(9)[1] == [RowPrompt(0, "", negative=True)]
+    assert prompts.at(9)[0] == [Row(0, "red hat"), Row(0, "neck")]
+    assert prompts.at(9)[1] == [Row(0, "", negative=True)]

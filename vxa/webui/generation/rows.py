@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from vxa.errors import RecordingError
+from vxa.models.session import Row
 
-__all__ = ["Prompts", "RowPrompt", "Rows", "Texts", "remove_mark"]
+__all__ = ["Prompts", "Rows", "Texts", "remove_mark"]
 
 Texts = Sequence[tuple[int, str]]
 
@@ -37,15 +38,6 @@ def remove_mark(context: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class RowPrompt:
-    """The text that a row reads, from the prompt or the negative prompt of an image of the batch."""
-
-    image: int
-    text: str
-    negative: bool = False
-
-
-@dataclass(frozen=True)
 class Prompts:
     """Prompts of a batch, as schedules: (last step, text) pairs in order.
 
@@ -57,16 +49,13 @@ class Prompts:
     parts: Sequence[Sequence[Texts]]
     negatives: Sequence[Texts]
 
-    def at(self, step: int) -> tuple[list[RowPrompt], list[RowPrompt]]:
+    def at(self, step: int) -> tuple[list[Row], list[Row]]:
         """Return what the conditional and the unconditional rows read at a step of the denoiser."""
         conditional = [
-            RowPrompt(image, _text_at(texts, step))
-            for image, parts in enumerate(self.parts)
-            for texts in parts
+            Row(image, _text_at(texts, step)) for image, parts in enumerate(self.parts) for texts in parts
         ]
         unconditional = [
-            RowPrompt(image, _text_at(texts, step), negative=True)
-            for image, texts in enumerate(self.negatives)
+            Row(image, _text_at(texts, step), negative=True) for image, texts in enumerate(self.negatives)
         ]
         return conditional, unconditional
 
@@ -84,14 +73,17 @@ class Rows:
         contexts: of the conditional and of the unconditional rows, each [rows, tokens, channels].
         latent_size: (height, width).
 
+    Attributes:
+        length: the number of positions of the context that was taken last.
+
     Raises:
         RecordingError: the numbers of rows and of contexts differ.
     """
 
     def __init__(
         self,
-        conditional: Sequence[RowPrompt],
-        unconditional: Sequence[RowPrompt],
+        conditional: Sequence[Row],
+        unconditional: Sequence[Row],
         contexts: tuple[Tensor, Tensor],
         latent_size: tuple[int, int],
     ) -> None:
@@ -105,8 +97,9 @@ class Rows:
         self._conditional = len(conditional)
         self._latent_size = latent_size
         self._position = 0
+        self.length = 0
 
-    def take(self, context: Tensor, latent_size: tuple[int, int]) -> list[RowPrompt]:
+    def take(self, context: Tensor, latent_size: tuple[int, int]) -> list[Row]:
         """Return the texts of the next forward's rows, given its context [rows, tokens, channels].
 
         Raises:
@@ -125,7 +118,7 @@ class Rows:
             )
         if not all(map(_same_start, context, self._expected[first:last])):
             raise RecordingError(f"the network read other embeddings than those of the prompts: {_OTHERS}")
-        self._position = last
+        self._position, self.length = last, context.shape[1]
         return self._row_prompts[first:last]
 
     def check(self) -> None:

@@ -12,29 +12,28 @@ that the webui exchanges between calls keeps none.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from weakref import ReferenceType, ref
 
-from torch import Tensor, nn
+from torch import nn
 
-from vxa.attention.hooks import watch
-from vxa.attention.sites import Site, watched_sites
+from vxa.attention.sites import watched_sites
 from vxa.errors import VxaError, WordError
 from vxa.maps.attention_maps import Provenance
 from vxa.maps.selection import token_groups, union
 from vxa.maps.steps import CountedSteps
 from vxa.models.ldm.model import LdmModel
+from vxa.models.session import Pass, Row, announced
 from vxa.tokens import Token
 from vxa.tracing.generation import GenerationInfo, Settings, TracedCall, TracedPrompt
+from vxa.tracing.recorder import NumberOf, Recorder
 from vxa.ui.handlers import sentence
 from vxa.version import versions
 from vxa.webui import strings
 from vxa.webui.generation.options import NEGATIVE, STEPS, TraceOptions
-from vxa.webui.generation.rows import RowPrompt, Rows, remove_mark
+from vxa.webui.generation.rows import Rows, remove_mark
 
 __all__ = ["DenoiserCall", "Sampling"]
 
@@ -80,7 +79,7 @@ class Sampling:
         self.steps = (0, 0)
         self._options, self._on_failure = options, on_failure
         self._networks: list[ReferenceType[nn.Module]] = []
-        self._prompt_numbers: dict[tuple[int, RowPrompt, int], int | None] = {}
+        self._prompt_numbers: dict[tuple[int, Row, int], int | None] = {}
         self._missing: dict[tuple[int, str], WordError] = {}
         self._found: set[tuple[int, str]] = set()
         self._watch: _DenoiserWatch | None = None
@@ -92,12 +91,9 @@ class Sampling:
             return
         try:
             number = self._call_of(call)
-            traced = self.calls[number]
-            assert isinstance(traced.schedule, CountedSteps)
-            traced.schedule.enter(call.step)
             self.steps = (call.step + 1, call.steps)
             self._watch = _DenoiserWatch(
-                call, traced, lambda prompt, length: self._prompt_number(number, call, prompt, length),
+                call, self.calls[number], lambda row: self._prompt_number(number, call, row),
                 self.give_up, self._on_failure,
             )  # fmt: skip
         except VxaError as error:
@@ -109,7 +105,7 @@ class Sampling:
         self.release()
         if hooks is not None and not self.problem:
             try:
-                hooks.call.rows.check()
+                hooks.denoiser_call.rows.check()
             except VxaError as error:
                 self.give_up(error)
 
@@ -153,32 +149,23 @@ class Sampling:
         self._networks.append(ref(network))
         return len(self.calls) - 1
 
-    def _prompt_number(
-        self, number: int, call: DenoiserCall, row_prompt: RowPrompt, length: int
-    ) -> int | None:
-        """Return the index of a row's prompt in the numbered traced call; None if no picture needs it.
-
-        `length` is the number of positions of the row's context.
-        """
-        if row_prompt.negative and NEGATIVE not in self._options.show:
+    def _prompt_number(self, number: int, call: DenoiserCall, row: Row) -> int | None:
+        """Return the index of a row's prompt in the numbered traced call; None if no picture needs it."""
+        if row.negative and NEGATIVE not in self._options.show:
             return None
-        key = (number, row_prompt, length)
+        key = (number, row, call.rows.length)
         if key not in self._prompt_numbers:
-            self._prompt_numbers[key] = self._add_prompt(self.calls[number], call, row_prompt, length)
+            self._prompt_numbers[key] = self._add_prompt(self.calls[number], call, row)
         return self._prompt_numbers[key]
 
-    def _add_prompt(
-        self, traced: TracedCall, call: DenoiserCall, row_prompt: RowPrompt, length: int
-    ) -> int | None:
-        tokens = _pad_or_cut(call.tokens(row_prompt.text), length)
+    def _add_prompt(self, traced: TracedCall, call: DenoiserCall, row: Row) -> int | None:
+        tokens = _pad_or_cut(call.tokens(row.text), call.rows.length)
         indices = tuple(token.index for token in tokens if token.special is None)
-        if self._options.words and not row_prompt.negative:
-            indices = self._word_indices(tokens, row_prompt.image)
+        if self._options.words and not row.negative:
+            indices = self._word_indices(tokens, row.image)
         if not indices:
             return None
-        traced.readings.append(
-            TracedPrompt(row_prompt.image, row_prompt.text, tokens, row_prompt.negative, indices)
-        )
+        traced.readings.append(TracedPrompt(row.image, row.text, tokens, row.negative, indices))
         return len(traced.readings) - 1
 
     def _word_indices(self, tokens: tuple[Token, ...], image: int) -> tuple[int, ...]:
@@ -193,75 +180,40 @@ class Sampling:
         return union(groups)
 
 
-class _DenoiserWatch:
-    """Hooks of one call of the denoiser, on the network and on each traced site."""
+class _DenoiserWatch(Recorder):
+    """Recorder of one call of the denoiser, whose rows are announced in their order."""
 
     def __init__(
         self,
         call: DenoiserCall,
         traced: TracedCall,
-        prompt_number: Callable[[RowPrompt, int], int | None],
+        number_of: NumberOf,
         give_up: Callable[[Exception], None],
         on_failure: Callable[[], None],
     ) -> None:
-        self.call = call
-        self._traced, self._prompt_number = traced, prompt_number
-        self._give_up, self._on_failure = give_up, on_failure
-        self._thread = threading.get_ident()
-        self._rows: dict[int, int] = {}
-        self._handles = ExitStack()
-        with ExitStack() as handles:  # removes the first hooks again if a later one cannot be added
-            network = call.model.network
-            self._watcher = handles.enter_context(watch(network, traced.sites, self._receive, give_up))
-            for handle in (
-                network.register_forward_pre_hook(self._before, with_kwargs=True),
-                network.register_forward_hook(self._after, always_call=True),
-            ):
-                handles.callback(handle.remove)
-            self._handles = handles.pop_all()
-
-    def close(self) -> None:
-        """Remove the hooks."""
-        self._handles.close()
-
-    def _before(self, network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if threading.get_ident() != self._thread:
-            return
+        network = call.model.network
+        super().__init__(traced, network, number_of, give_up)
+        self.denoiser_call, self._on_failure = call, on_failure
         try:
-            sample, timesteps, context = _inputs(args, kwargs)
-            latent_size = (sample.shape[-2], sample.shape[-1])
-            row_prompts = self.call.rows.take(context, latent_size)
-            length = context.shape[1]
-            numbers = {row: self._prompt_number(one, length) for row, one in enumerate(row_prompts)}
-            self._rows = {row: number for row, number in numbers.items() if number is not None}
-            self._watcher.reset()
-            if self._rows:
-                self._traced.begin(latent_size, float(timesteps.reshape(-1)[0]), self._rows)
-        except Exception as error:  # tracing must not end the generation
-            self._give_up(error)
+            self._hooks.enter_context(announced(network, self._announce, self, give_up))
+        except BaseException:
+            self.close()
+            raise
 
-    def _receive(self, site: Site, layer: nn.Module, query: Tensor, key: Tensor) -> None:
-        if self._rows:
-            self._traced.receive(site, layer, query, key)
+    def _announce(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Pass:
+        named = dict(zip(("x", "timesteps", "context"), args, strict=False)) | dict(kwargs)
+        sample, timestep = named["x"], float(named["timesteps"].reshape(-1)[0])
+        latent_size = (sample.shape[-2], sample.shape[-1])
+        rows = self.denoiser_call.rows.take(remove_mark(named["context"]), latent_size)
+        schedule = self.call.schedule
+        assert isinstance(schedule, CountedSteps)
+        step = schedule.at(self.denoiser_call.step, timestep)
+        return Pass(step, timestep, latent_size, dict(enumerate(rows)))
 
-    def _after(self, network: nn.Module, args: Any, output: Any) -> None:
-        if threading.get_ident() != self._thread:
-            return
-        if output is None:  # the forward raised; torch is iterating over the hooks, so none is removed here
-            self._on_failure()
-            return
-        try:
-            self._watcher.check()
-            if self._rows:
-                self._traced.end_pass()
-        except Exception as error:
-            self._give_up(error)
-
-
-def _inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the latents, the timesteps and the context of a call of ldm's network."""
-    named = dict(zip(("x", "timesteps", "context"), args, strict=False)) | kwargs
-    return named["x"], named["timesteps"], remove_mark(named["context"])
+    def fail_pass(self) -> None:
+        """Tell that the network raised."""
+        super().fail_pass()
+        self._on_failure()
 
 
 def _pad_or_cut(tokens: tuple[Token, ...], length: int) -> tuple[Token, ...]:

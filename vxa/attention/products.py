@@ -1,0 +1,130 @@
+"""Attention read where it meets the values: at the product that a layer really computes.
+
+    with product_hooks(layer, site, found):
+        network(…)                       # found(call) gets an AttentionCall, or a GivenAttention
+
+A `TorchFunctionMode` is on while the layer's forward runs. It sees `scaled_dot_product_attention` with its
+queries, keys, mask and scale, after every norm and edit. Where a layer computes its softmax itself, it sees
+the probabilities as they are multiplied with the values. The mode is of its own thread and replaces nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from vxa.attention.calls import AttentionCall, GivenAttention, Product, expand_mask
+from vxa.attention.sites import Site
+from vxa.errors import RecordingError
+
+__all__ = ["product_hooks"]
+
+_ATTENTION = functional.scaled_dot_product_attention
+_ARGUMENTS = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale")
+_SOFTMAXES = (torch.softmax, torch.Tensor.softmax, functional.softmax)
+_PRODUCTS = (
+    torch.bmm,
+    torch.Tensor.bmm,
+    torch.matmul,
+    torch.Tensor.matmul,
+    torch.Tensor.__matmul__,
+    torch.einsum,
+)
+
+
+class _ProductMode(TorchFunctionMode):
+    """Reader of the products of one layer's forward."""
+
+    def __init__(self, site: Site, found: Callable[[Product], None]) -> None:
+        super().__init__()
+        self._site, self._found = site, found
+        self._softmax: tuple[int, int] | None = None  # (queries, tokens) of the layer's own last softmax
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is _ATTENTION:
+            self._found(_fused_call(dict(zip(_ARGUMENTS, args, strict=False)) | dict(kwargs), self._site))
+        elif func in _PRODUCTS:
+            self._look_at(args)
+        result = func(*args, **kwargs)
+        if func in _SOFTMAXES:
+            self._softmax = tuple(result.shape[-2:])
+        return result
+
+    def _look_at(self, args: Sequence[Any]) -> None:
+        """Report the first operand if it has the softmax's shape and meets as many values."""
+        operands = [each for each in args if torch.is_tensor(each)]
+        if self._softmax is None or len(operands) != 2:
+            return
+        left, right = operands
+        if tuple(left.shape[-2:]) != self._softmax or right.shape[-2] != self._softmax[1]:
+            return
+        self._softmax = None
+        self._found(GivenAttention(_by_heads(left, self._site)))
+
+
+def _fused_call(given: Mapping[str, Any], site: Site) -> AttentionCall:
+    """Return the call of scaled_dot_product_attention with these arguments."""
+    query, key = given["query"], given["key"]
+    if given.get("is_causal") or query.ndim != 4:
+        raise RecordingError(
+            f"site {site.label} ({site.name}) has causal attention, or none of [rows, heads, queries, "
+            "channels]; VXA reads image layers only"
+        )
+    if key.shape[1] != query.shape[1]:  # grouped queries share their keys
+        key = key.repeat_interleave(query.shape[1] // key.shape[1], 1)
+    scale, mask = given.get("scale"), given.get("attn_mask")
+    if mask is not None:
+        mask = mask[(None,) * (4 - mask.ndim)]
+    bias = expand_mask(mask, len(query), query.shape[1])
+    return AttentionCall(query, key, query.shape[-1] ** -0.5 if scale is None else float(scale), bias)
+
+
+def _by_heads(values: Tensor, site: Site) -> Tensor:
+    """Return probabilities [rows·heads, queries, tokens] as [rows, heads, queries, tokens]."""
+    if values.ndim == 4:
+        return values
+    if values.ndim != 3 or len(values) % site.heads:
+        raise RecordingError(
+            f"site {site.label} ({site.name}) multiplies probabilities of shape {tuple(values.shape)}, which "
+            f"its {site.heads} heads do not divide; use the model's own attention processors"
+        )
+    return values.reshape(-1, site.heads, *values.shape[1:])
+
+
+@contextmanager
+def product_hooks(layer: nn.Module, site: Site, found: Callable[[Product], None]) -> Iterator[None]:
+    """Call `found` with each product that the layer computes in forwards of this thread in this block."""
+    thread = threading.get_ident()
+    modes: list[_ProductMode] = []
+
+    def enter(module: nn.Module, inputs: Any) -> None:
+        if threading.get_ident() == thread:
+            mode = _ProductMode(site, found)
+            mode.__enter__()  # type: ignore[no-untyped-call]
+            modes.append(mode)
+
+    def leave(module: nn.Module, inputs: Any, output: Any) -> None:
+        if threading.get_ident() == thread and modes:
+            modes.pop().__exit__(None, None, None)  # type: ignore[no-untyped-call]
+
+    with ExitStack() as handles:
+        for handle in (
+            layer.register_forward_pre_hook(enter),
+            layer.register_forward_hook(leave, always_call=True),
+        ):
+            handles.callback(handle.remove)
+        try:
+            yield
+        finally:  # torch runs no hook after a BaseException, such as the one that leaves a forward early
+            while modes:
+                modes.pop().__exit__(None, None, None)  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.generating import NEGATIVE, OTHER, PROMPT, hook_count, is_left_alone, make
+from support.generating import NEGATIVE, OTHER, PROMPT, is_left_alone, make
 
 import vxa
 from vxa.errors import (

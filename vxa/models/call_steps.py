@@ -40,7 +40,7 @@ class CallSteps:
         the timestep.
         """
         entries = [float(each) for each in scheduler.timesteps.tolist()]
-        first = _first_entry(timestep, entries, getattr(scheduler, "begin_index", None))
+        first = _first_entry(timestep, entries, getattr(scheduler, "begin_index", None), running)
         steps = _steps_of(entries, getattr(scheduler, "num_inference_steps", None))
         last = first + running if running else len(entries)
         if last > len(entries):
@@ -78,9 +78,14 @@ def is_same_level(first: float, second: float) -> bool:
     return abs(first - second) <= 1e-3 * max(1.0, abs(second))
 
 
-def _first_entry(timestep: float, entries: Sequence[float], begin: int | None) -> int:
-    if begin is not None and begin < len(entries) and is_same_level(entries[begin], timestep):
-        return begin
+def _first_entry(timestep: float, entries: Sequence[float], begin: int | None, running: int | None) -> int:
+    """Return the entry that a call begins at: its scheduler's own word, or the last `running` ones' first.
+
+    Without either, it is the first entry of the timestep.
+    """
+    for place in (begin, len(entries) - running if running else None):
+        if place is not None and 0 <= place < len(entries) and is_same_level(entries[place], timestep):
+            return place
     nearest = min(range(len(entries)), key=lambda place: abs(entries[place] - timestep), default=None)
     if nearest is None or not is_same_level(entries[nearest], timestep):
         raise RecordingError(

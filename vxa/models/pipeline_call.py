@@ -55,6 +55,7 @@ class PipelineCall:
         apart: the number of passes with the call's prompts that no step used.
         is_stepped: whether the pipeline's scheduler was stepped in the call.
         repeated: the number of passes that read a prompt once more than their step needs.
+        reason: the last reason why a pass was not the call's; blank if there is none.
     """
 
     encoded: EncodedPrompts
@@ -65,6 +66,7 @@ class PipelineCall:
     strict: bool = True
     apart: int = 0
     repeated: int = 0
+    reason: str = ""
     is_stepped: bool = False
     _expected: Tensor | None = None
     _used: dict[Row, Tensor] = field(default_factory=dict)
@@ -82,11 +84,11 @@ class PipelineCall:
     def goes_on(self, timesteps: Any, inputs: Inputs) -> bool:
         """Return whether a pass after prompts were encoded anew may still be of this call.
 
-        It may where the scheduler was not set up anew: then a callback encoded a prompt for itself.
+        It is where the scheduler was not set up anew: then a callback encoded a prompt for itself.
         """
         timestep = inputs.timesteps[0]
         ahead = self.steps.expects(timestep) or self.steps.next_of(timestep) is not None
-        return timesteps is self.timesteps and not self.steps.is_over and (self.is_stepped or ahead)
+        return timesteps is self.timesteps and (self.is_stepped or ahead)
 
     def inputs_of_first(self) -> Tensor | None:
         """Return what the step's own pass read for the first image, [1, channels, h, w]."""
@@ -98,16 +100,22 @@ class PipelineCall:
             return None
         candidates = find_candidates(self.encoded, inputs.context)
         if len(inputs.timesteps) > 1:
-            self._others.append(f"the rows of one pass are at different timesteps {inputs.timesteps[:4]}")
+            levels = ", ".join(f"{level:g}" for level in inputs.timesteps[:4])
+            self._note_other(f"the rows of one pass are at different timesteps ({levels})")
             return None
         (timestep,) = inputs.timesteps
         if not self.steps.expects(timestep) and (self.is_stepped or not self._step_unstepped(timestep)):
             self.apart += bool(candidates)
             return None
         if not candidates:
-            self._others.append(_OTHER_ROWS)
+            self._note_other(_OTHER_ROWS)
             return None
         return self._read(inputs, candidates)
+
+    def _note_other(self, reason: str) -> None:
+        """Note a pass at the expected timestep that has none of the call's rows."""
+        self._others.append(reason)
+        self.reason = reason
 
     def _read(self, inputs: Inputs, candidates: Candidates) -> Pass | None:
         """Return the pass: certain where its latents are those that the last step led to."""
@@ -120,14 +128,23 @@ class PipelineCall:
                 self._certain.append(_Read(run, sample, candidates, with_graph))
                 self.repeated += len(rows) < len(candidates)
                 return run
-            if assign_rows(candidates, sample, self._expected, ()):
-                self.repeated += 1
+            if rows := assign_rows(candidates, sample, self._expected, ()):
+                self._check_repeated(rows, sample)
                 return None
         run = replace(run, rows={place: each[0] for place, each in candidates.items()}, certain=False)
         if with_graph:  # of the passes that an optimisation iterates, only the last can be the step's own
             self._let_go([read for read in self._pending if read.with_graph])
         self._pending.append(_Read(run, sample, candidates, with_graph))
         return run
+
+    def _check_repeated(self, rows: Mapping[int, Row], sample: Tensor) -> None:
+        """Count a further reading of rows that the step has. Raises RecordingError at another scale."""
+        self.repeated += 1
+        if not all(_are_same(sample[place : place + 1], self._used[row]) for place, row in rows.items()):
+            self._refuse(
+                "the network read the step's latents at two scales, and VXA cannot tell which of the passes "
+                "counts; scale what a callback reads by scheduler.scale_model_input"
+            )
 
     def _use(self, rows: Mapping[int, Row], sample: Tensor) -> None:
         self._used.update((row, sample[place : place + 1].detach()) for place, row in rows.items())

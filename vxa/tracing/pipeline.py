@@ -34,6 +34,7 @@ class Trace:
     def __init__(self, pipeline: Any) -> None:
         self._pipeline = weakref.ref(pipeline)  # kept maps must not keep a model in memory
         self._calls: list[TracedCall | GraphRecorder] = []
+        self._reason = ""
 
     @property
     def pipeline(self) -> Any:
@@ -77,10 +78,8 @@ class Trace:
 
     def _check(self) -> None:
         if not self.calls:
-            raise RecordingError(
-                "nothing was traced: no pass of the pipeline was made in the block, by its thread; call the "
-                "pipeline that was given to trace"
-            )
+            reason = self._reason or "no pass of the pipeline was made in the block, by its thread"
+            raise RecordingError(f"nothing was traced: {reason}; call the pipeline that was given to trace")
 
 
 @contextmanager
@@ -215,6 +214,8 @@ class _Tracer(CallListener):
         if recorder is not None:
             recorder.close()
             recorder.call.finish()
+            if self._state is not None and not recorder.call.passes:
+                self.trace._reason = self._state.reason
 
     def before_pass(self, run: Pass | None) -> None:
         """Record the pass."""
@@ -254,10 +255,9 @@ def _remarks(state: PipelineCall) -> tuple[str, ...]:
     """Return the notes on what was kept apart."""
     notes = []
     if state.apart:
-        notes.append(f"{state.apart} passes that no step of the sampler used are not in these maps")
+        notes.append(f"passes kept apart, which no step of the sampler used: {state.apart}")
     if state.repeated:
         notes.append(
-            f"in {state.repeated} passes the pipeline read the prompt again (perturbed attention, say); only "
-            "the first reading of each step is in these maps"
+            f"further readings of the prompt kept apart, such as those of perturbed attention: {state.repeated}"
         )
     return tuple(notes)

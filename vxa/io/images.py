@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vxa.errors import ImageError
 from vxa.io.atomic import atomic_file, check_folder_writable
@@ -171,10 +171,12 @@ def opened_image(path: str | Path, name: str) -> Iterator[Image.Image]:
             raise ImageError(f"cannot read image {name}: {_too_large('it has far')}") from error
         except PermissionError as error:
             raise ImageError(f"cannot read image {name}: {_reason(error)}; allow reading it") from error
-        except _DECODER_ERRORS as error:
+        except UnidentifiedImageError as error:
             raise ImageError(
                 f"cannot read image {name}: it is not an image file; give {_READABLE}"
             ) from error
+        except _DECODER_ERRORS as error:
+            raise _broken(name, error) from error
     with image:
         yield image
 
@@ -196,10 +198,7 @@ def _flattened(image: Image.Image, name: str) -> Image.Image:
     except ImageError:
         raise
     except _DECODER_ERRORS as error:
-        raise ImageError(
-            f"cannot read image {name}: it is truncated or broken ({_reason(error)}); "
-            "save or download it again"
-        ) from error
+        raise _broken(name, error) from error
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -279,6 +278,12 @@ def _unit_to_byte(values: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.u
     if not (low >= 0.0 and high <= 1.0):  # also true of NaN
         raise ImageError(f"cannot read float pixels from {low:g} to {high:g}: scale them into [0, 1]")
     return (values * 255.0 + 0.5).astype(np.uint8)
+
+
+def _broken(name: str, error: BaseException) -> ImageError:
+    return ImageError(
+        f"cannot read image {name}: it is truncated or broken ({_reason(error)}); save or download it again"
+    )
 
 
 def _too_large(what: str) -> str:

@@ -27,6 +27,8 @@ _READERS: tuple[Callable[[TextChunks], Infotext | None], ...] = (
     novelai.read,
     comfyui.read,
 )
+# Chunks that a pasted text may be of; the others hold prompts as people type them.
+_PASTED = (PARAMETERS, "prompt", "workflow", "invokeai_metadata", "sd-metadata")
 # Exceptions raised by values of unexpected types in a text that anybody may have written.
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
 
@@ -42,7 +44,7 @@ def read_infotext(path: str | Path) -> Infotext | None:
 
 def parse_infotext(text: str | None) -> Infotext | None:
     """Parse the text that a program wrote; None if it is something else, such as a camera's comment."""
-    return _first(TextChunks({PARAMETERS: text})) if text else None
+    return _first(TextChunks(dict.fromkeys(_PASTED, text))) if text else None
 
 
 def _first(chunks: TextChunks) -> Infotext | None:

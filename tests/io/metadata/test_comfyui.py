@@ -258,6 +258,13 @@ def test_a_png_of_comfyui(tmp_path: Path) -> None:
     assert read_infotext(saved(tmp_path / "b.png", {"prompt": with_nan}))
 
 
+def test_a_pasted_graph_is_read_as_well() -> None:
+    for pasted in (graph(), drawn()):
+        made = parse_infotext(json.dumps(pasted))
+        assert made is not None
+        assert made.prompt == HAT
+
+
 def test_a_webp_of_comfyui(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0110] = "prompt:" + json.dumps(graph())

@@ -134,10 +134,15 @@ def test_older_swarmuis_wrote_the_cameras_model(tmp_path: Path) -> None:
 
 
 def test_what_was_pasted_is_read_as_well() -> None:
-    for pasted in (SWARM, FOOOCUS):
+    for pasted in (SWARM, FOOOCUS, INVOKE, OLDER_INVOKE):
         made = parse_infotext(json.dumps(pasted, indent=1))
         assert made is not None
         assert made.prompt == "a red hat, größer"
+
+
+@pytest.mark.parametrize("text", ['"a red hat" -s50', "a red hat -S5", "a red hat", "{red|blue} hat", "{}"])
+def test_a_typed_prompt_is_no_metadata(text: str) -> None:
+    assert parse_infotext(text) is None
 
 
 def test_settings_have_the_webuis_names(tmp_path: Path) -> None:

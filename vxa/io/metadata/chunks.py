@@ -35,9 +35,10 @@ class TextChunks:
 
     def json(self, name: str) -> dict[str, Any]:
         """Return the JSON object in a chunk; an empty one if there is none, or something else."""
-        if name not in self._parsed:
-            self._parsed[name] = _json_object(self.texts.get(name, ""))
-        return self._parsed[name]
+        text = self.texts.get(name, "")
+        if text not in self._parsed:
+            self._parsed[text] = _json_object(text)
+        return self._parsed[text]
 
 
 def _json_object(text: str) -> dict[str, Any]:

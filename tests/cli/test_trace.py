@@ -43,6 +43,11 @@ def vxa_command(*args: object) -> Result:
     return CliRunner().invoke(app, [str(arg) for arg in args])
 
 
+def named_images(folder: Path) -> list[str]:
+    described = json.loads((folder / "masks" / "coco.json").read_text("utf-8"))
+    return [each["file_name"] for each in described["images"]]
+
+
 def test_what_was_traced_is_refined_in_all_that_is_written(model: str, folder: Path) -> None:
     result = vxa_command(
         "trace", PROMPT, "--model", model, *SMALL, "--refine", "--mode", "grey", "--words", "hat",
@@ -84,6 +89,8 @@ def test_trace_writes_all_that_was_asked_for(model: str, folder: Path) -> None:
     assert np.array_equal(white, maps.heat_map("hat", sites="all").mask(threshold=DEFAULT_THRESHOLD))
     names = [each["name"] for each in json.loads((folder / "masks" / "coco.json").read_text())["categories"]]
     assert names == ["red", "hat", "neck"]
+    assert named_images(folder) == ["image.png"]
+    assert not (folder / "masks" / "image.png").exists()
     assert "timestep" in result.stdout
     assert "noise generated" in result.stdout
 
@@ -116,6 +123,30 @@ def test_attribute_reads_a_real_image(
     assert maps.provenance.noise == ("matched" if extra[0] == "--seeds" else "ddim")
     assert bool(maps.self_sites) == ("--refine" in extra)
     assert (folder / "hat.png").is_file()
+
+
+def test_masks_of_images_in_one_folder_are_described_together(model: str, folder: Path) -> None:
+    Image.new("RGB", (24, 40), "red").save(folder / "kleine Größe.png")
+    for command in (
+        ("trace", PROMPT, *SMALL),
+        ("attribute", folder / "kleine Größe.png", PROMPT, "--seeds", "1"),
+    ):
+        result = vxa_command(
+            *command, "--model", model, "-o", folder / "words.png", "--masks", folder / "masks",
+        )  # fmt: skip
+        assert result.exit_code == 0, result.stderr
+    assert named_images(folder) == ["image.png", "kleine Größe.png"]
+    with Image.open(folder / "masks" / "image.png") as picture:
+        assert picture.size == (8, 16)
+    assert (folder / "masks" / "kleine-Größe-hat.png").is_file()
+
+
+def test_another_programs_description_stops_before_the_model_is_loaded(folder: Path) -> None:
+    (folder / "coco.json").write_text("{}")
+    result = vxa_command("trace", PROMPT, "--model", "nowhere", "-o", folder / "a.png", "--masks", folder)
+    assert result.exit_code == 2
+    assert "this version of VXA did not write it" in result.stderr
+    assert (folder / "coco.json").read_text() == "{}"
 
 
 def test_compare_draws_two_saved_runs(model: str, folder: Path) -> None:

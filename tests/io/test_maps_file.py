@@ -140,6 +140,18 @@ def test_foreign_json(saved: Path, text: str) -> None:
     refused(saved, "not written by VXA|no JSON")
 
 
+def test_the_images_name_is_kept_where_an_older_vxa_does_not_look(tmp_path: Path) -> None:
+    maps = made_maps()
+    named = dataclasses.replace(maps, provenance=dataclasses.replace(maps.provenance, image="Größe 1.png"))
+    path = write_maps(named, tmp_path / "maps.npz")
+    assert_same(read_maps(path), named)
+    header = json.loads(sidecar_path(path).read_text())
+    assert header["schema"] == 1
+    assert "image" not in header["provenance"]
+    edit(path, image=5)
+    refused(path, "texts are not strings")
+
+
 def test_another_schema_names_both(saved: Path) -> None:
     edit(saved, schema=SCHEMA + 1)
     refused(saved, f"schema is {SCHEMA + 1} and this VXA reads up to {SCHEMA}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,15 @@ def test_it_is_the_mean_of_matched_noise_passes(sd_model: DiffusersModel, pictur
         "t = 700 … 200",
     )
     assert maps.provenance.notes == ("averaged over 2 seeds from 3 to 4",)
+
+
+def test_maps_name_the_file_of_their_image(
+    sd_model: DiffusersModel, picture: Image.Image, tmp_path: Path
+) -> None:
+    picture.save(tmp_path / "Größe 1.png")
+    for image, name in ((tmp_path / "Größe 1.png", "Größe 1.png"), (picture, None)):
+        maps = vxa.attribute(sd_model, image, PROMPT, timesteps=(200,), sites="mid")
+        assert maps.provenance.image == name
 
 
 def test_each_level_by_itself(sd_model: DiffusersModel, picture: Image.Image) -> None:

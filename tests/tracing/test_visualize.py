@@ -237,3 +237,12 @@ def test_which_self_attention_refines_can_be_said(sd_model: Any, picture: Image.
     assert maps.heat_map("hat", refine=True).values.shape == own.grid
     with pytest.raises(SiteError, match="no site here is called 'OUT99'"):
         visualize(sd_model, picture, "hat, neck", self_attention="mid,OUT99")
+
+
+def test_maps_name_the_file_of_their_image(sd_model: Any, picture: Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / "Größe 1.png"
+    picture.save(path)
+    with Image.open(path) as opened:
+        for image, name in ((path, path.name), (str(path), path.name), (opened, path.name), (picture, None)):
+            assert visualize(sd_model, image, PROMPT).provenance.image == name
+    assert visualize(sd_model, np.asarray(picture), PROMPT).provenance.image is None

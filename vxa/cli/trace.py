@@ -83,7 +83,7 @@ def trace(
         traced(loaded, bins=kept, self_attention=selection.refine) as found,
     ):
         picture = make_image(loaded, prompt, settings, advance)
-    rows = outputs.write(found.maps[0], picture)
+    rows = outputs.write(found.maps[0], picture, image)
     if image is not None:
         save_image(picture, image)
         rows.append(("image", image))

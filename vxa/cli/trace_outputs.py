@@ -56,8 +56,11 @@ class TraceOutputs:
             return 8 if self.mode == "timesteps" or self.animate is not None else 1
         return check_bins(int(given) if given.strip().isdigit() else given)
 
-    def write(self, maps: AttentionMaps, image: Image) -> list[tuple[str, object]]:
-        """Draw and write all of it; return rows of name and value that say so."""
+    def write(self, maps: AttentionMaps, image: Image, named: Path | None = None) -> list[tuple[str, object]]:
+        """Draw and write all of it; return rows of name and value that say so.
+
+        `named` is the file that the image is written to, if any.
+        """
         asked: dict[str, Any] = {**vars(self.selection), "heads": None}
         shown = maps.each_bin() if self.mode == "timesteps" else maps
         drawn = render(shown, image, self.mode, **asked, **vars(self.view))
@@ -66,7 +69,9 @@ class TraceOutputs:
         rows.append(("picture", f"{self.output} ({self.mode})"))
         chosen: dict[str, Any] = {name: asked[name] for name in ("words", "sites", "refine")}
         if self.masks is not None:
-            written = write_masks(maps, self.masks, threshold=self.view.threshold, **chosen)
+            written = write_masks(
+                maps, self.masks, threshold=self.view.threshold, image=named or image, **chosen
+            )
             rows.append(("masks", f"{len(written) - 1} and coco.json in {self.masks}"))
         if self.animate is not None:
             write_animation(

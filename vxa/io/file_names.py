@@ -24,13 +24,14 @@ def file_stem(text: str, otherwise: str) -> str:
     return f"{name}-{otherwise}" if _DEVICES.fullmatch(name) else name
 
 
-def distinct_names(names: Sequence[str]) -> list[str]:
+def distinct_names(names: Sequence[str], others: Sequence[str] = ()) -> list[str]:
     """Number the names that differ in nothing but letter case, which Windows and macOS ignore.
 
-    "Hat", "hat" and "cat" become "Hat-1", "hat-2" and "cat"; a number is skipped if its name is in use.
+    "Hat", "hat" and "cat" become "Hat-1", "hat-2" and "cat"; a number is skipped if its name is in use. A
+    name that is among the others is numbered too.
     """
-    counts = Counter(map(_fold, names))
-    used = {name for name, count in counts.items() if count == 1}
+    counts = Counter(map(_fold, names)) + Counter(set(map(_fold, others)))
+    used = {name for name, count in counts.items() if count == 1} | set(map(_fold, others))
     last = Counter[str]()
     return [_numbered(name, last, used) if counts[_fold(name)] > 1 else name for name in names]
 

@@ -12,12 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vxa.errors import ImageError
 from vxa.io.atomic import atomic_file, check_folder_writable
+from vxa.io.heif import prepare_reader
+from vxa.io.profiles import in_srgb
 
-__all__ = ["MAX_PIXELS", "check_image_path", "is_image_path", "opened_image", "read_image", "save_image"]
+__all__ = [
+    "MAX_PIXELS",
+    "check_image_path",
+    "image_name",
+    "is_image_path",
+    "opened_image",
+    "read_image",
+    "save_image",
+]
 
 MAX_PIXELS = 80_000_000
 """Limit on the pixels of an image, checked before decoding (8000 × 6000 is 48 million)."""
@@ -58,11 +68,12 @@ _DECODER_ERRORS = (
 
 
 def read_image(source: str | Path | Image.Image | np.ndarray[Any, Any]) -> Image.Image:
-    """Read a source as an upright RGB image.
+    """Read a source as an upright sRGB image.
 
-    The EXIF orientation is applied, transparency is composited on white, and only the first frame is read. An
-    array is [height, width], [height, width, 1], [height, width, 3] or [height, width, 4], of uint8, uint16,
-    bool, or float in [0, 1]. 16-bit grey is scaled by 1/257.
+    The EXIF orientation and an ICC profile are applied, transparency is composited on white, and only the
+    first frame is read. An array is [height, width], [height, width, 1], [height, width, 3] or
+    [height, width, 4], of uint8, uint16, bool, or float in [0, 1]. 16-bit grey is scaled by 1/257. The image
+    keeps the name of its file (`image_name`).
 
     Raises ImageError for a source that is missing, not an image, damaged, empty, or has more than MAX_PIXELS
     pixels.
@@ -79,6 +90,12 @@ def read_image(source: str | Path | Image.Image | np.ndarray[Any, Any]) -> Image
         f"cannot read an image from {type(source).__name__}: "
         f"give a path to {_READABLE}, a PIL image or a numpy array"
     )
+
+
+def image_name(source: object) -> str | None:
+    """Return the name of an image's file, without its folder; None if the image did not come from a file."""
+    path = source if isinstance(source, (str, Path)) else getattr(source, "filename", None)
+    return Path(path).name or None if isinstance(path, (str, Path)) else None
 
 
 def is_image_path(path: str | Path) -> bool:
@@ -143,6 +160,7 @@ def opened_image(path: str | Path, name: str) -> Iterator[Image.Image]:
     if os.access(path, os.R_OK) and os.path.getsize(path) == 0:
         raise ImageError(f"cannot read image {name}: the file is empty; give {_READABLE}")
     Image.init()
+    prepare_reader(path, name)
     formats = [form for form in _READ_FORMATS if form in Image.OPEN]
     with warnings.catch_warnings():
         # Pillow warns of large images at its own limit; ours is MAX_PIXELS, checked before decoding.
@@ -153,10 +171,12 @@ def opened_image(path: str | Path, name: str) -> Iterator[Image.Image]:
             raise ImageError(f"cannot read image {name}: {_too_large('it has far')}") from error
         except PermissionError as error:
             raise ImageError(f"cannot read image {name}: {_reason(error)}; allow reading it") from error
-        except _DECODER_ERRORS as error:
+        except UnidentifiedImageError as error:
             raise ImageError(
                 f"cannot read image {name}: it is not an image file; give {_READABLE}"
             ) from error
+        except _DECODER_ERRORS as error:
+            raise _broken(name, error) from error
     with image:
         yield image
 
@@ -172,14 +192,13 @@ def _flattened(image: Image.Image, name: str) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged EXIF and palettes are read as far as possible
             image.load()
-            return _opaque(_upright(image))
+            flat = _opaque(_upright(image), name)
+            flat.filename = getattr(image, "filename", "")  # type: ignore[attr-defined]
+            return flat
     except ImageError:
         raise
     except _DECODER_ERRORS as error:
-        raise ImageError(
-            f"cannot read image {name}: it is truncated or broken ({_reason(error)}); "
-            "save or download it again"
-        ) from error
+        raise _broken(name, error) from error
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -192,24 +211,38 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _opaque(image: Image.Image) -> Image.Image:
-    """Convert to RGB, with transparency composited on white."""
+def _opaque(image: Image.Image, name: str) -> Image.Image:
+    """Convert to sRGB, with transparency composited on white."""
+    colours, alpha = _without_alpha(image)
+    opaque = in_srgb(colours, name)
+    if alpha is None:
+        return opaque
+    opaque.putalpha(alpha)
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), opaque).convert("RGB")
+
+
+def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Return the colours, of mode L, RGB, CMYK or LAB, and the alpha channel if the image has one."""
     if image.mode.startswith("I") or image.mode == "F":
         return _eight_bit(image)
+    alpha = None
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
+        plain = image.convert("LA") if image.mode == "La" else image
+        rgba = plain.convert("RGBA")
+        alpha = rgba.getchannel("A")
+        image = plain.getchannel("L") if plain.mode in ("L", "LA") else rgba
+    return image if image.mode in ("L", "CMYK", "LAB") else image.convert("RGB"), alpha
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Convert wide grey to RGB: 16-bit (mode `I` when read from a PNG) times 1/257, float from [0, 1]."""
+def _eight_bit(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Convert wide grey to L and alpha: 16-bit (or mode `I`) times 1/257, float from [0, 1]."""
     values = np.asarray(image)
     transparent = image.info.get("transparency")
-    grey = _unit_to_byte(values) if image.mode == "F" else _wide_to_byte(values)
-    if isinstance(transparent, int):
-        grey = np.where(values == transparent, np.uint8(255), grey)
-    return Image.fromarray(grey).convert("RGB")
+    grey = Image.fromarray(_unit_to_byte(values) if image.mode == "F" else _wide_to_byte(values))
+    grey.info.update(image.info)
+    if not isinstance(transparent, int):
+        return grey, None
+    return grey, Image.fromarray(np.where(values == transparent, np.uint8(0), np.uint8(255)))
 
 
 def _from_array(array: np.ndarray[Any, Any]) -> Image.Image:
@@ -245,6 +278,12 @@ def _unit_to_byte(values: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.u
     if not (low >= 0.0 and high <= 1.0):  # also true of NaN
         raise ImageError(f"cannot read float pixels from {low:g} to {high:g}: scale them into [0, 1]")
     return (values * 255.0 + 0.5).astype(np.uint8)
+
+
+def _broken(name: str, error: BaseException) -> ImageError:
+    return ImageError(
+        f"cannot read image {name}: it is truncated or broken ({_reason(error)}); save or download it again"
+    )
 
 
 def _too_large(what: str) -> str:

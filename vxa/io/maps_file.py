@@ -125,12 +125,14 @@ def _pack(maps: AttentionMaps) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]
     provenance = asdict(maps.provenance)
     if provenance["last_timestep"] is None:
         del provenance["last_timestep"]  # schema 1 does not have it
+    image = provenance.pop("image")  # outside of the provenance, where an older VXA does not look
     steps = {"steps": [asdict(each) for each in maps.steps]} if maps.steps else {}
     region = {"region": asdict(maps.region)} if maps.region else {}
     return arrays, {
         "format": _FORMAT,
         "schema": _schema_of(maps),
         "provenance": provenance,
+        **({} if image is None else {"image": image}),
         "image_size": maps.image_size,
         "extent": maps.extent,
         "latent_size": maps.latent_size,
@@ -176,7 +178,9 @@ def _unpack(header: dict[str, Any], arrays: StoredArrays) -> AttentionMaps:
         image_size=pair(header["image_size"], int),
         extent=pair(header["extent"], float),
         latent_size=pair(header["latent_size"], int),
-        provenance=Provenance(**{**provenance, "notes": tuple(provenance["notes"])}),
+        provenance=Provenance(
+            **{**provenance, "notes": tuple(provenance["notes"]), "image": header.get("image")}
+        ),
         records={
             site.name: unpack_record(number, entry, arrays)
             for number, (site, entry) in enumerate(zip(sites, header["records"], strict=True))
@@ -209,6 +213,7 @@ def _check_values(maps: AttentionMaps) -> None:
     tokens, sites, source = maps.tokens, (*maps.sites, *maps.self_sites), maps.provenance
     texts = [maps.default_sites, source.model, source.prompt, source.noise, *source.notes]
     texts += [*source.versions.values(), *(token.text for token in tokens)]
+    texts += [] if source.image is None else [source.image]
     texts += [text for site in sites for text in (site.name, site.label)]
     whole = [source.timestep, *(token.id for token in tokens)]
     whole += [number for number in (source.seed, source.last_timestep) if number is not None]

@@ -5,6 +5,7 @@
 
 The counts equal those of pycocotools' `mask.encode`: run lengths in column order, beginning with zeros. From
 the fourth run on, each is stored as the difference from the run two before, with five bits per character.
+Run lengths keep a mask exactly, and COCO's tools take them for single objects (`iscrowd` 0) as well.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ from PIL import Image
 from vxa.attention.sites import SiteSpec
 from vxa.errors import ImageError, SettingError
 from vxa.io.atomic import atomic_file, check_folder_writable
+from vxa.io.coco import add_image, read_dataset
 from vxa.io.file_names import distinct_names, file_stem
-from vxa.io.images import save_image
+from vxa.io.images import image_name, read_image, save_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.selection import WordSpec
 from vxa.tokens import Word
 
 __all__ = ["check_masks_folder", "coco_rle", "mask_of_rle", "write_masks"]
 
+_DATASET, _UNNAMED = "coco.json", "image.png"
 _SPLIT, _SIGN, _MORE, _FIRST = 5, 0x10, 0x20, 48
 
 
@@ -84,6 +87,7 @@ def check_masks_folder(folder: Path) -> None:
         check_folder_writable(folder if folder.is_dir() else folder.absolute().parent)
     except OSError as error:
         raise ImageError(f"cannot write masks to {str(folder)!r}: {error.strerror or error}") from error
+    read_dataset(folder / _DATASET)
 
 
 def write_masks(
@@ -93,33 +97,74 @@ def write_masks(
     sites: SiteSpec = None,
     threshold: float | None = None,
     refine: bool = False,
+    image: str | Path | Image.Image | NDArray[Any] | None = None,
 ) -> list[Path]:
-    """Write a PNG for each word, white inside its mask, and coco.json; return the paths.
+    """Write a PNG for each word, white inside its mask, and coco.json; return their paths.
 
     A mask is True where the word's map reaches `threshold` times its maximum. `refine` refines the map by
     self-attention first. Each occurrence of a repeated word has its own mask. Without `words`, every word
-    with a letter or digit is written.
+    with a letter or digit is written. A mask of no pixels is a black PNG, and a category without annotation.
+
+    coco.json names the image as `image` does, a path or a name, or else as the file that the maps were made
+    of. An image without a name is image.png; given as `image`, a PIL image or an array, it is written beside
+    the masks. Further images are added to a coco.json that is there, and their masks get names of their own.
+    An image whose name is there already is replaced.
 
     Raises:
-        ImageError: the folder cannot be written.
+        ImageError: the folder cannot be written, its coco.json is another program's, or `image` is not of
+            the maps' size.
         WordError, SiteError, SettingError: as `AttentionMaps.heat_map` and `HeatMap.mask`.
     """
     chosen = _select_words(maps, words)
     heats = [maps.heat_map(tokens=word.tokens, sites=sites, refine=refine) for word in chosen]
     masks = [heat.mask(threshold=threshold) for heat in heats]
     folder = Path(folder)
-    names = distinct_names([file_stem(word.text, "word") for word in chosen])
+    picture, file_name = _picture_and_name(image, maps)
+    dataset = read_dataset(folder / _DATASET)
+    names = _png_names([word.text for word in chosen], file_name, dataset)
+    drawn = [Image.fromarray(mask.astype(np.uint8) * np.uint8(255)) for mask in masks]
+    height, width = maps.image_size
+    entry = {"file_name": file_name, "width": width, "height": height, "masks": names}
+    objects = [(word.text, _annotation(mask)) for word, mask in zip(chosen, masks, strict=True)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        paths = [
-            save_image(Image.fromarray(mask.astype(np.uint8) * np.uint8(255)), folder / f"{name}.png")
-            for name, mask in zip(names, masks, strict=True)
-        ]
-        with atomic_file(folder / "coco.json") as file:
-            file.write(json.dumps(_coco(chosen, masks, maps.image_size), indent=1).encode("utf-8"))
+        if picture is not None:
+            save_image(picture, folder / file_name)
+        paths = [save_image(mask, folder / name) for mask, name in zip(drawn, names, strict=True)]
+        with atomic_file(folder / _DATASET) as file:
+            file.write(json.dumps(add_image(dataset, entry, objects), indent=1).encode("utf-8"))
     except OSError as error:
         raise ImageError(f"cannot write masks to {str(folder)!r}: {error.strerror or error}") from error
-    return [*paths, folder / "coco.json"]
+    return [*paths, folder / _DATASET]
+
+
+def _picture_and_name(image: Any, maps: AttentionMaps) -> tuple[Image.Image | None, str]:
+    """Return the picture to write beside the masks, or None, and the image's file name.
+
+    Raises ImageError if the image cannot be read or is not of the maps' size.
+    """
+    if image is None or isinstance(image, (str, Path)):
+        return None, image_name(image) or maps.provenance.image or _UNNAMED
+    picture = read_image(image)
+    size = (picture.height, picture.width)
+    if size != maps.image_size:
+        raise ImageError(
+            f"the image is {size[0]}×{size[1]} (height×width) and the maps are of one of "
+            f"{maps.image_size[0]}×{maps.image_size[1]}; give the image they were made from"
+        )
+    name = image_name(picture) or maps.provenance.image
+    return (None, name) if name else (picture, _UNNAMED)
+
+
+def _png_names(texts: Sequence[str], file_name: str, dataset: dict[str, Any]) -> list[str]:
+    """Return a file name for each word's mask that no other image of the dataset has, nor an image itself."""
+    others = [each for each in dataset["images"] if each["file_name"] != file_name]
+    used = [file_name, *(name for each in others for name in (each["file_name"], *each["masks"]))]
+    stems = [Path(name).stem for name in used if name.lower().endswith(".png")]
+    names = [file_stem(text, "word") for text in texts]
+    if distinct_names(names, stems) != distinct_names(names):
+        names = [file_stem(f"{Path(file_name).stem}-{name}", "word") for name in names]
+    return [f"{name}.png" for name in distinct_names(names, stems)]
 
 
 def _select_words(maps: AttentionMaps, words: WordSpec) -> tuple[Word, ...]:
@@ -128,30 +173,14 @@ def _select_words(maps: AttentionMaps, words: WordSpec) -> tuple[Word, ...]:
     return tuple(word for word in maps.words if word.is_spoken)
 
 
-def _coco(words: Sequence[Word], masks: Sequence[NDArray[np.bool_]], size: tuple[int, int]) -> dict[str, Any]:
-    """Return the COCO description of one image, with an annotation for each word."""
-    texts = list(dict.fromkeys(word.text for word in words))
-    return {
-        "images": [{"id": 1, "height": size[0], "width": size[1]}],
-        "categories": [{"id": number, "name": text} for number, text in enumerate(texts, 1)],
-        "annotations": [
-            {
-                "id": number,
-                "image_id": 1,
-                "category_id": texts.index(word.text) + 1,
-                "segmentation": coco_rle(mask),
-                "area": int(mask.sum()),
-                "bbox": _box(mask),
-                "iscrowd": 1,
-            }
-            for number, (word, mask) in enumerate(zip(words, masks, strict=True), 1)
-        ],
-    }
+def _annotation(mask: NDArray[np.bool_]) -> dict[str, Any] | None:
+    """Return COCO's description of a mask, without ids; None for a mask of no pixels."""
+    if not mask.any():
+        return None
+    return {"segmentation": coco_rle(mask), "area": int(mask.sum()), "bbox": _box(mask)}
 
 
 def _box(mask: NDArray[np.bool_]) -> list[int]:
-    """Return [left, top, width, height] of the mask; zeros for an empty mask."""
+    """Return [left, top, width, height] of a mask that is not empty."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not rows.size:
-        return [0, 0, 0, 0]
     return [int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1]

@@ -49,6 +49,7 @@ class Provenance:
         versions: the versions of the software that made the maps.
         notes: limitations a reader must know.
         last_timestep: the lowest noise level of several passes; None for one.
+        image: the name of the image's file, without its folder; None if the image did not come from a file.
     """
 
     model: str
@@ -59,6 +60,7 @@ class Provenance:
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     last_timestep: int | None = None
+    image: str | None = None
 
     @property
     def level(self) -> str:

@@ -11,6 +11,7 @@ DDIM inversion, whose trajectory leads to the one noise from which DDIM would ge
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from vxa.attention.sites import SelfAttentionSpec, SiteSpec, watched_sites
 from vxa.errors import SettingError
-from vxa.io.images import read_image
+from vxa.io.images import image_name, read_image
 from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.maps.selection import TokenSpec, WordSpec, token_groups, union
 from vxa.maps.steps import Bins, Schedule
@@ -108,7 +109,7 @@ def attribute(
             schedule,
             settings,
             GenerationInfo(
-                _provenance(model, noise_seeds, inversion),
+                replace(_provenance(model, noise_seeds, inversion), image=image_name(image)),
                 model.default_sites if sites is None else "all",
                 image_size,
                 extent,

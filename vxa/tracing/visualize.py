@@ -25,7 +25,7 @@ from torch import Tensor
 from vxa.attention.recording import SiteRecord, record
 from vxa.attention.sites import SelfAttentionSpec, Site, SiteSpec, watched_sites
 from vxa.errors import PromptError, RecordingError, SettingError
-from vxa.io.images import read_image
+from vxa.io.images import image_name, read_image
 from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.models import load
 from vxa.models.protocol import Conditioning, Model
@@ -90,7 +90,9 @@ def visualize(
         image_size=image_size,
         extent=extent,
         latent_size=latent_size,
-        provenance=Provenance(model.name, prompt, timestep, noise, seed, versions(), model.notes),
+        provenance=Provenance(
+            model.name, prompt, timestep, noise, seed, versions(), model.notes, image=image_name(image)
+        ),
         records=records,
         default_sites=model.default_sites if sites is None else "all",
         self_sites=tuple(site for site in watched if site.kind == "self"),

@@ -205,3 +205,10 @@ def test_what_is_no_image_says_nothing(files: Any, tmp_path: Any) -> None:
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n")
     assert files.image_infotext(str(tmp_path / "broken.png")) is None
     assert parse_infotext(None) is None
+
+
+def test_what_another_program_wrote_is_read_too(files: Any, tmp_path: Any) -> None:
+    info = PngInfo()
+    info.add_text("invokeai_metadata", '{"positive_prompt": "a red hat", "seed": 5}')
+    Image.new("RGB", (6, 4)).save(tmp_path / "invoke.png", pnginfo=info)
+    assert files.image_infotext(str(tmp_path / "invoke.png")) == Infotext("a red hat", {"Seed": "5"})

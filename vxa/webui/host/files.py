@@ -16,7 +16,7 @@ from PIL import Image
 
 from vxa.errors import SettingError
 from vxa.io.images import opened_image
-from vxa.io.infotext import Infotext, parse_infotext
+from vxa.io.infotext import Infotext, parse_infotext, read_infotext
 from vxa.models.ldm.config import MODEL_KEY
 from vxa.webui import strings
 
@@ -37,13 +37,16 @@ def shows_folders() -> bool:
 
 
 def image_infotext(path: str) -> Infotext | None:
-    """Read the infotext of an image file as the webui's PNG Info does; None if there is none."""
+    """Read the infotext of an image file as the webui's PNG Info does, or else what another program wrote.
+
+    Returns None if there is neither.
+    """
     try:
         with opened_image(path, "the image") as image:
             text, _ = images.read_info_from_image(image)
     except Exception:  # a broken image or EXIF may raise anything; such a file has no infotext
         return None
-    return parse_infotext(text)
+    return parse_infotext(text) or read_infotext(path)
 
 
 def save_picture(picture: Image.Image, infotext: Infotext, folder: str) -> str:

@@ -20,7 +20,9 @@ from support.oracle import OraclePass, largest_error, oracle
 import vxa
 from vxa.errors import RecordingError
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore:torch.meshgrid:UserWarning"
+)
 
 Call = Callable[[Any], torch.Tensor]
 TOLERANCE = 1e-6  # of probabilities in float32, against float64
@@ -109,6 +111,7 @@ def test_an_image_to_image_call_counts_what_runs(scheduler: str, sd_pipeline: An
     assert steps == (10 if scheduler.startswith("PNDM") else 4)  # PNDM warms up with further entries
 
 
+@pytest.mark.slow
 def test_no_step_is_lost_where_timesteps_are_equal(sd_pipeline: Any) -> None:
     kind = diffusers.DPMSolverMultistepScheduler
     sd_pipeline.scheduler = kind.from_config(sd_pipeline.scheduler.config, use_karras_sigmas=True)
@@ -142,6 +145,7 @@ def test_perturbed_attention_is_kept_apart(guidance: float, groups: int, sd_pipe
     assert "perturbed attention: 3" in trace.maps[0].provenance.notes[0]
 
 
+@pytest.mark.slow
 def test_gradient_passes_are_kept_apart(sd_pipeline: Any) -> None:
     """Attend-and-Excite runs the network on its prompt's row until a loss is low, then on both rows."""
     parts = {name: part for name, part in sd_pipeline.components.items() if name != "image_encoder"}
@@ -165,6 +169,7 @@ def test_gradient_passes_are_kept_apart(sd_pipeline: Any) -> None:
     assert "no step of the sampler used" in trace.maps[0].provenance.notes[0]
 
 
+@pytest.mark.slow
 def test_a_second_reading_of_a_step_is_kept_apart(sd_pipeline: Any) -> None:
     """Self-attention guidance also runs the network again on a blurred latent."""
     pipeline = sibling(diffusers.StableDiffusionSAGPipeline, sd_pipeline)
@@ -175,6 +180,7 @@ def test_a_second_reading_of_a_step_is_kept_apart(sd_pipeline: Any) -> None:
     )
 
 
+@pytest.mark.slow
 def test_crops_that_are_stepped_one_by_one_are_refused(sd_pipeline: Any) -> None:
     pipeline = sibling(diffusers.StableDiffusionPanoramaPipeline, sd_pipeline)
     for steps in (1, 2):

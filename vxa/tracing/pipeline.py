@@ -258,6 +258,7 @@ def _remarks(state: PipelineCall) -> tuple[str, ...]:
         notes.append(f"passes kept apart, which no step of the sampler used: {state.apart}")
     if state.repeated:
         notes.append(
-            f"further readings of the prompt kept apart, such as those of perturbed attention: {state.repeated}"
+            "further readings of the prompt kept apart, such as those of perturbed attention: "
+            f"{state.repeated}"
         )
     return tuple(notes)

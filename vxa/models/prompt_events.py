@@ -49,7 +49,8 @@ class EncodedPrompts:
 def listen_to_prompts(pipeline: Any, on_encode: Callable[[EncodedPrompts], None]) -> Iterator[None]:
     """Call `on_encode` after each `encode_prompt` of the pipeline that this thread runs in this block.
 
-    A pipeline may have several listeners, added and removed in any order.
+    A pipeline may have several listeners, added and removed in any order. An `encode_prompt` that somebody
+    else puts there within the block stays.
 
     Raises:
         RecordingError: the pipeline has no `encode_prompt`.
@@ -61,59 +62,65 @@ def listen_to_prompts(pipeline: Any, on_encode: Callable[[EncodedPrompts], None]
             on_encode(encoded)
 
     with _LOCK:
-        listeners = _listeners(pipeline)
-        listeners.append(listener)
+        wrapper = _wrapper(pipeline) or _Wrapper(pipeline)
+        wrapper.listeners.append(listener)
     try:
         yield
     finally:
         with _LOCK:
-            listeners.remove(listener)
-            if not listeners:
-                pipeline.encode_prompt.vxa_restore()
+            wrapper.listeners.remove(listener)
+            if not wrapper.listeners and _wrapper(pipeline) is wrapper:
+                wrapper.restore(pipeline)
 
 
 def notify(pipeline: Any, encoded: EncodedPrompts) -> None:
     """Notify the pipeline's listeners of the prompts behind embeddings that it did not encode itself."""
-    for listener in tuple(getattr(pipeline.encode_prompt, "vxa_listeners", ())):
-        listener(encoded)
+    wrapper = _wrapper(pipeline)
+    if wrapper is not None:
+        wrapper.notify(encoded)
 
 
-def _listeners(pipeline: Any) -> list[Callable[[EncodedPrompts], None]]:
-    """Return the pipeline's list of listeners; wrap its `encode_prompt` if it has none yet."""
-    original = getattr(pipeline, "encode_prompt", None)
-    if original is None:
-        kind = type(pipeline).__name__
-        raise RecordingError(
-            f"{kind} has no encode_prompt, so its prompts are not known; use a pipeline of SD"
-        )
-    existing: list[Callable[[EncodedPrompts], None]] | None = getattr(original, "vxa_listeners", None)
-    if existing is not None:
-        return existing
-    listeners: list[Callable[[EncodedPrompts], None]] = []
-    signature = inspect.signature(original)
+class _Wrapper:
+    """The pipeline's `encode_prompt` while there are listeners: the original, whose calls they hear of."""
 
-    @functools.wraps(original)
-    def encode_prompt(*args: Any, **kwargs: Any) -> Any:
-        result = original(*args, **kwargs)
-        bound = signature.bind(*args, **kwargs)
+    def __init__(self, pipeline: Any) -> None:
+        original = getattr(pipeline, "encode_prompt", None)
+        if original is None:
+            kind = type(pipeline).__name__
+            raise RecordingError(
+                f"{kind} has no encode_prompt, so its prompts are not known; use a pipeline of SD"
+            )
+        functools.update_wrapper(self, original)
+        self.listeners: list[Callable[[EncodedPrompts], None]] = []
+        self._original = original
+        self._previous = vars(pipeline).get("encode_prompt")
+        pipeline.encode_prompt = self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the original's result, and notify the listeners of it."""
+        result = self._original(*args, **kwargs)
+        bound = inspect.signature(self._original).bind(*args, **kwargs)
         bound.apply_defaults()
-        encoded = _encoded_prompts(bound.arguments, result)
-        for listener in tuple(listeners):
-            listener(encoded)
+        self.notify(_encoded_prompts(bound.arguments, result))
         return result
 
-    previous = vars(pipeline).get("encode_prompt")
+    def notify(self, encoded: EncodedPrompts) -> None:
+        """Notify every listener."""
+        for listener in tuple(self.listeners):
+            listener(encoded)
 
-    def restore() -> None:
-        if previous is None:
+    def restore(self, pipeline: Any) -> None:
+        """Put back what was there before."""
+        if self._previous is None:
             del pipeline.encode_prompt
         else:
-            pipeline.encode_prompt = previous
+            pipeline.encode_prompt = self._previous
 
-    encode_prompt.vxa_listeners = listeners  # type: ignore[attr-defined]
-    encode_prompt.vxa_restore = restore  # type: ignore[attr-defined]
-    pipeline.encode_prompt = encode_prompt
-    return listeners
+
+def _wrapper(pipeline: Any) -> _Wrapper | None:
+    """Return the wrapper in place of the pipeline's `encode_prompt`; None if it has none, or another's."""
+    found = getattr(pipeline, "encode_prompt", None)
+    return found if isinstance(found, _Wrapper) else None
 
 
 def _encoded_prompts(arguments: Mapping[str, Any], result: Any) -> EncodedPrompts:

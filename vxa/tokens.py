@@ -128,43 +128,42 @@ def _find_phrase(prompt: tuple[Word, ...], phrase: str) -> tuple[Word, ...]:
 
 def _occurrences(prompt: tuple[Word, ...], phrase: str) -> tuple[Word, ...]:
     """Return every place, without overlaps, where the phrase's parts are adjacent words of the prompt."""
-    parts = _fold(phrase).split()
+    wanted = _fold(phrase)
     folded = [_fold(word.text) for word in prompt]
     found, start = [], 0
     while start < len(prompt):
-        end = _match(folded, start, parts)
+        end = _match(folded, start, wanted)
         if end is None:
             start += 1
             continue
         run = prompt[start:end]
-        text = run[0].text if len(run) == 1 else " ".join(parts)
+        text = run[0].text if len(run) == 1 else wanted
         found.append(Word(text, tuple(index for word in run for index in word.tokens)))
         start = end
     return tuple(found)
 
 
-def _match(folded: list[str], start: int, parts: list[str]) -> int | None:
-    """Return the position after the words that spell `parts`, or None.
+def _match(folded: list[str], start: int, phrase: str) -> int | None:
+    """Return the position after the words that spell `phrase`, or None.
 
-    A part may span several words ("t-shirt" is t, -, shirt), but never splits between two letters: there
-    the tokenizer splits only at a space, so "redhat" is not "red hat".
+    Between two letters the tokenizer splits only at a space. So "t-shirt" is the words t, -, shirt, but
+    "redhat" is not "red hat". A word may hold spaces itself (the name of a textual inversion).
     """
-    position = start
-    for part in parts:
-        rest = part
-        while rest:
-            text = folded[position] if position < len(folded) else ""
-            if not text or not rest.startswith(text):
-                return None
-            rest = rest[len(text) :]
-            if rest and text[-1].isalpha() and rest[0].isalpha():
-                return None
-            position += 1
+    position, rest = start, phrase
+    while rest:
+        text = folded[position] if position < len(folded) else ""
+        if not text or not rest.startswith(text):
+            return None
+        rest = rest[len(text) :]
+        if rest and text[-1].isalpha() and rest[0].isalpha():
+            return None
+        rest = rest.lstrip()
+        position += 1
     return position
 
 
 def _fold(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold()
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
 def _unknown_word(prompt: tuple[Word, ...], phrase: str) -> str:

@@ -10,6 +10,7 @@ from PIL import Image
 from vxa.attention.recording import record
 from vxa.errors import ModelError, RecordingError
 from vxa.models.diffusers import DiffusersModel
+from vxa.tracing.attribute import attribute
 from vxa.tracing.visualize import visualize
 
 PROMPT = "red hat, neck"
@@ -169,12 +170,18 @@ def test_padding_is_each_tokenizers_own(sdxl_model: DiffusersModel) -> None:
     assert pads[0] != pads[1]
 
 
-def test_a_concept_of_several_vectors_is_several_tokens(sd_model: DiffusersModel) -> None:
+def test_a_concept_of_several_vectors_is_one_word(sd_model: DiffusersModel, picture: Image.Image) -> None:
     pipeline = sd_model.pipeline
     pipeline.load_textual_inversion({"<thing>": torch.randn(2, 16)}, token="<thing>")
     tokens = [token for token in sd_model.tokenize("a <thing> hat") if token.special is None]
-    assert [token.text for token in tokens] == ["a", "<thing>", "<thing>_1", "hat"]
-    assert [token.word for token in tokens] == [0, 1, 2, 3]
+    assert [token.text for token in tokens] == ["a", "<thing>", "", "hat"]
+    assert [token.word for token in tokens] == [0, 1, 1, 2]
+    for maps in (
+        visualize(sd_model, picture, "a <thing> hat"),
+        attribute(sd_model, picture, "a <thing> hat", timesteps=[100], words="<thing>"),
+    ):
+        assert [word.text for word in maps.words] == ["a", "<thing>", "hat"]
+        assert maps.heat_map("<thing>").tokens == (2, 3)
 
 
 def test_attention_slicing_gives_the_same_maps(model: DiffusersModel, picture: Image.Image) -> None:

@@ -14,12 +14,13 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Literal
 
 from vxa.errors import TokenIndexError, WordError
 
-Special = Literal["bos", "eos", "pad"]
+Special = Literal["bos", "eos", "pad", "image"]
 
 _LISTED = 20  # words named in an error before "and N more"
 _MAX_DIGITS = 9  # longer numbers are out of range for any prompt
@@ -35,8 +36,9 @@ class Token:
         id: the tokenizer's number for the piece.
         text: the piece as displayed; a word's text is the texts of its tokens joined. A character whose
             bytes are split over several pieces is in the text of the last one.
-        word: the running number of its word; None for begin, end and padding.
-        special: "bos", "eos" or "pad" where it is no part of the prompt's text, else None.
+        word: the running number of its word; None for a special token.
+        special: "bos", "eos", "pad" or "image" where it is no part of the prompt's text, else None. An image
+            token holds a part of an image prompt (IP-Adapter).
         weight: the emphasis that a host gives it, as in (word:1.2).
     """
 
@@ -76,6 +78,32 @@ def words(tokens: Iterable[Token]) -> tuple[Word, ...]:
         Word("".join(token.text for token in group), tuple(token.index for token in group))
         for _, group in sorted(pieces.items())
     )
+
+
+def join_tokens(*parts: Sequence[Token]) -> tuple[Token, ...]:
+    """Return the tokens of embeddings that were joined of several parts, each encoded by itself."""
+    joined: list[Token] = []
+    for part in parts:
+        first = 1 + max((token.word for token in joined if token.word is not None), default=-1)
+        for token in part:
+            word = None if token.word is None else first + token.word
+            joined.append(replace(token, index=len(joined), word=word))
+    return tuple(joined)
+
+
+def image_tokens(count: int) -> tuple[Token, ...]:
+    """Return `count` tokens of an image, as an IP-Adapter's package puts them after those of a prompt."""
+    return tuple(Token(index, 0, "<image>", None, "image") for index in range(count))
+
+
+def cut_notes(kept: Iterable[Token], whole: Iterable[Token]) -> tuple[str, ...]:
+    """Return a note on where the kept tokens of a prompt end, if they are not the whole of it."""
+    for word, full in zip_longest(words(kept), words(whole)):
+        if word is None:
+            return (f"its prompt was cut off before {full.text!r}",)
+        if full is not None and len(word.tokens) < len(full.tokens):
+            return (f"its prompt was cut off within {full.text!r}",)
+    return ()
 
 
 def find_words(tokens: Iterable[Token], selection: str | Sequence[str]) -> tuple[Word, ...]:

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.generating import make
 
 from vxa.attention.recording import record
 from vxa.errors import ModelError, RecordingError
 from vxa.models.diffusers import DiffusersModel
 from vxa.tracing.attribute import attribute
+from vxa.tracing.pipeline import trace
 from vxa.tracing.visualize import visualize
 
 PROMPT = "red hat, neck"
@@ -258,6 +260,10 @@ def test_an_ip_adapter_shows_its_text_part_and_says_so(
     sd_model.network._load_ip_adapter_weights([ip_adapter_weights(sd_model.network)])  # type: ignore[operator]
     maps = visualize(sd_model, picture, PROMPT)
     assert "only the text part" in maps.provenance.notes[0]
+    assert maps.provenance.notes[1] == "the IP-Adapter's image prompt is empty"
+    with trace(sd_model) as traced:  # with the pipeline's own image prompt
+        make(sd_model.pipeline, ip_adapter_image_embeds=[torch.randn(2, 1, 5)])
+    assert traced.maps[0].provenance.notes == maps.provenance.notes[:1]
     names = [site.name for site in maps.sites]
     assert all(maps.records[name].token_count == 77 for name in names)
     # The first site runs before any image token has an effect, the last after.

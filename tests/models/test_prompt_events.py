@@ -85,6 +85,24 @@ def test_what_somebody_puts_there_meanwhile_stays(wraps: bool) -> None:
     assert [each.prompts for each in heard] == [("a",), ("b",), ("b",)]
 
 
+def test_whose_cutting_is_known() -> None:
+    """Only diffusers' own method is known to cut a prompt off after 75 tokens."""
+    heard = list[EncodedPrompts]()
+    standard = type("Standard", (Pipeline,), {"encode_prompt": Pipeline.encode_prompt})()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pipeline.encode_prompt, "__module__", "diffusers.pipelines.some")
+        with listen_to_prompts(standard, heard.append):
+            standard.encode_prompt("a")
+        standard.encode_prompt = functools.wraps(standard.encode_prompt)(lambda prompt: pipeline_result())
+        with listen_to_prompts(standard, heard.append):
+            standard.encode_prompt("a")
+    assert [each.is_standard for each in heard] == [True, False]
+
+
+def pipeline_result() -> tuple[torch.Tensor, None]:
+    return torch.zeros(1, 5, 3), None
+
+
 def test_another_threads_prompts_are_not_heard() -> None:
     pipeline, heard = Pipeline(), list[EncodedPrompts]()
     with listen_to_prompts(pipeline, heard.append):

@@ -35,14 +35,19 @@ class EncodedPrompts:
         negatives: each image's negative text; None where `negative_prompt_embeds` were given.
         context: [images, tokens, channels].
         negative_context: likewise; None without guidance.
-        second: the second encoder's own text (`prompt_2`), where it differs; else None.
+        seconds: each image's text of the second encoder (`prompt_2`), where one was given; else empty.
+        negative_seconds: likewise, of `negative_prompt_2`.
+        is_standard: whether the texts were cut as diffusers or VXA cut them. A pipeline with its own
+            `encode_prompt` may cut them anywhere, or parse weights off them.
     """
 
     prompts: tuple[str | None, ...]
     negatives: tuple[str | None, ...]
     context: Tensor
     negative_context: Tensor | None
-    second: str | None = None
+    seconds: tuple[str | None, ...] = ()
+    negative_seconds: tuple[str | None, ...] = ()
+    is_standard: bool = True
 
 
 @contextmanager
@@ -94,6 +99,9 @@ class _Wrapper:
         self.listeners: list[Callable[[EncodedPrompts], None]] = []
         self._original = original
         self._previous = vars(pipeline).get("encode_prompt")
+        self._is_standard = self._previous is None and type(pipeline).encode_prompt.__module__.startswith(
+            "diffusers."
+        )
         pipeline.encode_prompt = self
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -101,7 +109,7 @@ class _Wrapper:
         result = self._original(*args, **kwargs)
         bound = inspect.signature(self._original).bind(*args, **kwargs)
         bound.apply_defaults()
-        self.notify(_encoded_prompts(bound.arguments, result))
+        self.notify(_encoded_prompts(bound.arguments, result, self._is_standard))
         return result
 
     def notify(self, encoded: EncodedPrompts) -> None:
@@ -123,19 +131,21 @@ def _wrapper(pipeline: Any) -> _Wrapper | None:
     return found if isinstance(found, _Wrapper) else None
 
 
-def _encoded_prompts(arguments: Mapping[str, Any], result: Any) -> EncodedPrompts:
+def _encoded_prompts(arguments: Mapping[str, Any], result: Any, is_standard: bool) -> EncodedPrompts:
     context, negative_context = result[0], result[1]
     images = len(context)
     embeds = arguments.get("prompt_embeds") is not None
     negative_embeds = arguments.get("negative_prompt_embeds") is not None
     negative = arguments.get("negative_prompt")
-    second = arguments.get("prompt_2")
     return EncodedPrompts(
         prompts=_texts(None if embeds else arguments.get("prompt"), images),
         negatives=_texts(None if negative_embeds else "" if negative is None else negative, images),
         context=context,
         negative_context=negative_context if arguments.get("do_classifier_free_guidance", True) else None,
-        second=None if second is None or second == arguments.get("prompt") else str(second),
+        seconds=_texts(arguments.get("prompt_2"), images),
+        # Without a negative prompt, SDXL's pipelines give zeros, whatever the second one is.
+        negative_seconds=() if negative is None else _texts(arguments.get("negative_prompt_2"), images),
+        is_standard=is_standard,
     )
 
 

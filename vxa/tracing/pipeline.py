@@ -218,8 +218,7 @@ class _Tracer:
         assert self._encoded is not None
         model = self._model
         chosen = watched_sites(model.sites, self._sites, latent_size, self._settings.self_attention)
-        notes = (*model.notes, *self._reader.notes(self._encoded))
-        provenance = Provenance(model.name, "", 0, "generated", None, versions(), notes)
+        provenance = Provenance(model.name, "", 0, "generated", None, versions(), model.pipeline_notes)
         default = model.default_sites if self._sites is None else "all"
         pixels = 2 ** (len(model.pipeline.vae.config.block_out_channels) - 1)
         self._call = TracedCall(

@@ -201,8 +201,9 @@ def test_a_mixture_and_noise_are_refused(papercut: Any) -> None:
         read(papercut, "a red hat", torch.cat([hat, torch.ones(4, 128)]))
     with pytest.raises(PromptError, match="have 64 channels, and the pipeline's text encoders give 128"):
         read(papercut, "a red hat", hat[:, :64])
-    with pytest.raises(PromptError, match="from position 0 on"):
-        read(papercut, "a red hat", torch.zeros_like(hat))
+    for given in (torch.zeros_like(hat), hat.roll(1, 1)):
+        with pytest.raises(PromptError, match="do not begin as the pipeline's text encoder begins any"):
+            read(papercut, "a red hat", given)
 
 
 def test_both_encoders_of_sdxl(sdxl_pipeline: Any) -> None:
@@ -225,6 +226,26 @@ def test_both_encoders_of_sdxl(sdxl_pipeline: Any) -> None:
     assert not read(pipeline, text, both(text, "red " * 80 + "neck"), penultimate=True).is_shared
     with pytest.raises(PromptError):
         read(pipeline, "red " * 80 + "neck", both(text, text), penultimate=True)
+
+
+def test_padding_before_the_end(sdxl_pipeline: Any) -> None:
+    """As long-prompt pipelines pad, and compel's copies of the first end, in the second encoder."""
+    pipeline = sdxl_pipeline
+    first = [scaled(pipeline.tokenizer, pipeline.text_encoder, [(text, 1.0)], encode=layer_before)
+             for text in ("red hat", "neck")]  # fmt: skip
+    tokenizer, encoder = pipeline.tokenizer_2, pipeline.text_encoder_2
+    begin, end, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+    red, hat, neck = ids_of(tokenizer, [("red hat neck", 1.0)])[0]
+    with torch.no_grad():
+        late = layer_before(encoder, [begin, red, hat, *[pad] * 73, end])
+        copied = layer_before(encoder, [begin, red, hat, end, *[pad] * 73])
+        second = layer_before(encoder, [begin, neck, end, *[pad] * 74])
+    assert read(pipeline, "red hat", torch.cat([first[0], late], 1), penultimate=True).is_shared
+    second[2], first[1][2] = copied[3], first[0][3]
+    joined = torch.cat([torch.cat(first), torch.cat([copied, second])], 1)
+    assert read(pipeline, "red hat neck", joined, penultimate=True).is_shared
+    joined[79, 16:] = copied[4]
+    assert not read(pipeline, "red hat neck", joined, penultimate=True).is_shared
 
 
 def test_a_concept_of_several_vectors(sd_pipeline: Any) -> None:

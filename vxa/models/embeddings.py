@@ -75,10 +75,17 @@ def _read(parts: Sequence[EncoderPart], prompt: str) -> EmbeddedPrompt:
             continue
         is_shared = all(_is_read(part, chunks, text) for part in parts[1:])
         return EmbeddedPrompt(_tokens(first, chunks, text), tuple(text.ids), is_shared)
+    positions = len(first.given)
+    if not first.layers:
+        raise PromptError(
+            f"the embeddings of {positions} positions do not begin as the pipeline's text encoder begins any "
+            "prompt: it has changed since (a LoRA, or its scale), or another made them; make them again with "
+            "it, or give one Token for each position"
+        )
     raise PromptError(
-        f"the prompt {prompt[:80]!r} does not fit its embeddings of {len(parts[0].given)} positions from "
-        f"position {reached} on, however it is cut or weighted; give the text that they were made of, or one "
-        'Token for each position (special="image" for those of an image)'
+        f"the prompt {prompt[:80]!r} does not fit its embeddings of {positions} positions from position "
+        f"{reached} on, however it is cut or weighted; give the text that they were made of, or one Token "
+        'for each position (special="image" for those of an image)'
     )
 
 

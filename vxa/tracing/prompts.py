@@ -12,7 +12,6 @@ from torch import Tensor
 
 from vxa.errors import PromptError, WordError
 from vxa.maps.selection import TokenSpec, WordSpec, token_groups, union
-from vxa.models.chunks import CHUNK
 from vxa.models.prompt_events import EncodedPrompts
 from vxa.tokens import Token, words
 from vxa.tracing.generation import TracedPrompt
@@ -91,9 +90,9 @@ class Reader:
         return found
 
     def _prompt(self, image: int, row: Tensor, known: _Branch, negative: bool, apart: int) -> TracedPrompt:
-        """Return the prompt of one image; of a row of more than a chunk, the last `apart` are no text."""
+        """Return the prompt of one image; the last `apart` positions of its row are no text."""
         (source,) = known.texts
-        text_row = row[: len(row) - apart] if len(row) > CHUNK else row
+        text_row = row[: len(row) - apart]
         if not isinstance(source, str):
             tokens = _check_tokens(tuple(source or ()), len(row))[: len(text_row)]
             return TracedPrompt(image, _text_of(tokens), tokens, negative)
@@ -179,7 +178,7 @@ def _image_positions(network: Any) -> int:
     The processors of an IP-Adapter's own package say so. diffusers hands its image prompts over by another
     way, and its context holds text alone.
     """
-    if getattr(network.config, "encoder_hid_dim_type", None) == "ip_image_proj":
+    if getattr(getattr(network, "config", None), "encoder_hid_dim_type", None) == "ip_image_proj":
         return 0
     counts = (getattr(each, "num_tokens", 0) for each in getattr(network, "attn_processors", {}).values())
     return max((count for count in counts if isinstance(count, int)), default=0)

@@ -32,6 +32,17 @@ def test_words_join_their_pieces_and_leave_specials_out() -> None:
     assert len(words(PROMPT)) == 12
 
 
+def test_a_word_may_hold_spaces() -> None:
+    """The name of a textual inversion in a webui."""
+    prompt = make_tokens("a", "ink  style||", "cat", "ink")
+    for selection in ("ink style", "Ink  Style", "a ink style", "ink style cat"):
+        assert 2 in find_words(prompt, selection)[0].tokens
+    assert find_words(prompt, "ink style") == (Word("ink  style", (2, 3, 4)),)
+    assert find_words(prompt, "ink") == (Word("ink", (6,)),)
+    with pytest.raises(WordError):
+        find_words(prompt, "style")
+
+
 @pytest.mark.parametrize(
     ("selection", "expected"),
     [

@@ -14,12 +14,13 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Literal
 
 from vxa.errors import TokenIndexError, WordError
 
-Special = Literal["bos", "eos", "pad"]
+Special = Literal["bos", "eos", "pad", "image"]
 
 _LISTED = 20  # words named in an error before "and N more"
 _MAX_DIGITS = 9  # longer numbers are out of range for any prompt
@@ -35,8 +36,9 @@ class Token:
         id: the tokenizer's number for the piece.
         text: the piece as displayed; a word's text is the texts of its tokens joined. A character whose
             bytes are split over several pieces is in the text of the last one.
-        word: the running number of its word; None for begin, end and padding.
-        special: "bos", "eos" or "pad" where it is no part of the prompt's text, else None.
+        word: the running number of its word; None for a special token.
+        special: "bos", "eos", "pad" or "image" where it is no part of the prompt's text, else None. An image
+            token holds a part of an image prompt (IP-Adapter).
         weight: the emphasis that a host gives it, as in (word:1.2).
     """
 
@@ -76,6 +78,32 @@ def words(tokens: Iterable[Token]) -> tuple[Word, ...]:
         Word("".join(token.text for token in group), tuple(token.index for token in group))
         for _, group in sorted(pieces.items())
     )
+
+
+def join_tokens(*parts: Sequence[Token]) -> tuple[Token, ...]:
+    """Return the tokens of embeddings that were joined of several parts, each encoded by itself."""
+    joined: list[Token] = []
+    for part in parts:
+        first = 1 + max((token.word for token in joined if token.word is not None), default=-1)
+        for token in part:
+            word = None if token.word is None else first + token.word
+            joined.append(replace(token, index=len(joined), word=word))
+    return tuple(joined)
+
+
+def image_tokens(count: int) -> tuple[Token, ...]:
+    """Return `count` tokens of an image, as an IP-Adapter's package puts them after those of a prompt."""
+    return tuple(Token(index, 0, "<image>", None, "image") for index in range(count))
+
+
+def cut_notes(kept: Iterable[Token], whole: Iterable[Token]) -> tuple[str, ...]:
+    """Return a note on where the kept tokens of a prompt end, if they are not the whole of it."""
+    for word, full in zip_longest(words(kept), words(whole)):
+        if word is None:
+            return (f"its prompt was cut off before {full.text!r}",)
+        if full is not None and len(word.tokens) < len(full.tokens):
+            return (f"its prompt was cut off within {full.text!r}",)
+    return ()
 
 
 def find_words(tokens: Iterable[Token], selection: str | Sequence[str]) -> tuple[Word, ...]:
@@ -128,43 +156,42 @@ def _find_phrase(prompt: tuple[Word, ...], phrase: str) -> tuple[Word, ...]:
 
 def _occurrences(prompt: tuple[Word, ...], phrase: str) -> tuple[Word, ...]:
     """Return every place, without overlaps, where the phrase's parts are adjacent words of the prompt."""
-    parts = _fold(phrase).split()
+    wanted = _fold(phrase)
     folded = [_fold(word.text) for word in prompt]
     found, start = [], 0
     while start < len(prompt):
-        end = _match(folded, start, parts)
+        end = _match(folded, start, wanted)
         if end is None:
             start += 1
             continue
         run = prompt[start:end]
-        text = run[0].text if len(run) == 1 else " ".join(parts)
+        text = run[0].text if len(run) == 1 else wanted
         found.append(Word(text, tuple(index for word in run for index in word.tokens)))
         start = end
     return tuple(found)
 
 
-def _match(folded: list[str], start: int, parts: list[str]) -> int | None:
-    """Return the position after the words that spell `parts`, or None.
+def _match(folded: list[str], start: int, phrase: str) -> int | None:
+    """Return the position after the words that spell `phrase`, or None.
 
-    A part may span several words ("t-shirt" is t, -, shirt), but never splits between two letters: there
-    the tokenizer splits only at a space, so "redhat" is not "red hat".
+    Between two letters the tokenizer splits only at a space. So "t-shirt" is the words t, -, shirt, but
+    "redhat" is not "red hat". A word may hold spaces itself (the name of a textual inversion).
     """
-    position = start
-    for part in parts:
-        rest = part
-        while rest:
-            text = folded[position] if position < len(folded) else ""
-            if not text or not rest.startswith(text):
-                return None
-            rest = rest[len(text) :]
-            if rest and text[-1].isalpha() and rest[0].isalpha():
-                return None
-            position += 1
+    position, rest = start, phrase
+    while rest:
+        text = folded[position] if position < len(folded) else ""
+        if not text or not rest.startswith(text):
+            return None
+        rest = rest[len(text) :]
+        if rest and text[-1].isalpha() and rest[0].isalpha():
+            return None
+        rest = rest.lstrip()
+        position += 1
     return position
 
 
 def _fold(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold()
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
 def _unknown_word(prompt: tuple[Word, ...], phrase: str) -> str:

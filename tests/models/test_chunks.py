@@ -3,6 +3,7 @@ from itertools import chain
 import pytest
 
 from vxa.models.chunks import CHUNK, name_tokens, padded_ids, split_chunks
+from vxa.tokens import words
 
 COMMA = 7
 
@@ -62,6 +63,36 @@ def test_names_run_on_over_chunks() -> None:
         "pad",
     ]
     assert tokens[4].text == "<pad>"
+
+
+def test_a_concept_is_one_word_of_all_its_vectors() -> None:
+    """Ids 20, 21, 22 are a concept's vectors, 20 the one that is named; the second concept ends the chunk."""
+    follows, pieces = {21: 20, 22: 21}, {13: "a</w>", 14: ",</w>", 20: "<toy>", 21: "<toy>_1", 22: "<toy>_2"}
+    ids = [[13, 20, 21, 22, 20, 21, 22, 14], [20, 21], [22, 21, 13]]
+    tokens = name_tokens(ids, (1, 2, 2), pieces.__getitem__, {20, 21, 22}, follows)
+    assert [(word.text, word.tokens) for word in words(tokens)] == [
+        ("a", (1,)),
+        ("<toy>", (2, 3, 4)),
+        ("<toy>", (5, 6, 7)),
+        (",", (8,)),
+        ("<toy>", (78, 79, 155)),
+        ("<toy>_1", (156,)),
+        ("a", (157,)),
+    ]
+
+
+@pytest.mark.parametrize(("before", "first"), [(72, 75), (73, 73), (75, 75)])
+def test_a_concept_is_not_split_between_chunks(before: int, first: int) -> None:
+    ids = [*[1] * before, 20, 21, 22, 1]
+    chunks = split_chunks(ids, COMMA, {21: 20, 22: 21})
+    assert [len(chunk) for chunk in chunks] == [first, before + 4 - first]
+    assert list(chain(*chunks)) == ids
+
+
+def test_a_concept_longer_than_a_chunk_is_split() -> None:
+    ids = [1, *range(100, 180)]
+    chunks = split_chunks(ids, COMMA, {number: number - 1 for number in range(101, 180)})
+    assert [len(chunk) for chunk in chunks] == [75, 6]
 
 
 def test_a_characters_bytes_may_be_spread_over_pieces() -> None:

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.generating import make
 
 from vxa.attention.recording import record
 from vxa.errors import ModelError, RecordingError
 from vxa.models.diffusers import DiffusersModel
+from vxa.tracing.attribute import attribute
+from vxa.tracing.pipeline import trace
 from vxa.tracing.visualize import visualize
 
 PROMPT = "red hat, neck"
@@ -169,12 +172,18 @@ def test_padding_is_each_tokenizers_own(sdxl_model: DiffusersModel) -> None:
     assert pads[0] != pads[1]
 
 
-def test_a_concept_of_several_vectors_is_several_tokens(sd_model: DiffusersModel) -> None:
+def test_a_concept_of_several_vectors_is_one_word(sd_model: DiffusersModel, picture: Image.Image) -> None:
     pipeline = sd_model.pipeline
     pipeline.load_textual_inversion({"<thing>": torch.randn(2, 16)}, token="<thing>")
     tokens = [token for token in sd_model.tokenize("a <thing> hat") if token.special is None]
-    assert [token.text for token in tokens] == ["a", "<thing>", "<thing>_1", "hat"]
-    assert [token.word for token in tokens] == [0, 1, 2, 3]
+    assert [token.text for token in tokens] == ["a", "<thing>", "", "hat"]
+    assert [token.word for token in tokens] == [0, 1, 1, 2]
+    for maps in (
+        visualize(sd_model, picture, "a <thing> hat"),
+        attribute(sd_model, picture, "a <thing> hat", timesteps=[100], words="<thing>"),
+    ):
+        assert [word.text for word in maps.words] == ["a", "<thing>", "hat"]
+        assert maps.heat_map("<thing>").tokens == (2, 3)
 
 
 def test_attention_slicing_gives_the_same_maps(model: DiffusersModel, picture: Image.Image) -> None:
@@ -251,6 +260,10 @@ def test_an_ip_adapter_shows_its_text_part_and_says_so(
     sd_model.network._load_ip_adapter_weights([ip_adapter_weights(sd_model.network)])  # type: ignore[operator]
     maps = visualize(sd_model, picture, PROMPT)
     assert "only the text part" in maps.provenance.notes[0]
+    assert maps.provenance.notes[1] == "the IP-Adapter's image prompt is empty"
+    with trace(sd_model) as traced:  # with the pipeline's own image prompt
+        make(sd_model.pipeline, ip_adapter_image_embeds=[torch.randn(2, 1, 5)])
+    assert traced.maps[0].provenance.notes == maps.provenance.notes[:1]
     names = [site.name for site in maps.sites]
     assert all(maps.records[name].token_count == 77 for name in names)
     # The first site runs before any image token has an effect, the last after.

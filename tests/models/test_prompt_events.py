@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import threading
 from typing import Any
 
@@ -61,6 +62,45 @@ def test_what_somebody_else_put_there_is_put_back() -> None:
         pipeline.encode_prompt("a")
     assert calls == ["a"]
     assert vars(pipeline)["encode_prompt"] is own
+
+
+@pytest.mark.parametrize("wraps", [False, True], ids=["plain", "wraps"])
+def test_what_somebody_puts_there_meanwhile_stays(wraps: bool) -> None:
+    pipeline, heard, calls = Pipeline(), list[EncodedPrompts](), list[str]()
+    with listen_to_prompts(pipeline, heard.append):
+        inner = pipeline.encode_prompt
+
+        def own(prompt: str) -> Any:
+            calls.append(prompt)
+            return inner(prompt)
+
+        mine = functools.wraps(inner)(own) if wraps else own
+        pipeline.encode_prompt = mine  # type: ignore[method-assign]
+        pipeline.encode_prompt("a")
+        with listen_to_prompts(pipeline, heard.append):
+            pipeline.encode_prompt("b")
+    assert vars(pipeline)["encode_prompt"] is mine
+    pipeline.encode_prompt("c")
+    assert calls == ["a", "b", "c"]
+    assert [each.prompts for each in heard] == [("a",), ("b",), ("b",)]
+
+
+def test_whose_cutting_is_known() -> None:
+    """Only diffusers' own method is known to cut a prompt off after 75 tokens."""
+    heard = list[EncodedPrompts]()
+    standard = type("Standard", (Pipeline,), {"encode_prompt": Pipeline.encode_prompt})()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pipeline.encode_prompt, "__module__", "diffusers.pipelines.some")
+        with listen_to_prompts(standard, heard.append):
+            standard.encode_prompt("a")
+        standard.encode_prompt = functools.wraps(standard.encode_prompt)(lambda prompt: pipeline_result())
+        with listen_to_prompts(standard, heard.append):
+            standard.encode_prompt("a")
+    assert [each.is_standard for each in heard] == [True, False]
+
+
+def pipeline_result() -> tuple[torch.Tensor, None]:
+    return torch.zeros(1, 5, 3), None
 
 
 def test_another_threads_prompts_are_not_heard() -> None:

@@ -1,4 +1,4 @@
-"""Masks and attention processors: the map is what the network used, or one sentence says why there is none."""
+"""Masks and attention processors: the map is what the network used, or one sentence says why not."""
 
 from __future__ import annotations
 

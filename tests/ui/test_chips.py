@@ -4,7 +4,7 @@ import re
 
 from support.replayed import tokenize
 
-from vxa.tokens import Token
+from vxa.tokens import Token, image_tokens
 from vxa.ui.chips import Chip, chips, chips_html, chosen_indices, indices_text
 
 
@@ -17,6 +17,16 @@ def test_a_word_is_one_chip_with_all_its_pieces():
         Chip("eos", ("",), (5,)),
         Chip("pad", ("",), tuple(range(6, 77))),
     )
+
+
+def test_a_concept_and_an_image_are_one_chip_each():
+    concept = [Token(0, 7, "<toy>", 0, None), Token(1, 8, "", 0, None)]
+    listed = chips((*concept, *image_tokens(3)[2:]))
+    assert [(chip.kind, chip.pieces, chip.indices) for chip in listed] == [
+        ("word", ("<toy>", ""), (0, 1)),
+        ("image", ("",), (2,)),
+    ]
+    assert 'title="image, token 2"' in chips_html(listed)
 
 
 def test_words_of_the_same_number_in_two_chunks_stay_apart():

@@ -2,14 +2,17 @@
 
 A chunk is begin-of-text, up to 75 tokens, end-of-text, and padding. When a chunk overflows within 20
 tokens after a comma, it ends at that comma and the rest moves to the next chunk, so that a phrase is not
-split. The chunks' contexts are concatenated; nothing is truncated.
+split. A concept of several vectors (textual inversion) that does not fit any more moves as a whole. The
+chunks' contexts are concatenated; nothing is truncated.
 """
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
+from itertools import takewhile
+from types import MappingProxyType
 
 from vxa.tokens import Special, Token
 
@@ -19,15 +22,29 @@ _BACKTRACK = 20  # the webui's default "padding backtrack"
 _WORD_END = "</w>"
 
 
-def split_chunks(ids: Sequence[int], comma: int | None) -> list[list[int]]:
-    """Split the prompt's token ids into chunks of at most 75; an empty prompt has one empty chunk."""
+def split_chunks(
+    ids: Sequence[int], comma: int | None, follows: Mapping[int, int] = MappingProxyType({})
+) -> list[list[int]]:
+    """Split the prompt's token ids into chunks of at most 75; an empty prompt has one empty chunk.
+
+    Args:
+        ids: the prompt's own ids, without specials.
+        comma: the comma's id.
+        follows: for each further vector of a concept, the id of the vector before it.
+    """
     chunks: list[list[int]] = []
     chunk: list[int] = []
     after_comma: int | None = None
-    for token in ids:
-        if len(chunk) == ROOM:
-            keep = ROOM
-            if token != comma and after_comma is not None and ROOM - after_comma < _BACKTRACK:
+    for place, token in enumerate(ids):
+        length = _concept_length(ids, place, follows)
+        if len(chunk) == ROOM or len(chunk) + length > ROOM >= length > 1:
+            keep = len(chunk)
+            if (
+                keep == ROOM
+                and token != comma
+                and after_comma is not None
+                and ROOM - after_comma < _BACKTRACK
+            ):
                 keep = after_comma
             chunks.append(chunk[:keep])
             chunk, after_comma = chunk[keep:], None
@@ -35,6 +52,15 @@ def split_chunks(ids: Sequence[int], comma: int | None) -> list[list[int]]:
         if token == comma:
             after_comma = len(chunk)
     return [*chunks, chunk] if chunk or not chunks else chunks
+
+
+def _concept_length(ids: Sequence[int], place: int, follows: Mapping[int, int]) -> int:
+    """Return the number of vectors of the concept that begins at `place`; 1 for any other token."""
+
+    def goes_on(at: int) -> bool:
+        return 0 < at < len(ids) and follows.get(ids[at]) == ids[at - 1]
+
+    return 1 if goes_on(place) else 1 + sum(1 for _ in takewhile(goes_on, range(place + 1, len(ids))))
 
 
 def padded_ids(chunk: Sequence[int], bos: int, eos: int, pad: int) -> list[int]:
@@ -47,6 +73,7 @@ def name_tokens(
     specials: tuple[int, int, int],
     piece_of: Callable[[int], str],
     whole: Collection[int] = (),
+    follows: Mapping[int, int] = MappingProxyType({}),
 ) -> tuple[Token, ...]:
     """Return one Token for each of the 77 positions of each chunk.
 
@@ -55,9 +82,11 @@ def name_tokens(
         specials: the ids of begin, end and padding.
         piece_of: the vocabulary's piece for an id, in CLIP's form ("hat</w>").
         whole: ids that are whole words, even without CLIP's word ending (added tokens).
+        follows: for each further vector of a concept, the id of the vector before it. A concept is one word
+            of all its vectors, with the first one's text.
     """
     tokens: list[Token] = []
-    reader = _PieceReader(piece_of, whole)
+    reader = _PieceReader(piece_of, whole, follows)
     for chunk in chunks:
         for position, token_id in enumerate(padded_ids(chunk, *specials)):
             special: Special | None = None
@@ -73,14 +102,20 @@ def name_tokens(
 class _PieceReader:
     """Reader of pieces that gives texts and running word numbers; a word may continue in the next chunk."""
 
-    def __init__(self, piece_of: Callable[[int], str], whole: Collection[int]) -> None:
+    def __init__(
+        self, piece_of: Callable[[int], str], whole: Collection[int], follows: Mapping[int, int]
+    ) -> None:
         self._piece_of = piece_of
-        self._whole = whole
+        self._whole, self._follows = whole, follows
         self._word = 0
+        self._last: int | None = None
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def read(self, token_id: int) -> tuple[str, int | None]:
         """Return the piece's text and the number of its word."""
+        before, self._last = self._last, token_id
+        if before is not None and self._follows.get(token_id) == before:
+            return "", self._word - 1
         piece, word = self._piece_of(token_id), self._word
         whole = token_id in self._whole
         ends = whole or piece.endswith(_WORD_END)

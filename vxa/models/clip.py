@@ -47,6 +47,23 @@ class TextEncoder(PromptTokens):
         context = torch.cat(contexts)
         return context.reshape(1, -1, context.shape[-1]), firsts[0]
 
+    def layers(self, rows: Tensor, mask: Tensor | None = None) -> list[Tensor]:
+        """Return what a context may consist of, each [rows, positions, channels], the usual one first.
+
+        The usual one, the last layer's output, that of every layer, and that of every layer normalised as
+        the last one is (clip skip).
+
+        Args:
+            rows: ids [rows, positions], of any length up to 77: what stands at a position depends on nothing
+                after it.
+            mask: 0 where a position is not attended to.
+        """
+        output = self.encoder(rows, attention_mask=mask, output_hidden_states=True)
+        normalize = getattr(self.encoder, "text_model", self.encoder).final_layer_norm
+        usual = output.hidden_states[-2] if self.penultimate else output.last_hidden_state
+        states = output.hidden_states
+        return [usual, output.last_hidden_state, *states, *(normalize(state) for state in states)]
+
 
 def text_encoders(pipeline: Any, penultimate: bool) -> list[TextEncoder]:
     """Return the pipeline's text encoders in the order of their contexts; SDXL's refiner lacks the first."""

@@ -21,11 +21,12 @@ from torch import Tensor, nn
 from vxa.errors import ModelError, PromptError
 from vxa.models.chunks import CHUNK
 from vxa.models.clip import TextEncoder, text_encoders
+from vxa.models.embeddings import read_embeddings
 from vxa.models.latent_cache import cached_latent
 from vxa.models.protocol import Conditioning, pixels_for
 from vxa.models.quiet import quietly
 from vxa.models.unet import unet_sites, usual_sites
-from vxa.tokens import Token, words
+from vxa.tokens import Token, cut_notes
 
 with quietly("transformers"):
     from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
@@ -34,9 +35,8 @@ _LIBRARIES = ("diffusers", "transformers")
 _SUPPORTED = "VXA reads UNet models: SD1, SD2 and SDXL"
 # Raised by diffusers, transformers and safetensors for broken, incomplete and missing models.
 _LOADING_ERRORS = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError)
-_IP_ADAPTER = (
-    "an IP-Adapter is loaded: only the text part of the attention is shown, and its image prompt is empty"
-)
+_IP_ADAPTER = "an IP-Adapter is loaded: only the text part of the attention is shown"
+_NO_IMAGE_PROMPT = "the IP-Adapter's image prompt is empty"
 
 
 def from_pretrained(source: str) -> DiffusersModel:
@@ -126,7 +126,12 @@ class DiffusersModel:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Adapters in use."""
+        """Adapters in use in passes of VXA's own."""
+        return (*self.pipeline_notes, *([_NO_IMAGE_PROMPT] if self._has_ip_adapter() else ()))
+
+    @property
+    def pipeline_notes(self) -> tuple[str, ...]:
+        """Adapters in use in the pipeline's own passes, which give an IP-Adapter its image prompt."""
         notes = []
         if getattr(self.network, "peft_config", None):
             active: list[str] = self.pipeline.get_active_adapters()
@@ -144,30 +149,39 @@ class DiffusersModel:
         """Return one Token for each position of the prompt's context."""
         return self._encoders()[0].tokens(prompt)
 
-    def tokens_read(self, prompt: str, positions: int) -> tuple[Token, ...]:
-        """Return one Token for each of the `positions` of a prompt's embeddings.
+    def tokens_read(
+        self, prompt: str, embeddings: Tensor, is_standard: bool
+    ) -> tuple[tuple[Token, ...], tuple[str, ...]]:
+        """Return one Token for each position of a prompt's embeddings [positions, channels], and notes.
 
-        A pipeline cuts a prompt off after 75 tokens. `encode_prompt` does not; beside a longer prompt its
-        context may be padded with chunks of the empty prompt.
+        Args:
+            prompt: the text.
+            embeddings: those of one image.
+            is_standard: whether they were cut as diffusers cuts, off after 75 tokens, or as `encode_prompt`
+                does; beside a longer prompt, its context may be padded with chunks of the empty prompt. Other
+                embeddings are checked against the prompt's own, position by position.
 
         Raises:
-            PromptError: the prompt has another number of positions.
+            PromptError: the embeddings are not the prompt's, or there is no text encoder to tell.
         """
-        encoder = self._encoders()[0]
-        tokens = encoder.tokens(prompt, at_least=positions // CHUNK)
-        if len(tokens) > positions == CHUNK:
-            return encoder.first_tokens(prompt)
-        if len(tokens) != positions:
+        encoders, positions = self._encoders(), len(embeddings)
+        if not encoders:
             raise PromptError(
-                f"the prompt {prompt[:80]!r} has {len(tokens)} positions, and its embeddings {positions}: "
-                "they are of another prompt; give the Tokens themselves"
+                f"the pipeline has no text encoder by which to check the prompt {prompt[:80]!r}; give one "
+                f"Token for each of the {positions} positions of its embeddings"
             )
-        return tokens
-
-    def cut_words(self, prompt: str, positions: int) -> tuple[str, ...]:
-        """Return the texts of the prompt's words that have no token within `positions` positions."""
-        kept, whole = words(self.tokens_read(prompt, positions)), words(self.tokenize(prompt))
-        return tuple(word.text for word in whole[len(kept) :])
+        encoder = encoders[0]
+        if is_standard and positions % CHUNK == 0:
+            tokens = encoder.tokens(prompt, at_least=positions // CHUNK)
+            if len(tokens) == positions:
+                return tokens, ()
+            if positions == CHUNK:
+                first = encoder.first_tokens(prompt)
+                return first, cut_notes(first, tokens)
+        read = read_embeddings(encoders, prompt, embeddings, self._device())
+        whole = encoder.name(encoder.split(read.ids))
+        other = () if read.is_shared else ("the second text encoder's embeddings do not fit this prompt",)
+        return read.tokens, (*cut_notes(read.tokens, whole), *other)
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         """Return the scaled mode of the posterior [n, c, h, w], float32 on the CPU."""

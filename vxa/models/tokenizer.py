@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count, pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +30,42 @@ class PromptTokens:
 
     def chunks(self, prompt: str) -> list[list[int]]:
         """Return the prompt's own token ids in chunks of at most 75."""
-        return split_chunks(self._ids(prompt), self.tokenizer.get_vocab().get(",</w>"))
+        return self.split(self.ids(prompt))
+
+    def split(self, ids: Sequence[int]) -> list[list[int]]:
+        """Return token ids in chunks of at most 75."""
+        return split_chunks(ids, self.tokenizer.get_vocab().get(",</w>"), self._follows())
 
     def tokens(self, prompt: str, at_least: int = 1) -> tuple[Token, ...]:
         """Return one Token for each position of the prompt's context, padded to `at_least` chunks."""
         chunks = self.chunks(prompt)
-        return self._tokens_of(chunks + [[]] * (at_least - len(chunks)))
+        return self.name(chunks + [[]] * (at_least - len(chunks)))
 
     def first_tokens(self, prompt: str) -> tuple[Token, ...]:
         """Return one Token for each of 77 positions, the prompt cut off after 75 tokens, as pipelines do."""
-        return self._tokens_of([self._ids(prompt)[:ROOM]])
+        return self.name([self.ids(prompt)[:ROOM]])
 
-    def _ids(self, prompt: str) -> list[int]:
+    def ids(self, prompt: str) -> list[int]:
+        """Return the prompt's own token ids, each concept's vectors included."""
         text = self.expand(prompt, self.tokenizer)
         ids: list[int] = self.tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)[
             "input_ids"
         ]
         return ids
 
-    def _tokens_of(self, chunks: list[list[int]]) -> tuple[Token, ...]:
+    def name(self, chunks: Sequence[Sequence[int]]) -> tuple[Token, ...]:
+        """Return one Token for each position of the chunks."""
         whole = {*self.tokenizer.get_added_vocab().values(), *self.tokenizer.all_special_ids}
-        return name_tokens(chunks, self.specials(), self.tokenizer.convert_ids_to_tokens, whole)
+        pieces = self.tokenizer.convert_ids_to_tokens
+        return name_tokens(chunks, self.specials(), pieces, whole, self._follows())
+
+    def _follows(self) -> dict[int, int]:
+        """Return, for each further vector of a textual inversion, the id of the vector before it."""
+        added = self.tokenizer.get_added_vocab()
+        names = {name: list(_vectors(name, added)) for name in added}
+        return {
+            added[after]: added[before] for name in names for before, after in pairwise([name, *names[name]])
+        }
 
     def specials(self) -> tuple[int, int, int]:
         """Return the ids of begin, end and padding."""
@@ -62,7 +78,21 @@ class _FolderTokens(PromptTokens):
     """Prompts read by a tokenizer alone, without its pipeline."""
 
     tokenizer: Any
-    expand: Callable[[str, Any], str] = lambda prompt, tokenizer: prompt
+    expand: Callable[[str, Any], str] = field(default_factory=lambda: _with_vectors)
+
+
+def _vectors(name: str, added: Mapping[str, int]) -> Iterator[str]:
+    """Yield the names of a concept's further vectors, as diffusers gives them: "<toy>_1", "<toy>_2"."""
+    numbered = (f"{name}_{number}" for number in count(1))
+    return takewhile(added.__contains__, numbered)
+
+
+def _with_vectors(prompt: str, tokenizer: Any) -> str:
+    """Return the prompt with each concept's further vectors after it, as a diffusers pipeline writes it."""
+    added = tokenizer.get_added_vocab()
+    for name in sorted({*tokenizer.tokenize(prompt)} & {*added}):
+        prompt = prompt.replace(name, " ".join([name, *_vectors(name, added)]))
+    return prompt
 
 
 def tokenizer_folder(source: str) -> Path | None:

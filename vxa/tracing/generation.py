@@ -63,6 +63,7 @@ class TracedPrompt:
         tokens: one for each position of the context.
         negative: whether it is the negative prompt.
         kept: the indices of the tokens to keep; None is all.
+        notes: facts about this prompt that a reader of its maps must know.
     """
 
     image: int
@@ -70,6 +71,7 @@ class TracedPrompt:
     tokens: tuple[Token, ...]
     negative: bool = False
     kept: tuple[int, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,7 +296,7 @@ class TracedCall:
             image_size=info.image_size,
             extent=info.extent,
             latent_size=self._latent_size,
-            provenance=replace(info.provenance, prompt=prompt.prompt, notes=self._notes()),
+            provenance=replace(info.provenance, prompt=prompt.prompt, notes=self._notes(prompt)),
             records=records,
             default_sites=info.default_sites,
             self_sites=tuple(site for site in self.sites if site.kind == "self"),
@@ -303,8 +305,8 @@ class TracedCall:
         )
         return maps.of_bins(filled)
 
-    def _notes(self) -> tuple[str, ...]:
-        notes = self._info.provenance.notes
+    def _notes(self, prompt: TracedPrompt) -> tuple[str, ...]:
+        notes = (*self._info.provenance.notes, *prompt.notes)
         if len(self._steps_seen) < self.steps:
             notes += (f"read {len(self._steps_seen)} of {self.steps} steps",)
         return (*notes, *self.remarks())

@@ -101,7 +101,10 @@ class GraphRecorder(PassListener):
             self._recording.receive(site, call)
 
     def _maps_of(self, prompt: TracedPrompt, run: Pass, records: Mapping[str, SiteRecord]) -> AttentionMaps:
-        provenance = replace(self._info.provenance, prompt=prompt.prompt, timestep=round(run.timestep))
+        notes = (*self._info.provenance.notes, *prompt.notes)
+        provenance = replace(
+            self._info.provenance, prompt=prompt.prompt, timestep=round(run.timestep), notes=notes
+        )
         return AttentionMaps(
             sites=tuple(site for site in self._sites if site.kind == "cross"),
             tokens=prompt.tokens,

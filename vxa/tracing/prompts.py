@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import ref
 
@@ -18,6 +19,21 @@ from vxa.tracing.generation import TracedPrompt
 __all__ = ["PromptSpec", "Reader"]
 
 PromptSpec = str | Sequence[str | Sequence[Token]] | None
+
+
+@dataclass(frozen=True)
+class _Branch:
+    """The texts of every image's prompt or negative prompt; None where only embeddings are known.
+
+    Attributes:
+        texts: each image's text, or its Tokens.
+        seconds: the texts of the second encoder, empty if none were given.
+        is_standard: as in EncodedPrompts.
+    """
+
+    texts: Sequence[str | Sequence[Token] | None]
+    seconds: Sequence[str | None]
+    is_standard: bool
 
 
 class Reader:
@@ -39,69 +55,79 @@ class Reader:
         self._model, self._negative = model, negative
         self._words, self._tokens = words, tokens
         self._embedded_texts = {False: prompt, True: negative_prompt}
-        self._encoded: list[tuple[ref[Tensor], tuple[str | None, ...]]] = []
+        self._encoded: list[tuple[ref[Tensor], _Branch]] = []
 
     def on_encode(self, encoded: EncodedPrompts) -> None:
         """Remember the texts of these embeddings for as long as the embeddings exist."""
         self._encoded = [pair for pair in self._encoded if pair[0]() is not None]
-        self._encoded.append((ref(encoded.context), encoded.prompts))
+        self._encoded.append((ref(encoded.context), _branch(encoded, negative=False)))
         if encoded.negative_context is not None:
-            self._encoded.append((ref(encoded.negative_context), encoded.negatives))
+            self._encoded.append((ref(encoded.negative_context), _branch(encoded, negative=True)))
 
     def readings(self, encoded: EncodedPrompts) -> tuple[TracedPrompt, ...]:
         """Return the prompt of each image, then the negative prompts if they are traced.
 
         Raises:
-            PromptError: the pipeline was called with embeddings whose text is unknown.
+            PromptError: the pipeline was called with embeddings whose text is unknown, or not theirs.
             WordError, TokenIndexError: none of the prompts has the words or tokens to keep.
         """
-        found = self._read(encoded.context, encoded.prompts, negative=False)
+        found = self._read(encoded.context, _branch(encoded, negative=False), negative=False)
         if self._negative and encoded.negative_context is not None:
-            found += self._read(encoded.negative_context, encoded.negatives, negative=True)
+            found += self._read(encoded.negative_context, _branch(encoded, negative=True), negative=True)
         return tuple(self._select_kept(found))
 
-    def notes(self, encoded: EncodedPrompts) -> tuple[str, ...]:
-        """Return the notes on these prompts for the maps' provenance, such as a truncated prompt."""
-        notes = []
-        for text in dict.fromkeys(text for text in encoded.prompts if text is not None):
-            cut = self._model.cut_words(text, encoded.context.shape[1])
-            if cut:
-                notes.append(f"the pipeline cut its prompt off before {cut[0]!r}")
-        if encoded.second is not None:
-            notes.append(f"the second text encoder read {encoded.second[:80]!r} at the same positions")
-        return tuple(notes)
-
-    def _read(self, context: Tensor, texts: tuple[str | None, ...], negative: bool) -> list[TracedPrompt]:
-        found = []
-        embedded = self._texts_of_embeds(len(context), negative) if None in texts else [None] * len(context)
-        for image, (row, text) in enumerate(zip(context, texts, strict=True)):
-            source = text if text is not None else embedded[image]
-            if source is None:
-                source = self._encoded_text(row, negative)
-            if isinstance(source, str):
-                found.append(TracedPrompt(image, source, self._model.tokens_read(source, len(row)), negative))
-            else:
-                tokens = tuple(source)
-                _check_tokens(tokens, len(row))
-                found.append(TracedPrompt(image, _text_of(tokens), tokens, negative))
+    def _read(self, context: Tensor, branch: _Branch, negative: bool) -> list[TracedPrompt]:
+        found: list[TracedPrompt] = []
+        apart = _image_positions(self._model.network)
+        has_embeds = None in branch.texts
+        embedded = self._texts_of_embeds(len(context), negative) if has_embeds else branch.texts
+        for image, row in enumerate(context):
+            known = _of_image(branch, image)
+            if known.texts[0] is None:
+                given = embedded[image]
+                known = self._heard(row, negative) if given is None else _Branch([given], [], False)
+            found.append(self._prompt(image, row, known, negative, apart))
         return found
+
+    def _prompt(self, image: int, row: Tensor, known: _Branch, negative: bool, apart: int) -> TracedPrompt:
+        """Return the prompt of one image; the last `apart` positions of its row are no text."""
+        (source,) = known.texts
+        text_row = row[: len(row) - apart]
+        if not isinstance(source, str):
+            tokens = _check_tokens(tuple(source or ()), len(row))[: len(text_row)]
+            return TracedPrompt(image, _text_of(tokens), tokens, negative)
+        tokens, notes = self._model.tokens_read(source, text_row, known.is_standard)
+        notes += tuple(
+            f"the second text encoder read {second[:80]!r} at the same positions"
+            for second in known.seconds
+            if second and second != source
+        )
+        return TracedPrompt(image, source, tokens, negative, notes=notes)
 
     def _texts_of_embeds(self, images: int, negative: bool) -> Sequence[str | Sequence[Token] | None]:
         """Return the text of each image's embeddings, as passed to `trace`; None where it was not passed."""
-        texts = self._embedded_texts[negative]
-        if texts is None or isinstance(texts, str):
-            return [texts] * images
+        given = self._embedded_texts[negative]
+        if given is None or isinstance(given, str):
+            return [given] * images
+        texts: list[Any] = list(given)
+        if texts and all(isinstance(each, Token) for each in texts):
+            texts = [texts]
         if not texts or images % len(texts):
             raise PromptError(f"{len(texts)} prompts were given to trace for embeddings of {images} images")
         return [entry for entry in texts for _ in range(images // len(texts))]
 
-    def _encoded_text(self, row: Tensor, negative: bool) -> str:
+    def _heard(self, row: Tensor, negative: bool) -> _Branch:
         """Return the text that the pipeline encoded to this context. Raises PromptError if there is none."""
-        for held, texts in reversed(self._encoded):
+        for held, branch in reversed(self._encoded):
             context = held()
-            for other, text in zip(() if context is None else context, texts, strict=False):
-                if text is not None and other.shape == row.shape and torch.equal(other.to(row), row):
-                    return text
+            for image, other in enumerate(() if context is None else context):
+                known = _of_image(branch, image)
+                if (
+                    known.texts[0] is not None
+                    and other.shape == row.shape
+                    and torch.equal(other.to(row), row)
+                ):
+                    return known
         name = "negative_prompt" if negative else "prompt"
         raise PromptError(
             f"the pipeline was given {name}_embeds, and their words are not known; say what they are of, as "
@@ -126,10 +152,18 @@ class Reader:
                 hits += 1
             if not hits and problem is not None:
                 raise problem
-        return [
-            TracedPrompt(each.image, each.prompt, each.tokens, each.negative, tuple(sorted(chosen)))
-            for each, chosen in zip(prompts, kept, strict=True)
-        ]
+        return [replace(each, kept=tuple(sorted(chosen))) for each, chosen in zip(prompts, kept, strict=True)]
+
+
+def _branch(encoded: EncodedPrompts, negative: bool) -> _Branch:
+    if negative:
+        return _Branch(encoded.negatives, encoded.negative_seconds, encoded.is_standard)
+    return _Branch(encoded.prompts, encoded.seconds, encoded.is_standard)
+
+
+def _of_image(branch: _Branch, image: int) -> _Branch:
+    """Return the branch of one image alone."""
+    return replace(branch, texts=branch.texts[image : image + 1], seconds=branch.seconds[image : image + 1])
 
 
 def _phrases(words: WordSpec) -> list[WordSpec]:
@@ -138,12 +172,26 @@ def _phrases(words: WordSpec) -> list[WordSpec]:
     return [[part] for part in (words.split(",") if isinstance(words, str) else words)]
 
 
-def _check_tokens(tokens: tuple[Token, ...], positions: int) -> None:
+def _image_positions(network: Any) -> int:
+    """Return how many of a context's last positions are an image's, which the layers keep apart.
+
+    The processors of an IP-Adapter's own package say so. diffusers hands its image prompts over by another
+    way, and its context holds text alone.
+    """
+    if getattr(getattr(network, "config", None), "encoder_hid_dim_type", None) == "ip_image_proj":
+        return 0
+    counts = (getattr(each, "num_tokens", 0) for each in getattr(network, "attn_processors", {}).values())
+    return max((count for count in counts if isinstance(count, int)), default=0)
+
+
+def _check_tokens(tokens: tuple[Token, ...], positions: int) -> tuple[Token, ...]:
+    """Return the tokens. Raises PromptError unless there is one for each position."""
     if [token.index for token in tokens] != list(range(positions)):
         raise PromptError(
             f"{len(tokens)} tokens were given for embeddings of {positions} positions; give one for each, "
-            "in order"
+            'with the indices 0, 1, 2 …, and special="image" for those of an image'
         )
+    return tokens
 
 
 def _text_of(tokens: Sequence[Token]) -> str:

@@ -21,7 +21,7 @@ __all__ = ["CHUNK", "Chip", "chips", "chips_html", "chosen_indices", "indices_te
 CHUNK = 77
 """Positions of one chunk of a prompt."""
 
-Kind = Literal["word", "bos", "eos", "pad"]
+Kind = Literal["word", "bos", "eos", "pad", "image"]
 _UNSEEN = "▯"  # a piece that holds only part of a character's bytes
 
 

@@ -58,7 +58,7 @@ PYTHON = "As Python"
 DEFAULT_SITES = "default sites"
 ALL_SITES = "all sites together"
 PARTS = {"down": "down blocks", "mid": "middle block", "up": "up blocks"}
-SPECIALS = {"bos": "begin", "eos": "end", "pad": "padding"}
+SPECIALS = {"bos": "begin", "eos": "end", "pad": "padding", "image": "image"}
 
 # What is said
 NO_ADDRESS = "an image by its address is not fetched; drop the file itself"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.fake_host import FakeHost
 
-from vxa.tokens import words
+from vxa.tokens import find_words, words
 
 BEGIN, END = 90, 91
 PIECES = {1: "a</w>", 2: "neck", 3: "erchief</w>", 4: "hat</w>"}
@@ -58,8 +58,15 @@ def test_an_embedding_is_one_word_of_its_vectors(chunk_tokens: Any) -> None:
     tokens = chunk_tokens(chunk(1), chunk(1, 0, 0, 0, 0, 4, fixes=fixes, weights={2: 0.5, 3: 0.5, 4: 0.5}))
     found = [(word.text, word.tokens) for word in words(tokens)]
     assert found == [("a", (1,)), ("a", (78,)), ("ink style", (79, 80, 81)), ("dot", (82,)), ("hat", (83,))]
+    assert [word.tokens for word in find_words(tokens, "Ink style, dot")] == [(79, 80, 81), (82,)]
     assert [token.weight for token in tokens[78:83]] == [1.0, 0.5, 0.5, 0.5, 1.0]
     assert {token.id for token in tokens[79:83]} == {0}
+
+
+def test_an_embedding_twice_is_two_words(chunk_tokens: Any) -> None:
+    fixes = (embedding(0, "ink", 2), embedding(2, "ink", 2))
+    tokens = chunk_tokens(chunk(0, 0, 0, 0, 4, fixes=fixes))
+    assert [word.tokens for word in words(tokens)] == [(1, 2), (3, 4), (5,)]
 
 
 def test_an_empty_prompt_has_no_words(chunk_tokens: Any) -> None:

@@ -89,6 +89,6 @@ def _load_folder(path: Path) -> Model:
 def _load_file(path: Path) -> Model:
     if path.suffix.lower() != ".safetensors":
         raise ModelError(f"{path} is not a model; give {_NAMES}")
-    from vxa.models.loading import from_single_file
+    from vxa.models.single_file import from_single_file
 
     return from_single_file(str(path))

@@ -1,6 +1,6 @@
 """Loading of diffusers models: folders and the hub, from safetensors only, and the errors of bad sources.
 
-Nothing is downloaded for a folder.
+Nothing is downloaded for a folder. Single files are in `vxa.models.single_file`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from textwrap import shorten
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from vxa.errors import ModelError
 from vxa.models.diffusers import DiffusersModel
@@ -23,9 +23,9 @@ from vxa.models.quiet import quietly
 from vxa.models.weight_files import find_variant
 
 with quietly("transformers"):
-    from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
+    from diffusers import DiffusionPipeline
 
-__all__ = ["from_pretrained", "from_single_file"]
+__all__ = ["catching_bad_models", "from_pretrained"]
 
 _LIBRARIES = ("diffusers", "transformers")
 _INDEX = "model_index.json"
@@ -42,7 +42,7 @@ def from_pretrained(source: str) -> DiffusersModel:
         ModelError: it cannot be loaded, or is not a model VXA understands.
     """
     local = os.path.isdir(source)
-    with _as_model_error(source), quietly(*(_LIBRARIES if local else ())):  # keep a download's bars
+    with catching_bad_models(source), quietly(*(_LIBRARIES if local else ())):  # keep a download's bars
         files = _list_folder(Path(source)) if local else _list_hub(source)
         parts = _parts(source, local)
         variant = find_variant(source, files, parts)
@@ -52,27 +52,8 @@ def from_pretrained(source: str) -> DiffusersModel:
     return DiffusersModel(pipeline, name=source)
 
 
-def from_single_file(path: str) -> DiffusersModel:
-    """Load the model from one .safetensors checkpoint of SD1, SD2 or SDXL.
-
-    The file does not contain the model's configuration; it comes from the hub or its cache.
-
-    Raises:
-        ModelError: the file is broken or not such a checkpoint, or its configuration is not available.
-    """
-    with _as_model_error(path):
-        with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-        if not any(name.startswith("model.diffusion_model.") for name in names):
-            raise ModelError(f"{path} is no Stable Diffusion checkpoint in ldm's layout; {SUPPORTED}")
-        is_xl = any(name.startswith("conditioner.") for name in names)
-        kind = StableDiffusionXLPipeline if is_xl else StableDiffusionPipeline
-        pipeline = kind.from_single_file(path)
-    return DiffusersModel(pipeline, name=path)
-
-
 @contextlib.contextmanager
-def _as_model_error(source: str) -> Iterator[None]:
+def catching_bad_models(source: str) -> Iterator[None]:
     """Turn the errors of loading a bad source into a ModelError of one line."""
     try:
         yield

@@ -147,3 +147,37 @@ def test_a_hub_id_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
         ModelError, match="no folder or file vxa-no-such-owner/model, and the hub did not give it"
     ):
         vxa.load("vxa-no-such-owner/model")
+
+
+class _Unreachable(Exception):
+    """An error that is no OSError, as HTTP libraries raise."""
+
+
+@pytest.fixture
+def unreachable_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A hub that cannot be reached; the folder is the snapshot in its cache."""
+    import huggingface_hub
+
+    def fail(source: str) -> None:
+        raise _Unreachable
+
+    def cached(source: str, local_files_only: bool) -> str:
+        if source != "owner/cached":
+            raise FileNotFoundError
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", fail)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", cached)
+    return tmp_path
+
+
+def test_a_cached_model_loads_where_the_hub_is_out_of_reach(sd_pipeline: Any, unreachable_hub: Path) -> None:
+    sd_pipeline.save_pretrained(unreachable_hub, variant="fp16")
+    loaded = vxa.load("owner/cached")
+    assert loaded.name == "owner/cached"
+    assert torch.equal(loaded.network.conv_in.weight, sd_pipeline.unet.conv_in.weight)  # type: ignore
+
+
+def test_a_hub_out_of_reach_is_one_sentence(unreachable_hub: Path) -> None:
+    with pytest.raises(ModelError, match="no folder or file owner/other, and the hub did not give it"):
+        vxa.load("owner/other")

@@ -43,10 +43,9 @@ def from_pretrained(source: str) -> DiffusersModel:
     """
     local = os.path.isdir(source)
     with catching_bad_models(source), quietly(*(_LIBRARIES if local else ())):  # keep a download's bars
-        files = _list_folder(Path(source)) if local else _list_hub(source)
-        parts = _parts(source, local)
-        variant = find_variant(source, files, parts)
-        pipeline = DiffusionPipeline.from_pretrained(source, use_safetensors=True, variant=variant)
+        place, files = (source, _list_folder(source)) if local else _find_on_hub(source)
+        variant = find_variant(source, files, _parts(source, place))
+        pipeline = DiffusionPipeline.from_pretrained(place, use_safetensors=True, variant=variant)
         # Weights saved in half precision load as half in transformers 5, as float32 in diffusers: use one.
         pipeline.to(torch.float32)
     return DiffusersModel(pipeline, name=source)
@@ -72,7 +71,7 @@ def catching_bad_models(source: str) -> Iterator[None]:
         ) from error
 
 
-def _parts(source: str, local: bool) -> list[str]:
+def _parts(source: str, place: str) -> list[str]:
     """Return the names of the model's parts, by its index.
 
     Raises:
@@ -80,7 +79,7 @@ def _parts(source: str, local: bool) -> list[str]:
     """
     from huggingface_hub import hf_hub_download
 
-    path = os.path.join(source, _INDEX) if local else hf_hub_download(source, _INDEX)
+    path = os.path.join(place, _INDEX) if os.path.isdir(place) else hf_hub_download(place, _INDEX)
     index: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))
     # A part is its library and its class; a part that is left out has null for both.
     parts = [name for name, part in index.items() if isinstance(part, list) and len(part) == 2 and part[1]]
@@ -90,15 +89,16 @@ def _parts(source: str, local: bool) -> list[str]:
     return parts
 
 
-def _list_folder(folder: Path) -> list[str]:
-    return [path.relative_to(folder).as_posix() for path in folder.glob("*/*")]
+def _list_folder(folder: str) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in Path(folder).glob("*/*")]
 
 
-def _list_hub(source: str) -> list[str]:
-    """Return the names of the repository's files on the hub, or of those cached where it is out of reach."""
+def _find_on_hub(source: str) -> tuple[str, list[str]]:
+    """Return where to load from and the files there: the hub, or its cache where the hub is out of reach."""
     from huggingface_hub import list_repo_files, snapshot_download
 
     try:
-        return list(list_repo_files(source))
-    except _LOADING_ERRORS:
-        return _list_folder(Path(snapshot_download(source, local_files_only=True)))
+        return source, list(list_repo_files(source))
+    except Exception:  # the errors of its HTTP library, httpx or httpx2 by its version, beside its own
+        folder = snapshot_download(source, local_files_only=True)
+        return folder, _list_folder(folder)

@@ -65,7 +65,7 @@ def test_maps_are_what_the_layers_own_attention_gives(model: DiffusersModel, pic
     layer.get_attention_scores = catch  # type: ignore[assignment]
     eager = visualize(model, picture, PROMPT)
     visualize_again = model.denoise(
-        model.encode_image(_pixels(picture)), 1, model.encode_prompt(PROMPT, picture.size[::-1])
+        model.encode_image(pixels_of(picture)), 1, model.encode_prompt(PROMPT, picture.size[::-1])
     )
     assert torch.isfinite(visualize_again).all()
     expected = caught[-1].mean(0).T.reshape(77, *site.grid(eager.latent_size))
@@ -73,7 +73,7 @@ def test_maps_are_what_the_layers_own_attention_gives(model: DiffusersModel, pic
         assert torch.allclose(maps.records[site.name].tokens(range(77)), expected, atol=1e-6)
 
 
-def _pixels(picture: Image.Image) -> torch.Tensor:
+def pixels_of(picture: Image.Image) -> torch.Tensor:
     array = np.asarray(picture, dtype=np.float32) / 127.5 - 1
     return torch.from_numpy(array).permute(2, 0, 1)[None]
 
@@ -320,59 +320,157 @@ def test_defaults(sd_model: DiffusersModel, sdxl_model: DiffusersModel, sd_pipel
     assert sd_model.alphas_cumprod[0] == pytest.approx(1 - 0.00085)
 
 
-def no_unet(pipeline: Any) -> None:
-    pipeline.unet = None
+def test_the_schedule_is_that_of_the_scheduler_in_use(sd_model: DiffusersModel) -> None:
+    """All three of its numbers are read when they are used."""
+    from diffusers import DDPMScheduler
+
+    pipeline = sd_model.pipeline
+    pipeline.scheduler = DDPMScheduler(num_train_timesteps=50, prediction_type="v_prediction")
+    assert torch.equal(sd_model.alphas_cumprod, pipeline.scheduler.alphas_cumprod)
+    assert (sd_model.num_timesteps, sd_model.prediction_type) == (50, "v_prediction")
+    pipeline.scheduler.register_to_config(prediction_type="sample")
+    assert sd_model.prediction_type == "sample"
+    pipeline.scheduler.alphas_cumprod[-1] = 0.5
+    assert sd_model.alphas_cumprod[-1] == 0.5
 
 
-def no_vae(pipeline: Any) -> None:
-    pipeline.vae = None
+def test_the_sizes_are_those_of_the_vae_in_use(sd_model: DiffusersModel) -> None:
+    assert (sd_model.pixels_per_latent, sd_model.multiple) == (2, 8)
+    sd_model.pipeline.vae = taesd(3)
+    assert (sd_model.pixels_per_latent, sd_model.multiple) == (4, 16)
+    sd_model.pipeline.vae = None
+    assert sd_model.pixels_per_latent == 2  # the pipeline's own
+    sd_model.pipeline.vae_scale_factor = None
+    with pytest.raises(ModelError, match="neither a VAE nor a vae_scale_factor"):
+        _ = sd_model.multiple
 
 
-def no_tokenizer(pipeline: Any) -> None:
-    pipeline.tokenizer = None
+def taesd(levels: int = 2) -> Any:
+    from diffusers import AutoencoderTiny
+
+    torch.manual_seed(0)
+    return AutoencoderTiny(
+        encoder_block_out_channels=(8,) * levels,
+        decoder_block_out_channels=(8,) * levels,
+        num_encoder_blocks=(1,) * levels,
+        num_decoder_blocks=(1,) * levels,
+        scaling_factor=0.25,
+    ).eval()
 
 
-def flow_schedule(pipeline: Any) -> None:
-    from diffusers import FlowMatchEulerDiscreteScheduler
-
-    pipeline.scheduler = FlowMatchEulerDiscreteScheduler()
-
-
-def nine_channels(pipeline: Any) -> None:
-    pipeline.unet.register_to_config(in_channels=9)
-
-
-def long_text(pipeline: Any) -> None:
-    pipeline.text_encoder.config.max_position_embeddings = 512
+def test_an_autoencoder_without_a_posterior(model: DiffusersModel, picture: Image.Image) -> None:
+    """TAESD: its output is the latent, scaled as its configuration says."""
+    model.pipeline.vae = taesd()
+    pixels = torch.rand(1, 3, 16, 8) * 2 - 1
+    with torch.no_grad():
+        latents = model.pipeline.vae.encode(pixels).latents
+    assert torch.allclose(model.encode_image(pixels), latents * 0.25, atol=1e-6)
+    assert visualize(model, picture, PROMPT, noise="matched").heat_map("hat").values.max() > 0
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (no_unet, "StableDiffusionPipeline has no UNet .*SD1, SD2 and SDXL"),
-        (no_vae, "lacks a vae"),
-        (no_tokenizer, "lacks a text encoder"),
-        (flow_schedule, "FlowMatchEulerDiscreteScheduler, which has no alphas_cumprod"),
-        (nine_channels, "takes 9 channels and its VAE gives 4: an inpainting"),
-        (long_text, "is not CLIP's, of 77 positions"),
-    ],
-)
-def test_a_pipeline_of_another_kind_is_refused(change: Any, message: str, sd_pipeline: Any) -> None:
-    change(sd_pipeline)
-    with pytest.raises(ModelError, match=message):
-        DiffusersModel(sd_pipeline)
+def widened(pipeline: Any, channels: int) -> None:
+    """Give the UNet more input channels, which it ignores."""
+    first = pipeline.unet.conv_in
+    wider = torch.nn.Conv2d(channels, first.out_channels, 3, padding=1)
+    padding = (0, 0, 0, 0, 0, channels - first.in_channels)
+    wider.weight.data = torch.nn.functional.pad(first.weight.data, padding)
+    wider.bias = first.bias
+    pipeline.unet.conv_in = wider
+    pipeline.unet.register_to_config(in_channels=channels)
 
 
-def test_a_unet_without_cross_attention_is_refused(sd_pipeline: Any) -> None:
+def test_an_inpainting_unet_is_told_that_all_is_masked(
+    sd_model: DiffusersModel, picture: Image.Image
+) -> None:
+    plain = all_maps(sd_model, picture)
+    widened(sd_model.pipeline, 9)
+    seen: list[torch.Tensor] = []
+    sd_model.network.conv_in.register_forward_pre_hook(lambda module, given: seen.append(given[0]))  # type: ignore[union-attr]
+    assert np.allclose(all_maps(sd_model, picture), plain, atol=1e-6)
+    mask, masked = seen[0][:, 4:5], seen[0][:, 5:]
+    assert torch.equal(mask, torch.ones_like(mask))
+    assert torch.equal(masked, sd_model.encode_image(torch.zeros(1, 3, 40, 24)))
+    assert sd_model.notes == ("an inpainting model: it is told that the whole image is masked",)
+    assert sd_model.pipeline_notes == ()
+
+
+def test_an_inpainting_generation_can_be_traced(sd_pipeline: Any) -> None:
+    from diffusers import StableDiffusionInpaintPipeline
+
+    widened(sd_pipeline, 9)
+    pipeline = StableDiffusionInpaintPipeline(**sd_pipeline.components, requires_safety_checker=False)
+    grey = Image.new("RGB", (8, 16), "grey")
+    with trace(pipeline) as found:
+        pipeline(
+            PROMPT, image=grey, mask_image=Image.new("L", (8, 16), 255), height=16, width=8,
+            num_inference_steps=2, output_type="latent",
+        )  # fmt: skip
+    assert found.maps[0].heat_map("hat").values.max() > 0
+
+
+def test_a_distilled_unet_is_told_a_guidance_of_one(sd_pipeline: Any, picture: Image.Image) -> None:
     from diffusers import UNet2DConditionModel
 
-    sd_pipeline.unet = UNet2DConditionModel(
-        block_out_channels=(8,),
-        down_block_types=("DownBlock2D",),
-        up_block_types=("UpBlock2D",),
-        mid_block_type=None,
-        norm_num_groups=4,
-        cross_attention_dim=16,
-    )
-    with pytest.raises(ModelError, match="no cross-attention layers"):
-        DiffusersModel(sd_pipeline)
+    config = {name: value for name, value in sd_pipeline.unet.config.items() if not name.startswith("_")}
+    sd_pipeline.unet = UNet2DConditionModel(**{**config, "time_cond_proj_dim": 6}).eval()
+    model = DiffusersModel(sd_pipeline)
+    seen: list[torch.Tensor] = []
+    model.network.time_embedding.cond_proj.register_forward_pre_hook(lambda _, given: seen.append(given[0]))  # type: ignore[union-attr]
+    maps = visualize(model, picture, PROMPT)
+    assert torch.equal(seen[0], sd_pipeline.get_guidance_scale_embedding(torch.zeros(1), 6))
+    assert maps.provenance.notes == ("a network distilled with guidance: it is told that there is none",)
+
+
+def edm() -> Any:
+    from diffusers import EDMEulerScheduler
+
+    return EDMEulerScheduler(sigma_data=0.5)
+
+
+def flow() -> Any:
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    return FlowMatchEulerDiscreteScheduler()
+
+
+def test_edm_tells_the_network_its_own_terms(sd_model: DiffusersModel, picture: Image.Image) -> None:
+    """A clean latent at the lowest level, as the scheduler itself would give it to the network."""
+    sd_model.pipeline.scheduler = edm()
+    sd_model.pipeline.scheduler.set_timesteps(3)
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+    sd_model.network.register_forward_pre_hook(lambda module, given: seen.append(given[:2]))
+    visualize(sd_model, picture, PROMPT, timestep=0)
+    latent = sd_model.encode_image(pixels_of(picture))
+    sigma = 0.002
+    assert torch.allclose(seen[0][0], latent / (sigma**2 + 0.5**2) ** 0.5, rtol=1e-4)
+    assert seen[0][1].item() == pytest.approx(np.log(sigma) / 4, rel=1e-4)
+
+
+@pytest.mark.parametrize("scheduler", [edm, flow])
+def test_without_alphas_only_what_needs_them_is_refused(
+    scheduler: Any, sd_model: DiffusersModel, picture: Image.Image
+) -> None:
+    sd_model.pipeline.scheduler = scheduler()
+    assert sd_model.num_timesteps == 1000
+    assert visualize(sd_model, picture, PROMPT).heat_map("hat").values.max() > 0
+    for needing in (
+        lambda: visualize(sd_model, picture, PROMPT, noise="matched"),
+        lambda: attribute(sd_model, picture, PROMPT),
+    ):
+        with pytest.raises(ModelError, match=r'follows no alphas_cumprod.* noise="none", or trace'):
+            needing()
+
+
+def test_an_edm_generation_is_traced(sd_pipeline: Any) -> None:
+    sd_pipeline.scheduler = edm()
+    with trace(sd_pipeline) as found:
+        sd_pipeline(PROMPT, height=16, width=8, num_inference_steps=3, output_type="latent")
+    assert found.calls[0].passes == 3
+    assert found.maps[0].heat_map("hat").values.max() > 0
+
+
+def test_without_a_vae_an_image_cannot_be_read(sd_pipeline: Any, picture: Image.Image) -> None:
+    sd_pipeline.vae = None
+    for needing in (visualize, attribute):
+        with pytest.raises(ModelError, match=r"has no VAE.*; set pipeline.vae, or trace a generation"):
+            needing(sd_pipeline, picture, PROMPT)

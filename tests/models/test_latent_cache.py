@@ -70,12 +70,74 @@ def _extended(encoder: Encoder) -> None:
     encoder.register_buffer("more", torch.zeros(1))
 
 
-@pytest.mark.parametrize("change", [_loaded, _replaced, _trained, _cast, _extended])
+def _swapped(encoder: Encoder) -> None:
+    encoder.weight.data = torch.full((2,), 3.0)
+
+
+def _copied(encoder: Encoder) -> None:
+    encoder.weight.data.copy_(torch.tensor([1.0, 3.0]))
+
+
+def _negated(encoder: Encoder) -> None:
+    encoder.weight.data.neg_()
+
+
+@pytest.mark.parametrize(
+    "change", [_loaded, _replaced, _trained, _cast, _extended, _swapped, _copied, _negated]
+)
 def test_changed_weights_encode_anew(change: Callable[[Encoder], None]) -> None:
     encoder = Encoder()
     encoder.ask(PIXELS)
     change(encoder)
     assert torch.equal(encoder.ask(PIXELS), (encoder.weight.sum() * PIXELS).detach())
+    assert encoder.calls == 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int8])
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (7, 5, 3, 3), (64, 33)])
+def test_any_one_value_changed_beneath_is_noticed(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    encoder = Encoder()
+    encoder.register_buffer(
+        "more", (torch.arange(1, 1 + torch.Size(shape).numel()) % 100).reshape(shape).to(dtype)
+    )
+    count = encoder.more.numel()
+    for place in {0, count // 2, count - 1}:
+        calls = encoder.calls
+        encoder.ask(PIXELS)
+        encoder.more.data.view(-1)[place] += 1
+        encoder.ask(PIXELS)
+        assert encoder.calls == calls + (2 if calls == 0 else 1)
+
+
+def test_the_same_values_in_another_order_and_layout() -> None:
+    encoder = Encoder()
+    encoder.register_buffer("more", torch.arange(4 * 8 * 6 * 2).float().reshape(4, 8, 6, 2))
+    encoder.ask(PIXELS)
+    encoder.more.data = encoder.more.flip(0)
+    encoder.ask(PIXELS)
+    assert encoder.calls == 2
+    encoder.more.data = encoder.more.contiguous(memory_format=torch.channels_last)
+    encoder.more.data += 1
+    encoder.ask(PIXELS)
+    assert encoder.calls == 3
+
+
+def test_weights_that_come_back_are_the_same() -> None:
+    """As when a model is offloaded: the tensors are others, and their values not."""
+    encoder = Encoder()
+    encoder.ask(PIXELS)
+    encoder.weight.data = encoder.weight.data.clone()
+    with torch.inference_mode():
+        encoder.ask(PIXELS)
+    assert encoder.calls == 1
+
+
+def test_a_switch_of_the_encoder_counts() -> None:
+    encoder = Encoder()
+    encoder.use_tiling = False
+    encoder.ask(PIXELS)
+    encoder.use_tiling = True
+    encoder.ask(PIXELS)
     assert encoder.calls == 2
 
 

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,57 @@ def test_a_pickle_checkpoint_is_refused_unread(name: str, tmp_path: Path) -> Non
         vxa.load(path)
 
 
-def test_a_folder_with_pickled_weights_is_refused(sd_pipeline: Any, tmp_path: Path) -> None:
-    sd_pipeline.save_pretrained(tmp_path, safe_serialization=True)
-    weights = tmp_path / "unet" / "diffusion_pytorch_model.safetensors"
-    weights.unlink()
-    torch.save(sd_pipeline.unet.state_dict(), tmp_path / "unet" / "diffusion_pytorch_model.bin")
-    with pytest.raises(ModelError, match="safetensors"):
+@pytest.mark.parametrize("variant", ["fp16", "bf16"])
+def test_a_folder_of_one_variant_loads(variant: str, sd_model: Any, tmp_path: Path, picture: Any) -> None:
+    sd_model.pipeline.save_pretrained(tmp_path, variant=variant)
+    assert not [*tmp_path.rglob("model.safetensors")]
+    loaded = vxa.load(tmp_path)
+    assert loaded.pipeline.unet.dtype == torch.float32  # type: ignore[attr-defined]
+    before, after = (vxa.visualize(each, picture, "hat").heat_map("hat") for each in (sd_model, loaded))
+    assert np.allclose(before.values, after.values, atol=1e-6)
+
+
+def test_a_variant_of_one_part_stands_in_for_its_plain_weights(sd_pipeline: Any, tmp_path: Path) -> None:
+    sd_pipeline.save_pretrained(tmp_path)
+    unet = tmp_path / "unet" / "diffusion_pytorch_model.safetensors"
+    unet.rename(unet.with_name("diffusion_pytorch_model.ema.safetensors"))
+    weight = vxa.load(tmp_path).network.conv_in.weight  # type: ignore[union-attr]
+    assert torch.equal(weight, sd_pipeline.unet.conv_in.weight)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (["unet"], r"the unet of .* has only pickled weights \(unet/diffusion_pytorch_model\.bin\)"),
+        (["text_encoder"], "the text_encoder of .* has only pickled weights"),
+        (["unet", "vae", "text_encoder"], "unet.* have only pickled weights"),
+    ],
+)
+def test_a_folder_with_pickled_weights_is_refused(
+    parts: list[str], message: str, sd_pipeline: Any, tmp_path: Path
+) -> None:
+    sd_pipeline.save_pretrained(tmp_path)
+    for part in parts:
+        (weights,) = (tmp_path / part).glob("*.safetensors")
+        weights.unlink()
+        stem = "pytorch_model" if part == "text_encoder" else "diffusion_pytorch_model"
+        torch.save(getattr(sd_pipeline, part).state_dict(), tmp_path / part / f"{stem}.bin")
+    with pytest.raises(ModelError, match=message + ".*run any code.*convert it to safetensors"):
         vxa.load(tmp_path)
+
+
+def test_a_folder_of_a_transformer_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
+    index = {"_class_name": "FluxPipeline", "transformer": ["diffusers", "FluxTransformer2DModel"]}
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match="is a FluxPipeline without a UNet"):
+        vxa.load(tmp_path)
+
+
+def test_a_class_is_told_apart_from_its_objects() -> None:
+    from diffusers import StableDiffusionPipeline
+
+    with pytest.raises(ModelError, match="the class StableDiffusionPipeline is not a model; give an object"):
+        vxa.load(StableDiffusionPipeline)
 
 
 @pytest.mark.parametrize(
@@ -94,31 +139,6 @@ def test_files_that_are_no_model(tmp_path: Path) -> None:
         vxa.load(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("key", "kind"),
-    [("cond_stage_model.x", "StableDiffusionPipeline"), ("conditioner.x", "StableDiffusionXLPipeline")],
-)
-def test_a_single_file_is_known_by_its_keys(
-    key: str, kind: str, tmp_path: Path, sd_pipeline: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """diffusers converts the weights; VXA chooses the pipeline's class."""
-    import diffusers
-    from safetensors.torch import save_file
-
-    path = tmp_path / "model.safetensors"
-    save_file({"model.diffusion_model.out.weight": torch.zeros(1), key: torch.zeros(1)}, path)
-    asked = []
-
-    def from_single_file(cls: type, source: str) -> Any:
-        asked.append((cls.__name__, source))
-        return sd_pipeline
-
-    for name in ("StableDiffusionPipeline", "StableDiffusionXLPipeline"):
-        monkeypatch.setattr(getattr(diffusers, name), "from_single_file", classmethod(from_single_file))
-    assert vxa.load(path).name == str(path)
-    assert asked == [(kind, str(path))]
-
-
 def test_a_hub_id_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub.constants
 
@@ -127,3 +147,37 @@ def test_a_hub_id_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
         ModelError, match="no folder or file vxa-no-such-owner/model, and the hub did not give it"
     ):
         vxa.load("vxa-no-such-owner/model")
+
+
+class _Unreachable(Exception):
+    """An error that is no OSError, as HTTP libraries raise."""
+
+
+@pytest.fixture
+def unreachable_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A hub that cannot be reached; the folder is the snapshot in its cache."""
+    import huggingface_hub
+
+    def fail(source: str) -> None:
+        raise _Unreachable
+
+    def cached(source: str, local_files_only: bool) -> str:
+        if source != "owner/cached":
+            raise FileNotFoundError
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", fail)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", cached)
+    return tmp_path
+
+
+def test_a_cached_model_loads_where_the_hub_is_out_of_reach(sd_pipeline: Any, unreachable_hub: Path) -> None:
+    sd_pipeline.save_pretrained(unreachable_hub, variant="fp16")
+    loaded = vxa.load("owner/cached")
+    assert loaded.name == "owner/cached"
+    assert torch.equal(loaded.network.conv_in.weight, sd_pipeline.unet.conv_in.weight)  # type: ignore
+
+
+def test_a_hub_out_of_reach_is_one_sentence(unreachable_hub: Path) -> None:
+    with pytest.raises(ModelError, match="no folder or file owner/other, and the hub did not give it"):
+        vxa.load("owner/other")

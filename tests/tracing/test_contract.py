@@ -397,3 +397,50 @@ def test_negative_prompts_in_forwards_of_their_own(sd_pipeline: Any) -> None:
         call(sd_pipeline)
     assert largest_error(trace.maps[0], passes[1::2], [0, 0]) < TOLERANCE
     assert largest_error(trace.negative_maps[0], passes[::2], [0, 0]) < TOLERANCE
+
+
+def wider(pipeline: Any, channels: int) -> Any:
+    """Make the pipeline's UNet anew, with more input channels."""
+    torch.manual_seed(0)
+    config = {**dict(pipeline.unet.config), "in_channels": channels}
+    return diffusers.UNet2DConditionModel(**config).eval()
+
+
+def test_an_inpainting_network_of_nine_channels(sd_pipeline: Any) -> None:
+    network = wider(sd_pipeline, 9)
+    pipeline = sibling(diffusers.StableDiffusionInpaintPipeline, sd_pipeline, unet=network)
+    mask = Image.new("L", (8, 16), 255)
+    check(pipeline, lambda p: make(p, [PROMPT, OTHER], image=image(), mask_image=mask), all_passes)
+
+
+@pytest.mark.parametrize("guidance", [4.0, 1.0])
+def test_an_editing_network_of_eight_channels(guidance: float, sd_pipeline: Any) -> None:
+    """InstructPix2Pix puts the prompts first, and the negative prompts twice after them."""
+    kind = diffusers.StableDiffusionInstructPix2PixPipeline
+    pipeline = sibling(kind, sd_pipeline, unet=wider(sd_pipeline, 8))
+
+    def call(p: Any) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(1)
+        made: torch.Tensor = p(
+            [PROMPT, OTHER], image=[image(), image()], num_inference_steps=3, guidance_scale=guidance,
+            image_guidance_scale=1.5, output_type="latent", generator=generator,
+        ).images  # fmt: skip
+        return made
+
+    check(pipeline, call, lambda passes: all_passes(passes, 3 if guidance > 1 else 1, 0))
+    assert "_encode_prompt" not in vars(pipeline)
+
+
+@pytest.mark.parametrize("name", ["EDMEulerScheduler", "EDMDPMSolverMultistepScheduler"])
+def test_a_schedule_without_levels_of_noise(name: str, sdxl_pipeline: Any) -> None:
+    sdxl_pipeline.scheduler = getattr(diffusers, name)()
+    sdxl_pipeline.set_progress_bar_config(disable=True)
+    trace = check(sdxl_pipeline, lambda p: make(p, num_inference_steps=4), all_passes)
+    assert trace.calls[0].steps == 4
+
+
+def test_a_pipeline_without_a_vae(sd_pipeline: Any) -> None:
+    sd_pipeline.vae = None
+    sd_pipeline.set_progress_bar_config(disable=True)
+    trace = check(sd_pipeline, lambda p: make(p), all_passes)
+    assert trace.maps[0].image_size == (16, 8)

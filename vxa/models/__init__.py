@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vxa.errors import ModelError
+from vxa.models.weight_files import PICKLES
 
 if TYPE_CHECKING:
     from vxa.models.protocol import Model
 
 __all__ = ["load"]
 
-_PICKLES = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
 _NAMES = '"papercut", a diffusers folder, a .safetensors checkpoint, or a hub id like "owner/name"'
 _OBJECTS = f"{_NAMES}, a diffusers pipeline, or a model object of ldm's kind"
 
@@ -33,6 +33,8 @@ def load(source: object = "papercut") -> Model:
     """
     if isinstance(source, (str, os.PathLike)):
         return _load_named(os.fspath(source))
+    if isinstance(source, type):
+        raise ModelError(f"the class {source.__name__} is not a model; give an object of it, or {_OBJECTS}")
     if hasattr(source, "sites") and hasattr(source, "denoise"):
         return source  # type: ignore[return-value]
     if hasattr(source, "components"):
@@ -55,7 +57,7 @@ def _load_named(source: str | bytes) -> Model:
 
         return load_papercut()
     path = Path(os.path.expanduser(name))  # Path.expanduser raises RuntimeError for an unknown user
-    if path.suffix.lower() in _PICKLES:
+    if path.suffix.lower() in PICKLES:
         raise ModelError(
             f"{name} is a pickle checkpoint, which can run any code when it is read; "
             "convert it to .safetensors"
@@ -71,7 +73,7 @@ def _load_named(source: str | bytes) -> Model:
     if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name) or path.suffix.lower() == ".safetensors":
         near = "; did you mean papercut?" if get_close_matches(name.casefold(), ["papercut"]) else ""
         raise ModelError(f"there is no model at {name[:200]!r}; give {_NAMES}{near}")
-    from vxa.models.diffusers import from_pretrained
+    from vxa.models.loading import from_pretrained
 
     return from_pretrained(name)
 
@@ -79,7 +81,7 @@ def _load_named(source: str | bytes) -> Model:
 def _load_folder(path: Path) -> Model:
     if not (path / "model_index.json").is_file():
         raise ModelError(f"the folder {path} holds no diffusers model (no model_index.json); give {_NAMES}")
-    from vxa.models.diffusers import from_pretrained
+    from vxa.models.loading import from_pretrained
 
     return from_pretrained(str(path))
 
@@ -87,6 +89,6 @@ def _load_folder(path: Path) -> Model:
 def _load_file(path: Path) -> Model:
     if path.suffix.lower() != ".safetensors":
         raise ModelError(f"{path} is not a model; give {_NAMES}")
-    from vxa.models.diffusers import from_single_file
+    from vxa.models.single_file import from_single_file
 
     return from_single_file(str(path))

@@ -1,95 +1,41 @@
 """A diffusers pipeline of the SD1, SD2 or SDXL family as a Model.
 
-Only this module and `vxa.training` import diffusers.
-
 The pipeline stays as it is (adapters, offloading and attention processors included) and is available as
-`.pipeline`. Tensors go to its execution device, so that its own hooks load offloaded weights.
+`.pipeline`. Tensors go to its execution device, so that its own hooks load offloaded weights. Its parts are
+read when they are used: its VAE and its scheduler may be exchanged at any time.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator
-from textwrap import shorten
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from vxa.errors import ModelError, PromptError
 from vxa.models.chunks import CHUNK
 from vxa.models.clip import TextEncoder, text_encoders
 from vxa.models.embeddings import read_embeddings
+from vxa.models.image_encoder import encode_mode, scale_latent
 from vxa.models.latent_cache import cached_latent
-from vxa.models.protocol import Conditioning, pixels_for
-from vxa.models.quiet import quietly
+from vxa.models.pipeline_checks import (
+    SUPPORTED,
+    check_context,
+    check_layers,
+    check_pass,
+    check_pipeline,
+    is_inpainting,
+)
+from vxa.models.protocol import INPAINTING, Conditioning
+from vxa.models.schedule import count_timesteps, read_alphas, read_prediction_type, scale_input
 from vxa.models.unet import unet_sites, usual_sites
 from vxa.tokens import Token, cut_notes
 
-with quietly("transformers"):
-    from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
+__all__ = ["DiffusersModel"]
 
-_LIBRARIES = ("diffusers", "transformers")
-_SUPPORTED = "VXA reads UNet models: SD1, SD2 and SDXL"
-# Raised by diffusers, transformers and safetensors for broken, incomplete and missing models.
-_LOADING_ERRORS = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError)
 _IP_ADAPTER = "an IP-Adapter is loaded: only the text part of the attention is shown"
 _NO_IMAGE_PROMPT = "the IP-Adapter's image prompt is empty"
-
-
-def from_pretrained(source: str) -> DiffusersModel:
-    """Load the model from a diffusers folder or the hub, from safetensors only.
-
-    Raises:
-        ModelError: it cannot be loaded, or is not a model VXA understands.
-    """
-    libraries = _LIBRARIES if os.path.isdir(source) else ()  # keep a download's progress bars
-    with _as_model_error(source), quietly(*libraries):
-        pipeline = DiffusionPipeline.from_pretrained(source, use_safetensors=True)
-        # Weights saved in half precision load as half in transformers 5, as float32 in diffusers: use one.
-        pipeline.to(torch.float32)
-    return DiffusersModel(pipeline, name=source)
-
-
-def from_single_file(path: str) -> DiffusersModel:
-    """Load the model from one .safetensors checkpoint of SD1, SD2 or SDXL.
-
-    The file does not contain the model's configuration; it comes from the hub or its cache.
-
-    Raises:
-        ModelError: the file is broken or not such a checkpoint, or its configuration is not available.
-    """
-    with _as_model_error(path):
-        with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-        if not any(name.startswith("model.diffusion_model.") for name in names):
-            raise ModelError(f"{path} is no Stable Diffusion checkpoint in ldm's layout; {_SUPPORTED}")
-        is_xl = any(name.startswith("conditioner.") for name in names)
-        kind = StableDiffusionXLPipeline if is_xl else StableDiffusionPipeline
-        pipeline = kind.from_single_file(path)
-    return DiffusersModel(pipeline, name=path)
-
-
-@contextlib.contextmanager
-def _as_model_error(source: str) -> Iterator[None]:
-    """Turn the errors of loading a bad source into a ModelError of one line."""
-    try:
-        yield
-    except ModelError:
-        raise
-    except _LOADING_ERRORS as error:
-        if not os.path.exists(source):
-            raise ModelError(
-                f"there is no folder or file {source}, and the hub did not give it; check the name, or give "
-                "the path of a model on this machine"
-            ) from error
-        reason = shorten(" ".join(str(error).split()), 200, placeholder=" …")
-        raise ModelError(
-            f"cannot load a model from {source} (from safetensors weights only): {reason}; "
-            "check the path, or save it again with diffusers"
-        ) from error
+_DISTILLED = "a network distilled with guidance: it is told that there is none"
 
 
 class DiffusersModel:
@@ -105,18 +51,12 @@ class DiffusersModel:
     """
 
     def __init__(self, pipeline: Any, name: str | None = None, default_sites: str | None = None) -> None:
-        _check_pipeline(pipeline)
+        check_pipeline(pipeline)
         self.pipeline = pipeline
         self.name = name or getattr(pipeline, "name_or_path", None) or type(pipeline).__name__
         self.sites = unet_sites(pipeline.unet)
-        if not self.sites:
-            raise ModelError(f"the UNet of {self.name} has no cross-attention layers; {_SUPPORTED}")
+        check_layers(self.name, pipeline.unet, self.sites)
         self.default_sites = default_sites or usual_sites(self.sites)
-        self.multiple = max(site.factor for site in self.sites) * 2 ** (
-            len(pipeline.vae.config.block_out_channels) - 1
-        )
-        self.alphas_cumprod: Tensor = pipeline.scheduler.alphas_cumprod.detach().float().cpu()
-        self.num_timesteps = len(self.alphas_cumprod)
 
     @property
     def network(self) -> nn.Module:
@@ -126,8 +66,11 @@ class DiffusersModel:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Adapters in use in passes of VXA's own."""
-        return (*self.pipeline_notes, *([_NO_IMAGE_PROMPT] if self._has_ip_adapter() else ()))
+        """Facts about VXA's own passes: adapters in use, and inputs that only a generation has."""
+        notes = [_NO_IMAGE_PROMPT] if self._has_ip_adapter() else []
+        notes += [INPAINTING] if is_inpainting(self.pipeline) else []
+        notes += [_DISTILLED] if self._guidance_channels() else []
+        return (*self.pipeline_notes, *notes)
 
     @property
     def pipeline_notes(self) -> tuple[str, ...]:
@@ -141,9 +84,38 @@ class DiffusersModel:
         return tuple(notes)
 
     @property
+    def pixels_per_latent(self) -> int:
+        """Image pixels along one side of a latent's cell: the VAE's, or the pipeline's own without a VAE."""
+        vae = self._vae()
+        factor = getattr(self.pipeline, "vae_scale_factor", None)
+        if vae is not None:
+            factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        if not factor:
+            raise ModelError(
+                f"{type(self.pipeline).__name__} has neither a VAE nor a vae_scale_factor, so that the size "
+                "of its images is not known; give it one of them"
+            )
+        return int(factor)
+
+    @property
+    def multiple(self) -> int:
+        """Divisor of an image's sides, in pixels, with which every grid halves exactly."""
+        return max(site.factor for site in self.sites) * self.pixels_per_latent
+
+    @property
+    def num_timesteps(self) -> int:
+        """Length of the current scheduler's noise schedule."""
+        return count_timesteps(self.pipeline.scheduler)
+
+    @property
+    def alphas_cumprod(self) -> Tensor:
+        """ᾱ [num_timesteps] of the current scheduler, float32 on the CPU; ModelError where it has none."""
+        return read_alphas(self.pipeline.scheduler)
+
+    @property
     def prediction_type(self) -> str:
-        """Quantity that the UNet predicts."""
-        return str(self.pipeline.scheduler.config.get("prediction_type", "epsilon"))
+        """Quantity that the UNet predicts, for the current scheduler."""
+        return read_prediction_type(self.pipeline.scheduler)
 
     def tokenize(self, prompt: str) -> tuple[Token, ...]:
         """Return one Token for each position of the prompt's context."""
@@ -184,27 +156,25 @@ class DiffusersModel:
         return read.tokens, (*cut_notes(read.tokens, whole), *other)
 
     def encode_image(self, pixels: Tensor) -> Tensor:
-        """Return the scaled mode of the posterior [n, c, h, w], float32 on the CPU."""
-        vae = self.pipeline.vae
-        return _scale(cached_latent(vae, pixels, lambda: self._mode(pixels)), vae.config)
+        """Return the scaled mode of the posterior [n, c, h, w], float32 on the CPU.
 
-    @torch.no_grad()
-    def _mode(self, pixels: Tensor) -> Tensor:
-        """Return the mode of the posterior, float32 on the CPU."""
-        vae = self.pipeline.vae
-        dtype = vae.dtype
-        # SDXL's own VAE overflows in half precision; diffusers' image-to-image pipelines upcast it too.
-        upcast = dtype == torch.float16 and vae.config.force_upcast
+        Raises:
+            ModelError: there is no VAE, or the network cannot be run on an image and a prompt alone.
+        """
+        check_pass(self.pipeline)
+        vae = self._vae()
+        if vae is None:
+            raise ModelError(
+                f"{self.name} has no VAE, so that an image cannot become its latent; set pipeline.vae, or "
+                "trace a generation, which needs none"
+            )
+        return scale_latent(cached_latent(vae, pixels, lambda: self._mode(vae, pixels)), vae.config)
+
+    def _mode(self, vae: Any, pixels: Tensor) -> Tensor:
         try:
-            if upcast:
-                vae.to(dtype=torch.float32)
-            pixels = pixels_for(self._device(), pixels, torch.float32 if upcast else dtype)
-            mode: Tensor = vae.encode(pixels).latent_dist.mode().float().cpu()
+            return encode_mode(vae, pixels, self._device())
         finally:
-            if upcast:
-                vae.to(dtype=dtype)
             self._free()
-        return mode
 
     def encode_prompt(self, prompt: str, image_size: tuple[int, int]) -> Conditioning:
         """Encode the prompt's chunks by every text encoder; SDXL's pooled text is that of the first chunk."""
@@ -219,27 +189,62 @@ class DiffusersModel:
         extra: dict[str, Any] = {}
         if self._is_xl():
             pooled = encoded[-1][1]
-            extra = {"text_embeds": pooled, "time_ids": self._time_ids(image_size, pooled.shape[-1])}
+            extra = {"text_embeds": pooled, "time_ids": self._time_ids(image_size, pooled)}
         if self._has_ip_adapter():
             layers = self.pipeline.unet.encoder_hid_proj.image_projection_layers
             extra["image_embeds"] = [_empty_image_prompt(layer) for layer in layers]
         return Conditioning(self.tokenize(prompt), torch.cat([context for context, _ in encoded], -1), extra)
 
     def denoise(self, latent: Tensor, timestep: int, conditioning: Conditioning) -> Tensor:
-        """Return the UNet's raw prediction for latents [1, c, h, w] on the variance-preserving schedule."""
+        """Return the UNet's raw prediction for latents [1, c, h, w] at a level of the scheduler's schedule.
+
+        Raises:
+            ModelError: the network needs inputs that VXA has not, or other text encoders.
+        """
+        check_pass(self.pipeline)
+        check_context(self.pipeline, self.sites, conditioning.context.shape[-1])
         unet, device, dtype = self.network, self._device(), self.pipeline.unet.dtype
         extra = {name: _move(value, device, dtype) for name, value in conditioning.extra.items()}
+        told, level = scale_input(self.pipeline.scheduler, latent, timestep)
+        if is_inpainting(self.pipeline):
+            told = torch.cat([told, self._all_masked(latent)], 1)
         try:
             prediction: Tensor = unet(
-                latent.to(device, dtype),
-                torch.tensor([timestep], device=device),
+                told.to(device, dtype),
+                torch.tensor([level], device=device),
                 encoder_hidden_states=conditioning.context.to(device, dtype),
                 added_cond_kwargs=extra or None,
                 return_dict=False,
+                **self._guidance(device, dtype),
             )[0]
         finally:
             self._free()
         return prediction
+
+    def _all_masked(self, latent: Tensor) -> Tensor:
+        """Return an inpainting UNet's extra channels [1, 1 + c, h, w]: a mask of ones, and a grey latent.
+
+        Inpainting models are trained with whole masks beside partial ones, never with empty ones; a whole
+        mask makes them text-to-image models.
+        """
+        height, width = (side * self.pixels_per_latent for side in latent.shape[-2:])
+        grey = self.encode_image(torch.zeros(1, 3, height, width))
+        return torch.cat([torch.ones_like(grey[:, :1]), grey], 1)
+
+    def _guidance(self, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
+        """Return the embedded guidance scale of a distilled UNet, for a scale of 1: no guidance."""
+        channels = self._guidance_channels()
+        if not channels:
+            return {}
+        embedded = self.pipeline.get_guidance_scale_embedding(torch.zeros(1), embedding_dim=channels)
+        return {"timestep_cond": embedded.to(device, dtype)}
+
+    def _guidance_channels(self) -> int | None:
+        channels: int | None = getattr(self.pipeline.unet.config, "time_cond_proj_dim", None)
+        return channels
+
+    def _vae(self) -> Any:
+        return getattr(self.pipeline, "vae", None)
 
     def _device(self) -> torch.device:
         # Not the parameters' device: sequential offload keeps them on the meta device.
@@ -251,30 +256,30 @@ class DiffusersModel:
         self.pipeline.maybe_free_model_hooks()
 
     def _is_xl(self) -> bool:
-        return bool(self.pipeline.unet.config.addition_embed_type == "text_time")
+        return bool(getattr(self.pipeline.unet.config, "addition_embed_type", None) == "text_time")
 
     def _has_ip_adapter(self) -> bool:
-        return bool(self.pipeline.unet.config.encoder_hid_dim_type == "ip_image_proj")
+        return bool(getattr(self.pipeline.unet.config, "encoder_hid_dim_type", None) == "ip_image_proj")
 
     def _encoders(self) -> list[TextEncoder]:
         return text_encoders(self.pipeline, penultimate=self._is_xl())
 
-    def _time_ids(self, image_size: tuple[int, int], pooled_channels: int) -> Tensor:
-        """Return SDXL's sizes [1, 6]: original, crop, target; the refiner's [1, 5] end in a score."""
+    def _time_ids(self, image_size: tuple[int, int], pooled: Tensor) -> Tensor:
+        """Return SDXL's sizes [1, 6]: original, crop, target; the refiner's [1, 5] end in a score.
+
+        Raises:
+            ModelError: the UNet reads neither beside the pooled text, or the text is not pooled.
+        """
         unet = self.pipeline.unet
-        numbers = (unet.add_embedding.linear_1.in_features - pooled_channels) // (
-            unet.config.addition_time_embed_dim
-        )
+        channels = unet.add_embedding.linear_1.in_features - pooled.shape[-1]
+        numbers, rest = divmod(channels, unet.config.addition_time_embed_dim)
+        if pooled.ndim != 2 or rest or numbers not in (5, 6):
+            raise ModelError(
+                f"the UNet of {self.name} and its last text encoder do not fit: SDXL's reads one pooled "
+                f"vector and 5 or 6 sizes; {SUPPORTED}"
+            )
         ending = (6.0,) if numbers == 5 else image_size
         return torch.tensor([[*image_size, 0, 0, *ending]], dtype=torch.float32)
-
-
-def _scale(latent: Tensor, config: Any) -> Tensor:
-    """Return the latent on the UNet's scale; some SDXL VAEs have a mean and deviation for each channel."""
-    mean, deviation = (getattr(config, f"latents_{name}", None) for name in ("mean", "std"))
-    if mean is not None and deviation is not None:
-        latent = (latent - torch.tensor(mean).view(1, -1, 1, 1)) / torch.tensor(deviation).view(1, -1, 1, 1)
-    return latent * float(config.scaling_factor)
 
 
 def _empty_image_prompt(layer: Any) -> Tensor:
@@ -292,26 +297,3 @@ def _empty_image_prompt(layer: Any) -> Tensor:
 
 def _move(value: Any, device: torch.device, dtype: torch.dtype) -> Any:
     return [item.to(device, dtype) for item in value] if isinstance(value, list) else value.to(device, dtype)
-
-
-def _check_pipeline(pipeline: Any) -> None:
-    """Raise ModelError unless the pipeline is a UNet model with CLIP text that VXA can run."""
-    kind = type(pipeline).__name__
-    if getattr(pipeline, "unet", None) is None:
-        raise ModelError(f"{kind} has no UNet (SD3, Flux and other transformers have none); {_SUPPORTED}")
-    missing = [part for part in ("vae", "scheduler") if getattr(pipeline, part, None) is None]
-    encoders = text_encoders(pipeline, penultimate=False)
-    if missing or not encoders:
-        raise ModelError(f"{kind} lacks a {' and a '.join(missing) or 'text encoder'}; {_SUPPORTED}")
-    if getattr(pipeline.scheduler, "alphas_cumprod", None) is None:
-        name = type(pipeline.scheduler).__name__
-        raise ModelError(f"{kind} has the scheduler {name}, which has no alphas_cumprod; {_SUPPORTED}")
-    channels, latent = pipeline.unet.config.in_channels, pipeline.vae.config.latent_channels
-    if channels != latent:
-        raise ModelError(
-            f"the UNet of {kind} takes {channels} channels and its VAE gives {latent}: an inpainting or edit "
-            "model, which VXA cannot read yet; use the plain model"
-        )
-    positions = {getattr(text.encoder.config, "max_position_embeddings", None) for text in encoders}
-    if positions != {CHUNK}:
-        raise ModelError(f"the text encoder of {kind} is not CLIP's, of {CHUNK} positions; {_SUPPORTED}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vxa.models.diffusers import DiffusersModel, from_pretrained
+from vxa.models.diffusers import DiffusersModel
+from vxa.models.loading import from_pretrained
 from vxa.papercut.shipped import weights_folder
 
 DEFAULT_SITES = "IN01,OUT02,OUT03"

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from vxa.attention.sites import Site
 from vxa.tokens import Token
 
+INPAINTING = "an inpainting model: it is told that the whole image is masked"
+"""Note of an inpainting model's own passes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Conditioning:
@@ -61,7 +64,11 @@ class Model(Protocol):
 
     @property
     def alphas_cumprod(self) -> Tensor:
-        """ᾱ [num_timesteps] in float32 on the CPU: x_t = √ᾱ_t z + √(1 - ᾱ_t) ε."""
+        """ᾱ [num_timesteps] in float32 on the CPU: x_t = √ᾱ_t z + √(1 - ᾱ_t) ε.
+
+        Raises:
+            ModelError: the model's noise follows no ᾱ.
+        """
 
     @property
     def prediction_type(self) -> str:

@@ -204,7 +204,7 @@ class _Tracer(CallListener):
             region = fitted_region(call.crop.box, call.crop.plane)
             return GenerationInfo(provenance, default, call.crop.image_size, region=region)
         height, width = call.latent_size
-        pixels = 2 ** (len(model.pipeline.vae.config.block_out_channels) - 1)
+        pixels = model.pixels_per_latent
         return GenerationInfo(provenance, default, (height * pixels, width * pixels))
 
     def end_call(self) -> None:

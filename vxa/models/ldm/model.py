@@ -24,13 +24,12 @@ from vxa.models.clip import TextEncoder
 from vxa.models.latent_cache import cached_latent
 from vxa.models.ldm.checks import SUPPORTED, check_model, extra_channels, pixels_of_a_latent
 from vxa.models.ldm.sites import ldm_sites, level_factors
-from vxa.models.protocol import Conditioning, pixels_for
+from vxa.models.protocol import INPAINTING, Conditioning, pixels_for
 from vxa.models.unet import usual_sites
 from vxa.tokens import Token
 
 __all__ = ["LdmModel", "PromptReader"]
 
-_INPAINTING = "an inpainting model: it is told that the whole image is masked"
 _COMPUTE_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -82,7 +81,7 @@ class LdmModel:
             raise ModelError(f"the UNet of {self.name} has no cross-attention layers; {SUPPORTED}")
         self._prompts = prompts or _clip_prompts(model)
         self._inpaints = extra_channels(self.network) > 0
-        self.notes = (*notes, _INPAINTING) if self._inpaints else notes
+        self.notes = (*notes, INPAINTING) if self._inpaints else notes
         self.default_sites = default_sites or usual_sites(self.sites)
         self.multiple = level_factors(self.network)[-1] * pixels_of_a_latent(model.first_stage_model)
         self._device = torch.device(device or _first_parameter(self.network).device)

@@ -1,4 +1,4 @@
-"""ldm's names for the weights of a diffusers model of Stable Diffusion 1's kind, as tables.
+"""ldm's names for the weights of a diffusers model of the SD1, SD2 or SDXL family, as tables.
 
     rename_weights(weights, unet_names(config))
 
@@ -10,12 +10,13 @@ not on the weights.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 __all__ = ["rename_weights", "unet_names", "vae_names", "vae_weights"]
 
+Weight = TypeVar("Weight")
 Names = dict[str, str]
 """Prefixes of diffusers' names, in whole dotted parts, and ldm's for them; the longest match wins."""
 
@@ -31,7 +32,7 @@ _VAE_RESIDUAL = {"conv_shortcut": "nin_shortcut"}
 _VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
 
 
-def rename_weights(weights: Mapping[str, Tensor], names: Names, prefix: str = "") -> dict[str, Tensor]:
+def rename_weights(weights: Mapping[str, Weight], names: Names, prefix: str = "") -> dict[str, Weight]:
     """Return the weights under ldm's names, each behind `prefix`; a name not in the table stays the same."""
     renamed = {}
     for name, weight in weights.items():
@@ -58,6 +59,8 @@ def unet_names(config: Mapping[str, Any]) -> Names:
     names = {
         "time_embedding.linear_1": "time_embed.0",
         "time_embedding.linear_2": "time_embed.2",
+        "add_embedding.linear_1": "label_emb.0.0",
+        "add_embedding.linear_2": "label_emb.0.2",
         "conv_in": "input_blocks.0.0",
         "conv_norm_out": "out.0",
         "conv_out": "out.2",

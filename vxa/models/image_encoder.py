@@ -1,0 +1,51 @@
+"""Latents of images by diffusers' autoencoders: AutoencoderKL, and those of its shape, such as TAESD."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vxa.errors import ModelError
+from vxa.models.protocol import pixels_for
+
+__all__ = ["encode_mode", "scale_latent"]
+
+
+@torch.no_grad()
+def encode_mode(vae: Any, pixels: Tensor, device: torch.device) -> Tensor:
+    """Return the mode of the posterior [n, c, h, w], not scaled, float32 on the CPU.
+
+    Raises:
+        ModelError: the autoencoder gives no latent.
+    """
+    dtype = vae.dtype
+    # SDXL's own VAE overflows in half precision; diffusers' image-to-image pipelines upcast it too.
+    upcast = dtype == torch.float16 and getattr(vae.config, "force_upcast", None)
+    try:
+        if upcast:
+            vae.to(dtype=torch.float32)
+        return (
+            _mode_of(vae.encode(pixels_for(device, pixels, torch.float32 if upcast else dtype))).float().cpu()
+        )
+    finally:
+        if upcast:
+            vae.to(dtype=dtype)
+
+
+def scale_latent(latent: Tensor, config: Any) -> Tensor:
+    """Return the latent on the UNet's scale; some SDXL VAEs have a mean and deviation for each channel."""
+    mean, deviation = (getattr(config, f"latents_{name}", None) for name in ("mean", "std"))
+    if mean is not None and deviation is not None:
+        latent = (latent - torch.tensor(mean).view(1, -1, 1, 1)) / torch.tensor(deviation).view(1, -1, 1, 1)
+    return latent * float(config.scaling_factor)
+
+
+def _mode_of(encoded: Any) -> Tensor:
+    """Return the mode of an encoder's posterior, or the latent of one that gives no posterior (TAESD)."""
+    posterior = getattr(encoded, "latent_dist", None)
+    mode: Tensor | None = getattr(encoded, "latents", None) if posterior is None else posterior.mode()
+    if mode is None:
+        raise ModelError(f"the VAE gives a {type(encoded).__name__} without a latent; set an AutoencoderKL")
+    return mode

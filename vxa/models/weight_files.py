@@ -1,0 +1,78 @@
+"""The weight files of a diffusers model, by their names: in which variant to load it, and what is a pickle.
+
+A part's weights are `unet/diffusion_pytorch_model.safetensors`, in shards
+`…-00001-of-00002.safetensors`, or of a variant `….fp16.safetensors`. Pickles have other endings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import PurePosixPath
+
+from vxa.errors import ModelError
+
+__all__ = ["PICKLES", "find_variant"]
+
+PICKLES = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
+"""Endings of files that can run any code when they are read."""
+
+_WEIGHTS = ("diffusion_pytorch_model", "model", "pytorch_model")
+_SHARD = re.compile(r"-\d{5}-of-\d{5}")
+
+
+def find_variant(source: str, files: Iterable[str], parts: Collection[str]) -> str | None:
+    """Return the variant in which the model's safetensors can be loaded, None for the plain files.
+
+    Args:
+        source: the model's name, for messages.
+        files: the names of its files, as "unet/diffusion_pytorch_model.fp16.safetensors".
+        parts: the names of its parts, those without weights too.
+
+    Raises:
+        ModelError: some parts have only pickles, or no variant is there for all parts.
+    """
+    names: dict[str, list[PurePosixPath]] = {part: [] for part in parts}
+    for path in map(PurePosixPath, files):
+        if len(path.parts) == 2 and path.parts[0] in names:
+            names[path.parts[0]].append(path)
+    _check_pickles(source, names)
+    variants = {part: _variants(paths) for part, paths in names.items()}
+    needed = {part: found for part, found in variants.items() if found and None not in found}
+    if not needed:
+        return None
+    common: set[str | None] = set.intersection(*needed.values())
+    if not common:
+        listed = "; ".join(f"{part}: {', '.join(sorted(map(str, found)))}" for part, found in needed.items())
+        raise ModelError(
+            f"no variant of {source} has the weights of all its parts ({listed}); add one variant's"
+        )
+    # Averaged weights are those to generate with; non_ema is there for training.
+    return min(map(str, common), key=lambda variant: ("non_ema" in variant, variant))
+
+
+def _variants(paths: Iterable[PurePosixPath]) -> set[str | None]:
+    """Return the variants of a part's safetensors; None is the plain one."""
+    found: set[str | None] = set()
+    for path in paths:
+        stem, _, variant = _SHARD.sub("", path.name.removesuffix(".safetensors")).partition(".")
+        if path.suffix == ".safetensors" and stem in _WEIGHTS:
+            found.add(variant or None)
+    return found
+
+
+def _check_pickles(source: str, names: Mapping[str, list[PurePosixPath]]) -> None:
+    pickled = {
+        part: sorted(path.name for path in paths if path.suffix in PICKLES and path.name.startswith(_WEIGHTS))
+        for part, paths in names.items()
+        if not _variants(paths)
+    }
+    parts = [part for part, found in pickled.items() if found]
+    if parts:
+        listed, one = " and ".join(parts), len(parts) == 1
+        raise ModelError(
+            f"the {listed} of {source} {'has' if one else 'have'} only pickled weights "
+            f"({parts[0]}/{pickled[parts[0]][0]}), and a pickle can run any code when it is read; if you "
+            "trust it, convert it to safetensors: DiffusionPipeline.from_pretrained(…, use_safetensors=False)"
+            ".save_pretrained(another folder)"
+        )

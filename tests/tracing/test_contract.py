@@ -444,3 +444,27 @@ def test_a_pipeline_without_a_vae(sd_pipeline: Any) -> None:
     sd_pipeline.set_progress_bar_config(disable=True)
     trace = check(sd_pipeline, lambda p: make(p), all_passes)
     assert trace.maps[0].image_size == (16, 8)
+
+
+@pytest.mark.parametrize("scheduler", ["DDIMScheduler", "EulerDiscreteScheduler"])
+def test_images_of_one_prompt_in_forwards_of_their_own(scheduler: str, sd_pipeline: Any) -> None:
+    """Their contexts are the same, so their latents tell them apart; the second image runs first."""
+    sd_pipeline.scheduler = getattr(diffusers, scheduler).from_config(sd_pipeline.scheduler.config)
+
+    def call(pipeline: Any) -> torch.Tensor:
+        context = pipeline.encode_prompt(PROMPT, "cpu", 2, False)[0]
+        pipeline.scheduler.set_timesteps(3)
+        latents = OTHERS * pipeline.scheduler.init_noise_sigma
+        for timestep in pipeline.scheduler.timesteps:
+            sample = pipeline.scheduler.scale_model_input(latents, timestep)
+            noise = torch.cat(
+                [
+                    pipeline.unet(sample[row : row + 1], timestep, encoder_hidden_states=context[:1]).sample
+                    for row in (1, 0)
+                ]
+            ).flip(0)
+            latents = pipeline.scheduler.step(noise, timestep, latents).prev_sample
+        return latents
+
+    with torch.no_grad():
+        check(sd_pipeline, call, lambda passes: [[(n, 0) for n in range(first, 6, 2)] for first in (1, 0)])

@@ -19,7 +19,7 @@ from torch import Tensor
 from vxa.errors import RecordingError
 from vxa.models.call_steps import CallSteps
 from vxa.models.prompt_events import EncodedPrompts
-from vxa.models.rows import Candidates, Inputs, assign_rows, find_candidates, is_multiple
+from vxa.models.rows import Candidates, Contexts, Inputs, assign_rows, is_multiple
 from vxa.models.session import Pass, Row
 
 __all__ = ["PipelineCall"]
@@ -73,6 +73,10 @@ class PipelineCall:
     _certain: list[_Read] = field(default_factory=list)
     _pending: list[_Read] = field(default_factory=list)
     _others: list[str] = field(default_factory=list)
+    _contexts: Contexts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._contexts = Contexts(self.encoded)
 
     def is_of(self, timesteps: Any) -> bool:
         """Return whether the scheduler is still set up for this call."""
@@ -98,7 +102,7 @@ class PipelineCall:
         """Return the pass that is about to run; None if it cannot be the current step's."""
         if self.steps.is_over:
             return None
-        candidates = find_candidates(self.encoded, inputs.context)
+        candidates = self._contexts.find_candidates(inputs.context)
         if len(inputs.timesteps) > 1:
             levels = ", ".join(f"{level:g}" for level in inputs.timesteps[:4])
             self._note_other(f"the rows of one pass are at different timesteps ({levels})")

@@ -7,7 +7,7 @@ are proportional.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from vxa.errors import RecordingError
 from vxa.models.prompt_events import EncodedPrompts
 from vxa.models.session import Row
 
-__all__ = ["Candidates", "Inputs", "assign_rows", "find_candidates", "inputs_of", "is_multiple"]
+__all__ = ["Candidates", "Contexts", "Inputs", "assign_rows", "inputs_of", "is_multiple"]
 
 Candidates = Mapping[int, tuple[Row, ...]]
 """For each row of a batch that reads a prompt of the call, the images and branches whose context it has."""
@@ -55,46 +55,57 @@ def inputs_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inputs:
     return Inputs(sample, tuple(dict.fromkeys(float(level) for level in levels)), context)
 
 
-def find_candidates(encoded: EncodedPrompts, context: Tensor) -> Candidates:
-    """Return the rows whose context is that of a prompt of the call; other rows are left out.
+class Contexts:
+    """Contexts of a call's prompts, by which its rows are known."""
 
-    diffusers puts the negative rows first. So where a negative prompt equals the prompt, the first rows are
-    taken for the negative ones.
-    """
-    images = len(encoded.context)
-    branches = [(encoded.context, False)]
-    if encoded.negative_context is not None:
-        branches.append((encoded.negative_context, True))
-    if len(branches) == 2 and len(context) == 2 * images:
-        branches.reverse()
-        whole = torch.cat([part.to(context) for part, _ in branches])
-        if whole.shape == context.shape and torch.equal(whole, context):
-            rows = [Row(image, negative=negative) for _, negative in branches for image in range(images)]
-            return _by_context(rows, whole)
-    found = {}
-    for row, own in enumerate(context):
-        same = tuple(
-            Row(image, negative=negative)
-            for part, negative in branches
-            for image, other in enumerate(part)
-            if other.shape == own.shape and torch.equal(other.to(own), own)
-        )
-        if same:
-            found[row] = same
+    def __init__(self, encoded: EncodedPrompts) -> None:
+        own = [(Row(image), each) for image, each in enumerate(encoded.context)]
+        negative = [
+            (Row(image, negative=True), each)
+            for image, each in enumerate(() if encoded.negative_context is None else encoded.negative_context)
+        ]
+        # diffusers puts the negative rows first.
+        self._layouts = [[*negative, *own], own] if negative else [own]
+        self._distinct = _distinct([*own, *negative])
+
+    def find_candidates(self, context: Tensor) -> Candidates:
+        """Return the rows of a batch whose context is that of a prompt of the call; others are left out.
+
+        Each row's own image comes first in diffusers' layouts, then those whose context is the same.
+        """
+        for layout in self._layouts:
+            if len(layout) == len(context) and _is_same(context, torch.stack([each for _, each in layout])):
+                return {
+                    place: (row, *(each for each in self._alike(row) if each != row))
+                    for place, (row, _) in enumerate(layout)
+                }
+        found = {}
+        for place, each in enumerate(context):
+            rows = [row for known, same in self._distinct if _is_same(each, known) for row in same]
+            if rows:
+                found[place] = tuple(rows)
+        return found
+
+    def _alike(self, row: Row) -> tuple[Row, ...]:
+        """Return the rows of the same branch with the same context."""
+        groups = (same for _, same in self._distinct if row in same)
+        return tuple(each for same in groups for each in same if each.negative == row.negative)
+
+
+def _distinct(rows: Sequence[tuple[Row, Tensor]]) -> list[tuple[Tensor, list[Row]]]:
+    """Return each distinct context, and the rows that have it."""
+    found: list[tuple[Tensor, list[Row]]] = []
+    for row, context in rows:
+        same = next((group for known, group in found if _is_same(known, context)), None)
+        if same is None:
+            found.append((context, [row]))
+        else:
+            same.append(row)
     return found
 
 
-def _by_context(rows: list[Row], contexts: Tensor) -> Candidates:
-    """Return each row's own image first, then the other images of its branch with an equal context."""
-    found = {}
-    for place, own in enumerate(rows):
-        others = tuple(
-            other
-            for at, other in enumerate(rows)
-            if at != place and other.negative == own.negative and torch.equal(contexts[at], contexts[place])
-        )
-        found[place] = (own, *others)
-    return found
+def _is_same(first: Tensor, second: Tensor) -> bool:
+    return first.shape == second.shape and torch.equal(first, second.to(first))
 
 
 def assign_rows(

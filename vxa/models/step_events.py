@@ -22,6 +22,7 @@ from torch import Tensor
 
 __all__ = ["StepListener", "listen_to_steps"]
 
+_ARGUMENTS = ("model_output", "timestep", "sample")
 _LOCK = threading.Lock()
 
 
@@ -70,6 +71,8 @@ def _listeners(owner: Any) -> list[StepListener]:
     original, inherited = owner.step, "step" not in vars(owner)
     listeners: list[StepListener] = []
     names = [name for name in inspect.signature(original).parameters if name != "self"]
+    if not set(_ARGUMENTS) <= set(names):  # a wrapper that takes whatever comes
+        names = list(_ARGUMENTS)
 
     @functools.wraps(original)
     def step(*args: Any, **kwargs: Any) -> Any:

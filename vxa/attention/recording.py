@@ -191,6 +191,11 @@ class GraphRecord:
         mean = self._probabilities.mean(0)
         return (values.to(mean) @ mean.T).reshape(-1, *self.grid)
 
+    @property
+    def has_graph(self) -> bool:
+        """Whether the probabilities can be differentiated."""
+        return self._probabilities.requires_grad
+
     def is_finite(self) -> bool:
         """Return whether the probabilities have neither NaN nor infinity."""
         return bool(self._probabilities.isfinite().all())

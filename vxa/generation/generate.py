@@ -144,14 +144,17 @@ def make_image(
 
 def _prompts(model: Any, prompt: str, settings: GenerationSettings) -> dict[str, Any]:
     """Return the pipeline's prompt arguments: the texts, or embeddings if it would truncate one."""
+    import torch
+
     from vxa.models.chunks import CHUNK
     from vxa.models.prompt_events import EncodedPrompts, notify
 
     texts = (prompt, settings.negative)
     if max(len(model.tokenize(text)) for text in texts) == CHUNK:
         return {"prompt": prompt, "negative_prompt": settings.negative}
-    encoded, negative = (model.encode_prompt(text, settings.pixels() or (0, 0)) for text in texts)
-    empty = model.encode_prompt("", (0, 0)).context
+    with torch.no_grad():
+        encoded, negative = (model.encode_prompt(text, settings.pixels() or (0, 0)) for text in texts)
+        empty = model.encode_prompt("", (0, 0)).context
     length = max(encoded.context.shape[1], negative.context.shape[1])
     context, negative_context = (_pad_context(one.context, empty, length) for one in (encoded, negative))
     notify(model.pipeline, EncodedPrompts((prompt,), (settings.negative,), context, negative_context))

@@ -84,7 +84,7 @@ class Model(Protocol):
         """
 
     def encode_prompt(self, prompt: str, image_size: tuple[int, int]) -> Conditioning:
-        """Encode the whole prompt, for an image of (height, width)."""
+        """Encode the whole prompt, for an image of (height, width), with its graph where torch keeps one."""
 
     def denoise(self, latent: Tensor, timestep: int, conditioning: Conditioning) -> Tensor:
         """Return the network's raw prediction for the noised latent [1, c, h, w], without guidance."""

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from vxa.attention.recording import SiteRecord, record
+from vxa.attention.recording import GraphRecord, SiteRecord, record
 from vxa.attention.sites import SelfAttentionSpec, Site, SiteSpec, watched_sites
 from vxa.errors import PromptError, RecordingError, SettingError
 from vxa.io.images import image_name, read_image
@@ -84,6 +84,11 @@ def visualize(
             add_noise(latent, float(model.alphas_cumprod[timestep]), seed) if noise == "matched" else latent
         )
         records = _record(model, noised, timestep, conditioning, watched, grad)
+    if grad and not any(isinstance(each, GraphRecord) and each.has_graph for each in records.values()):
+        raise SettingError(
+            "grad=True found no weight that requires a gradient, so the maps have no graph; call requires_grad_() "
+            "on what the loss shall reach, the network or the text encoder"
+        )
     return AttentionMaps(
         sites=tuple(site for site in watched if site.kind == "cross"),
         tokens=conditioning.tokens,

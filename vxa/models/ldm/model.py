@@ -133,7 +133,6 @@ class LdmModel:
         mean = encoded.mode() if hasattr(encoded, "mode") and not torch.is_tensor(encoded) else _mean(moments)
         return mean.float().cpu()
 
-    @torch.no_grad()
     def encode_prompt(self, prompt: str, image_size: tuple[int, int]) -> Conditioning:
         """Encode the prompt by its reader; for an inpainting model add the mask and the masked image."""
         with self._within():
@@ -144,7 +143,6 @@ class LdmModel:
             parts["c_concat"] = [self._all_masked(image_size)]
         return Conditioning(self.tokenize(prompt), context, parts)
 
-    @torch.no_grad()
     def denoise(self, latent: Tensor, timestep: int, conditioning: Conditioning) -> Tensor:
         """Return the UNet's raw prediction for latents [1, c, h, w] on the variance-preserving schedule."""
         noised = latent.to(self._device, _precision(self.network))

@@ -86,8 +86,8 @@ def visualize(
         records = _record(model, noised, timestep, conditioning, watched, grad)
     if grad and not any(isinstance(each, GraphRecord) and each.has_graph for each in records.values()):
         raise SettingError(
-            "grad=True found no weight that requires a gradient, so the maps have no graph; call requires_grad_() "
-            "on what the loss shall reach, the network or the text encoder"
+            "grad=True found no weight that requires a gradient, so the maps have no graph; call "
+            "requires_grad_() on what the loss shall reach, the network or the text encoder"
         )
     return AttentionMaps(
         sites=tuple(site for site in watched if site.kind == "cross"),

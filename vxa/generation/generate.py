@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from vxa.errors import ModelError, PromptError, SettingError
+from vxa.errors import ModelError, PromptError, RecordingError, SettingError
 from vxa.generation.expected import expected_maps
 from vxa.generation.settings import GenerationSettings
 from vxa.maps.attention_maps import AttentionMaps
@@ -155,7 +155,8 @@ class TracedImage:
     Attributes:
         image: the picture.
         maps, negative_maps: of the picture, and of its negative prompt where that was traced.
-        problem: what ended the tracing, while the picture was made or after.
+        problem: what ended the tracing, while the picture was made or after. Too little memory is a
+            RecordingError.
     """
 
     image: Image.Image
@@ -196,7 +197,21 @@ def make_traced(
     # The frames hold the sums, which may be what the memory was too small for.
     traceback.clear_frames(problem.__traceback__)
     image = attempt.image or make_image(model, prompt, settings, lambda: on_step(None))
-    return TracedImage(image, problem=problem)
+    return TracedImage(image, problem=_told(problem))
+
+
+def _told(problem: Exception) -> Exception:
+    """Return the problem, as a RecordingError where memory was too small."""
+    import torch
+
+    lacks = isinstance(problem, (MemoryError, torch.OutOfMemoryError)) or "can't allocate" in str(problem)
+    if not lacks:
+        return problem
+    said = RecordingError(
+        "the memory was too small for the trace; keep fewer steps apart, or make a smaller image"
+    )
+    said.__cause__ = problem
+    return said
 
 
 @dataclass

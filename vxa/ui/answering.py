@@ -20,7 +20,7 @@ from vxa.ui.given import Given
 from vxa.ui.handlers import Handlers, sentence
 from vxa.ui.shown import Shown
 
-__all__ = ["LIVE", "answer", "answers", "catching", "controls", "drawn", "stamp", "told"]
+__all__ = ["LIVE", "alert", "answer", "answers", "catching", "controls", "drawn", "stamp", "told"]
 
 _NUMBERS = itertools.count()
 
@@ -75,5 +75,10 @@ def catching(work: Callable[[], list[Any]], count: int) -> list[Any]:
     try:
         done = work()
     except Exception as error:
-        return [*[gr.update()] * count, f'<p role="alert">{escape(sentence(error))}</p>']
+        return [*[gr.update()] * count, alert(sentence(error))]
     return [*done, ""]
+
+
+def alert(said: str) -> str:
+    """What went wrong, as HTML; blank for nothing."""
+    return f'<p role="alert">{escape(said)}</p>' if said else ""

@@ -13,7 +13,6 @@ from PIL import Image
 from vxa.errors import PromptError, SettingError, VxaError
 from vxa.io.infotext import Infotext
 from vxa.pictures.image_regions import image_spot
-from vxa.pictures.render import render
 from vxa.tracing.timesteps import parse_timesteps
 from vxa.ui import strings
 from vxa.ui.asked import Asked
@@ -21,6 +20,7 @@ from vxa.ui.backend import Backend, Progress
 from vxa.ui.chips import chips, chips_html
 from vxa.ui.commands import command_line, python_lines, trace_line, trace_python
 from vxa.ui.downloads import Downloads, file_stem
+from vxa.ui.drawing import check_drawable, checked, drawn
 from vxa.ui.latest import Latest
 from vxa.ui.pages import Kept, PageGone, Pages
 from vxa.ui.painting import Made, painted
@@ -178,35 +178,39 @@ class Handlers:
         refine: bool = False,
         site: str | None = None,
         progress: Progress = _silent,
+        asked: Asked | None = None,
     ) -> Made:
         """An image of the prompt, made by the model, and kept for the page with what was traced meanwhile.
 
-        Each time its progress is told, the page has what there is of it.
+        Each time its progress is told, the page has what there is of it. Where the maps could not answer what
+        is `asked`, nothing is made, and their error is raised at once.
         """
         if self.backend.paint is None:
             raise PromptError(strings.NO_GENERATE)
         started, number, folder = time.perf_counter(), whole("seed", seed), self.downloads.folder
+        prompt, refine = prompt or "", bool(refine)
+        if self.backend.expected is not None:
+            check_drawable(self.backend.expected(prompt, refine), asked or Asked())
         with Stoppable(self._stops, page, progress) as told:
-            kept, path = painted(
-                self.backend.paint, self.pages, page, prompt or "", number, bool(refine), folder, told
-            )
-        self.uploads.add(str(path))
-        said = looked(kept, site, time.perf_counter() - started)
-        return Made(said.sites, said.site, said.summary, str(path))
+            made = painted(self.backend.paint, self.pages, page, prompt, number, refine, folder, told)
+        seconds = time.perf_counter() - started
+        image = "" if made.path is None else str(made.path)
+        if image:
+            self.uploads.add(image)
+        problem = "" if made.problem is None else sentence(made.problem)
+        if made.kept is None:
+            summary, sites = strings.untraced(prompt, seconds), self.backend.sites
+            return Made(sites, site or sites[0], summary, image, strings.not_traced(problem))
+        said = looked(made.kept, site, seconds)
+        return Made(said.sites, said.site, said.summary, image, problem)
 
     def _answering(self, page: str | None, asked: Asked) -> Kept:
         """What the page has, where that answers what is asked."""
-        kept = self.pages.get(page)
-        if asked.refine and not kept.maps.self_sites:
-            raise SettingError(strings.NOT_TRACED_REFINED if kept.wanted.traced else strings.NOT_REFINED)
-        if kept.wanted.traced and "heads" in asked.place():
-            raise SettingError(strings.ONE_HEAD)
-        return kept
+        return checked(self.pages.get(page), asked)
 
     def picture(self, page: str | None, asked: Asked) -> Image.Image:
         """The picture that is asked for, without the model."""
-        kept = self._answering(page, asked)
-        return render(kept.shown(asked.mode), kept.image, **asked.settings())
+        return drawn(self._answering(page, asked), asked)
 
     def peek(self, page: str | None, prompt: str, asked: Asked, pointed: str) -> str:
         """The HTML of where the chip's word is that is `pointed` at; blank where that cannot be shown."""

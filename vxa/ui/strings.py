@@ -123,6 +123,16 @@ def traced(steps: int) -> str:
     return f"traced over {steps} steps while it was painted"
 
 
+def untraced(prompt: str, seconds: float) -> str:
+    """What is said of an image that was made without maps."""
+    return f"“{shorten(prompt)}” · made, not traced · {seconds:.1f}\u00a0s"
+
+
+def not_traced(problem: str) -> str:
+    """Why there is an image and no maps of it."""
+    return f"the image was made, but not its maps: {problem}"
+
+
 def earlier(of: Sequence[str]) -> str:
     """What is said when the picture is no longer of what is set."""
     return f"The picture is still of {' and '.join(of)}; press Visualize to look again."

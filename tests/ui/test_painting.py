@@ -269,6 +269,16 @@ def test_a_seed_or_a_folder_that_cannot_be_is_refused_before_the_first_step(
         handlers.paint("mine", PROMPT, 3)
 
 
+@pytest.mark.parametrize(("prompt", "selection"), [("a red hat", "3"), ("neck, red hat", "4")])
+def test_a_selection_follows_its_word_into_the_prompt_that_is_painted(
+    handlers: Handlers, prompt: str, selection: str
+):
+    asked = Asked("2", anchor=handlers.edited(PROMPT).anchor)
+    handlers.paint("mine", prompt, 3, asked=asked)
+    shown = handlers.picture("mine", handlers.settled("mine", asked))
+    assert same(shown, handlers.picture("mine", Asked(selection)))
+
+
 def made_alone(sd_model: Any) -> Image.Image:
     return make_image(sd_model, PROMPT, GenerationSettings(seed=3))
 

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from PIL import Image
 
-from vxa.errors import SettingError
+from vxa.errors import SettingError, WordError
 from vxa.generation.expected import expected_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.pictures.render import render
 from vxa.ui import strings
 from vxa.ui.asked import Asked
+from vxa.ui.chips import Chip, chips
 from vxa.ui.pages import Kept, Wanted
+from vxa.ui.selection import follow
 
-__all__ = ["check_drawable", "checked", "drawn"]
+__all__ = ["check_drawable", "checked", "drawn", "read_in"]
+
+
+def read_in(asked: Asked, maps: AttentionMaps, given: Sequence[Chip] | None, strict: bool = True) -> Asked:
+    """What is asked, with its selections in the tokens of these maps.
+
+    `given` are the chips that the indices are of; None where they are the maps' own. Raises WordError where a
+    selected word is not in the maps' prompt; not `strict`, that word is dropped.
+    """
+    if given is None:
+        return replace(asked, anchor="")
+    first, second = (follow(given, chips(maps.tokens), box or "") for box in (asked.selection, asked.against))
+    gone = first.dropped + (second.dropped if asked.mode == "difference" else ())
+    if strict and gone:
+        raise WordError(strings.not_of_picture(gone))
+    return replace(asked, selection=first.selection, against=second.selection, anchor="")
 
 
 def checked(kept: Kept, asked: Asked) -> Kept:

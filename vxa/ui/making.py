@@ -10,8 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.ui import strings
-from vxa.ui.answering import alert, answer, catching, controls, drawn, stamp
+from vxa.ui.answering import alert, answer, catching, controls, drawn, nowhere, stamp
 from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
 from vxa.ui.given import Given
@@ -76,7 +75,7 @@ def _finished(handlers: Handlers, page: str, live: Live[Made], asked: Asked) -> 
     return [
         "",
         gr.update(value=made.image) if made.image else gr.update(),
-        f'<p class="vxa-hint">{escape(strings.SPOT_HINT)}</p>',
+        nowhere(),
         None,
         f'<p class="vxa-hint">{escape(made.summary)}</p>',
         gr.update(choices=list(made.sites), value=made.site),
@@ -89,7 +88,12 @@ def _picture_of(handlers: Handlers, page: str, made: Made, asked: Asked) -> list
     """The answer, its stamp and what is to be said; the image itself where no picture of it can be drawn."""
     if handlers.pages.find(page) is None:
         return [*_image_itself(made), ""]
-    *picture, undrawn = catching(lambda: [*answer(handlers, page, asked), stamp(asked)], 4)
+
+    def pictured() -> list[Any]:
+        settled = handlers.settled(page, asked)
+        return [*answer(handlers, page, settled), stamp(settled)]
+
+    *picture, undrawn = catching(pictured, 4)
     return [*_image_itself(made), undrawn] if undrawn else [*picture, ""]
 
 

@@ -60,14 +60,54 @@
     }
   }
 
-  function toggle(chip) {
-    const field = box(chip.closest("[data-box]").dataset.box);
-    if (!field) return;
-    const own = parse(chip.dataset.indices), chosen = parse(field.value) || [];
-    const pressed = own.every((index) => chosen.includes(index));
+  function toggled(text, own) {
+    const chosen = parse(text || "") || [];
     const others = chosen.filter((index) => !own.includes(index));
-    field.value = written(pressed ? others : [...others, ...own]);
+    return written(own.every((index) => chosen.includes(index)) ? others : [...others, ...own]);
+  }
+  function write(field, text) {
+    field.value = text;
     field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  // While the prompt was edited and the server's answer is on its way, the chips and the boxes are of the prompt
+  // before. A chip that is chosen then is chosen by its word, once it is there.
+  let waiting = [];
+  const ofPromptNow = (prompt) => prompt.replace(/\r\n?/g, "\n") === (box("vxa_prompt")?.value ?? "");
+  const late = ({ dataset }) => "prompt" in dataset && !ofPromptNow(dataset.prompt);
+  const sameWord = (group, word) => [...group.querySelectorAll("[data-word]")].filter((one) => one.dataset.word === word);
+  function choose(chip) {
+    const group = chip.closest("[data-box]"), { word } = chip.dataset, field = box(group.dataset.box);
+    if (!field) return;
+    if (late(group)) waiting.push({ box: group.dataset.box, word, place: sameWord(group, word).indexOf(chip) });
+    else write(field, toggled(field.value, parse(chip.dataset.indices)));
+  }
+  function withWaiting(id, text) {
+    const group = root().querySelector(`.vxa-chips[data-box="${id}"]`);
+    const chips = waiting.filter((one) => one.box === id).map((one) => sameWord(group, one.word)[one.place]);
+    waiting = waiting.filter((one) => one.box !== id);
+    return chips.filter(Boolean).reduce((now, chip) => toggled(now, parse(chip.dataset.indices)), text);
+  }
+
+  // Take over where the selections went in the edited prompt, where it is still that one. A box that was written
+  // into since is left alone: what stands there is of the prompt as it is.
+  const BOXES = ["vxa_indices", "vxa_against"];
+  window.vxaFollow = (followed, anchor, ...boxes) => {
+    const { asked, give } = JSON.parse(followed || "{}");
+    if (!give || !ofPromptNow(JSON.parse(give[0]).prompt)) return [anchor, ...boxes];
+    const now = BOXES.map((id, place) => {
+      const untouched = (boxes[place] || "") === (asked[place] || "");
+      return withWaiting(id, untouched ? give[place + 1] : boxes[place]);
+    });
+    // Written here too: the chips are drawn already, and are lit by what stands in the boxes.
+    BOXES.forEach((id, place) => { if (box(id)) box(id).value = now[place]; });
+    show();
+    return [give[0], ...now];
+  };
+  function writtenNow() {
+    const field = box("vxa_anchor"), prompt = box("vxa_prompt")?.value ?? "";
+    if (!field?.value || ofPromptNow(JSON.parse(field.value).prompt)) return;
+    write(field, JSON.stringify({ prompt, chips: null, boxes: [null, null], since: null }));
   }
 
   // Where the word of a chip is, while it is pointed at or has the keyboard's focus: asked of the server under a
@@ -160,7 +200,7 @@
   const chipOf = (event) => event.composedPath()[0].closest?.(".vxa-chip");
   document.addEventListener("click", (event) => {
     const chip = chipOf(event);
-    if (chip) { unpeek(); toggle(chip); }
+    if (chip) { unpeek(); choose(chip); }
   });
   document.addEventListener("pointerover", (event) => {
     const chip = event.pointerType === "touch" ? null : chipOf(event);
@@ -181,7 +221,7 @@
     if (holder) holder.toggleAttribute("data-wide", target.naturalWidth > 1.75 * holder.clientWidth);
   }, true);
   document.addEventListener("input", (event) => {
-    if (event.composedPath()[0].closest?.("#vxa_indices, #vxa_against")) show();
+    if (event.composedPath()[0].closest?.("#vxa_indices, #vxa_against")) { show(); writtenNow(); }
   });
   // The server draws chips for a prompt, and may have been asked before the last click.
   new MutationObserver((changes) => {

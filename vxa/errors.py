@@ -18,6 +18,11 @@ message; any other exception is a defect and keeps its traceback.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 __all__ = [
     "HeadError",
     "ImageError",
@@ -34,7 +39,13 @@ __all__ = [
 
 
 class VxaError(Exception):
-    """Root of the tree: `except VxaError` catches every error that a user can cause."""
+    """Root of the tree: `except VxaError` catches every error that a user can cause.
+
+    Attributes:
+        images: the pictures that `vxa.generate` had made when this was raised.
+    """
+
+    images: tuple[Image, ...] = ()
 
 
 class ImageError(VxaError, ValueError):

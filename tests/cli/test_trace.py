@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from diffusers import UNet2DConditionModel
 from PIL import Image
 from support.tiny_models import make_sd_pipeline
 from typer.testing import CliRunner, Result
@@ -17,6 +18,7 @@ from vxa.cli.main import app
 from vxa.maps.heat_map import DEFAULT_THRESHOLD
 from vxa.pictures.animation import animation_frames
 from vxa.pictures.render import render
+from vxa.tracing.generation import TracedCall
 
 PROMPT = "red hat, neck"
 SMALL = ("--size", "16x8", "--steps", 3, "--sites", "all")
@@ -179,6 +181,11 @@ def test_compare_draws_two_saved_runs(model: str, folder: Path) -> None:
         (("trace", PROMPT, "-o", "OUT/a.png", "--steps", "0"), "steps 0 is out of range"),
         (("trace", " ", "-o", "OUT/a.png"), "has no words"),
         (("trace", PROMPT, "-o", "OUT/a.png", "--words", "hta", *SMALL), "did you mean hat"),
+        (("trace", PROMPT, "-o", "OUT/a.png", "--tokens", "77", *SMALL), "index 77 in '77' is out of range"),
+        (("trace", PROMPT, "-o", "OUT/a.png", "--sites", "5x5", *SMALL[:4]), "no site here is called '5x5'"),
+        (("trace", PROMPT, "-o", "OUT/a.png", "--bins", "1", "--animate", "OUT/a.gif"), "one step to show"),
+        (("trace", PROMPT, "-o", "OUT/a.png", "--steps", "1", "--animate", "OUT/a.gif"), "one step to show"),
+        (("attribute", "PHOTO", PROMPT, "-o", "OUT/a.png", "--words", "hta"), "did you mean hat"),
         (("attribute", "OUT/none.png", PROMPT, "-o", "OUT/a.png"), "none.png"),
         (("attribute", "PHOTO", PROMPT, "-o", "OUT/a.png", "--seeds", "1, x"), "seeds '1, x' cannot be read"),
         (("attribute", "PHOTO", PROMPT, "-o", "OUT/a.png", "--timesteps", "1000"), "not a whole number"),
@@ -187,8 +194,16 @@ def test_compare_draws_two_saved_runs(model: str, folder: Path) -> None:
     ],
 )
 def test_errors_are_one_line_and_leave_nothing(
-    args: tuple[object, ...], message: str, model: str, folder: Path, tmp_path: Path, picture: Image.Image
+    args: tuple[object, ...],
+    message: str,
+    model: str,
+    folder: Path,
+    tmp_path: Path,
+    picture: Image.Image,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Each is refused before the network runs."""
+    monkeypatch.setattr(UNet2DConditionModel, "forward", lambda *args, **given: pytest.fail("the model ran"))
     picture.save(tmp_path / "photo.png")
     filled = [
         str(arg).replace("OUT", str(folder)).replace("PHOTO", str(tmp_path / "photo.png")) for arg in args
@@ -199,3 +214,39 @@ def test_errors_are_one_line_and_leave_nothing(
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("fails", ["tracing", "drawing"])
+def test_an_image_that_was_made_is_saved_whatever_fails(
+    model: str, folder: Path, monkeypatch: pytest.MonkeyPatch, named: bool, fails: str
+) -> None:
+    made = vxa_command("generate", PROMPT, "--model", model, *SMALL[:4], "-o", folder / "made.png")
+    assert made.exit_code == 0
+    wanted = (folder / "made.png").read_bytes()
+    (folder / "hat-image.png").write_text("another's")
+    where = folder / ("image.png" if named else "hat-image-2.png")
+    fail_at(monkeypatch, fails)
+    given = ("--image", where) if named else ()
+    result = vxa_command("trace", PROMPT, "--model", model, *SMALL, "-o", folder / "hat.png", *given)
+    assert result.exit_code == 2
+    assert result.stderr == f"vxa: the sky fell; the image itself was made and is in {where}\n"
+    assert where.read_bytes() == wanted
+    assert {path.name for path in folder.iterdir()} == {"made.png", "hat-image.png", where.name}
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+    """Let the second pass or the drawing of what was traced fail."""
+    calls = []
+
+    def fail_second(*args: object, **given: object) -> object:
+        calls.append(1)
+        if len(calls) == 2:
+            raise vxa.RecordingError("the sky fell")
+        return original(*args, **given)  # type: ignore[operator]
+
+    place = "vxa.tracing.generation.TracedCall.end_pass"
+    if fails == "drawing":
+        place = "vxa.cli.trace_outputs.render"
+    original = TracedCall.end_pass if fails == "tracing" else render
+    monkeypatch.setattr(place, fail_second)

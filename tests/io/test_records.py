@@ -13,7 +13,7 @@ import torch
 from support.maps import SITE, traced_maps
 
 from vxa.errors import MapsFileError
-from vxa.io.maps_file import SCHEMA, read_maps, sidecar_path, write_maps
+from vxa.io.maps_file import read_maps, sidecar_path, write_maps
 from vxa.maps.attention_maps import AttentionMaps
 
 
@@ -21,7 +21,7 @@ from vxa.maps.attention_maps import AttentionMaps
 def test_a_trace_is_read_back_bit_for_bit(kept: tuple[int, ...] | None, tmp_path: Path) -> None:
     maps = traced_maps(kept)
     read = read_maps(write_maps(maps, tmp_path / "trace.npz"))
-    assert json.loads(sidecar_path(tmp_path / "trace.npz").read_text())["schema"] == SCHEMA
+    assert json.loads(sidecar_path(tmp_path / "trace.npz").read_text())["schema"] == 2
     assert (read.provenance, read.steps, read.tokens) == (maps.provenance, maps.steps, maps.tokens)
     for ask in ({}, {"heads": 1}):
         assert np.array_equal(read.heat_map("hat", **ask).values, maps.heat_map("hat", **ask).values)

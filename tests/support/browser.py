@@ -187,12 +187,19 @@ def clear(page: Any) -> None:
 def shown_picture(page: Any) -> Image.Image | None:
     """Return the picture as the browser received it; gradio 3 has it as data in the page.
 
-    Returns None if newer pictures have replaced it: the server keeps the last few alone.
+    Returns None if newer ones have replaced it, also while it is sent: the server keeps the last few alone.
     """
+    from playwright.sync_api import Error
+
     source = page.locator("#vxa_picture img").get_attribute("src")
     if source.startswith("data:"):
         return Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2])))
-    answer = page.request.get(source)
+    try:
+        answer = page.request.get(source)
+    except Error as error:
+        if "aborted" in str(error):
+            return None
+        raise
     return Image.open(io.BytesIO(answer.body())) if answer.ok else None
 
 

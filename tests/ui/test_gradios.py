@@ -41,6 +41,7 @@ from vxa.ui.assets import asset
 
 pytestmark = MARKS
 FIGURE_PROMPT = "a boy wearing a red hat and his white cat"
+EDITED_PROMPT = "a tall boy wearing a blue scarf and his white cat"
 # The page of a webui, not ours, asks for these.
 HOSTS = ("https://cdnjs.cloudflare.com/", "https://fonts.googleapis.com/")
 
@@ -69,6 +70,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Saved, Saved]:
     save_image(shown.image, folder / "scene.png")
     for path, prompt in ((folder / "figure.png", FIGURE_PROMPT), (folder / "scene.png", shown.caption)):
         write_maps(visualize(model, path, prompt, self_attention=True), path.with_suffix(".npz"))
+    # An image beside its maps would be an example.
+    write_maps(visualize(model, folder / "figure.png", EDITED_PROMPT), folder / "edited.npz")
     figure, other = (
         Saved(path, read_maps(path.with_suffix(".npz"))) for path in sorted(folder.glob("*.png"))
     )
@@ -136,6 +139,28 @@ def test_a_dropped_file_and_a_typed_prompt(page: Any, saved: tuple[Saved, Saved]
     assert sorted(ranked) == sorted(prompt.replace(",", "").split())
     page.locator(".vxa-ranking .vxa-chip", has_text="car").click()
     wait_until_shown(page, other.picture("overlay", tokens=box(page).input_value()))
+
+
+def test_selections_follow_their_words_through_an_edit(page: Any, saved: tuple[Saved, Saved]):
+    figure, _ = saved
+    edited = Saved(figure.path, read_maps(figure.path.with_name("edited.npz")))
+    chip(page, "cat").click()
+    chip(page, "hat").click()
+    assert pressed(page) == ["6", "10"]
+    page.fill("#vxa_prompt textarea", EDITED_PROMPT)
+    note = page.locator("#vxa_noted [role=status]")
+    note.wait_for()
+    assert note.inner_text() == "'hat' is no longer in the prompt; it was deselected"
+    assert (box(page).input_value(), pressed(page)) == ("12", ["12"])  # papercut has "tall" in two pieces
+    look(page)
+    wait_until_shown(page, edited.picture("overlay", tokens="12"))
+    page.focus("#vxa_prompt textarea")
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(FIGURE_PROMPT)
+    note.wait_for(state="detached")
+    assert pressed(page) == ["6", "10"]
+    page.keyboard.press("Shift+Enter")
+    wait_until_shown(page, figure.picture("overlay", tokens="10, 6"))
 
 
 def test_an_image_offers_the_prompt_that_is_written_in_it(

@@ -24,6 +24,7 @@ import vxa
 from vxa.generation.generate import make_image
 from vxa.generation.settings import GenerationSettings
 from vxa.pictures.render import render
+from vxa.tracing.generation import TracedCall
 from vxa.ui.local import STEP_BINS, local_backend
 
 pytestmark = MARKS
@@ -162,3 +163,48 @@ def test_refining_is_traced_when_it_is_on(page: Any, model: Any):
     wait_until_shown(page, render(trace.maps[0], image, "contour", tokens="3", refine=True), within=2)
     page.uncheck("#vxa_refine input")
     wait_until_shown(page, render(trace.maps[0], image, "contour", tokens="3"), within=2)
+
+
+def test_what_the_maps_could_not_answer_is_refused_before_the_first_step(page: Any, model: Any):
+    passes: list[int] = []
+    watched = model.network.register_forward_pre_hook(lambda module, inputs: passes.append(1))
+    said = page.locator("#vxa_message [role=alert]")
+    try:
+        page.locator("#vxa_heads textarea, #vxa_heads input").fill("0")
+        page.click("#vxa_make")
+        said.filter(has_text="the mean over heads alone is kept").wait_for()
+        page.locator("#vxa_heads textarea, #vxa_heads input").fill("mean")
+        box(page).fill("99")
+        page.click("#vxa_make")
+        said.filter(has_text="index 99 in '99' is out of range").wait_for()
+    finally:
+        watched.remove()
+    assert passes == []
+    assert page.locator("#vxa_image img").count() == page.locator("#vxa_picture img").count() == 0
+
+
+def test_an_image_stays_when_its_trace_fails_and_is_looked_at_next(
+    page: Any, monkeypatch: pytest.MonkeyPatch, model: Any, made: tuple[vxa.AttentionMaps, Image.Image]
+):
+    end_pass = TracedCall.end_pass
+
+    def failing(call: TracedCall) -> None:
+        if call.passes == 8:
+            raise vxa.RecordingError("the sky fell")
+        end_pass(call)
+
+    monkeypatch.setattr(TracedCall, "end_pass", failing)
+    box(page).fill("3")
+    page.click("#vxa_make")
+    said = "the image was made, but not its maps: the sky fell"
+    page.wait_for_selector(f"#vxa_message [role=alert]:has-text('{said}')")
+    monkeypatch.undo()
+    assert "made, not traced" in page.inner_text("#vxa_summary")
+    page.wait_for_selector("#vxa_live progress", state="detached")
+    page.wait_for_selector("#vxa_image img")
+    wait_until_shown(page, made[1], within=2)
+    page.click("#vxa_press")
+    page.wait_for_selector("#vxa_summary:has-text('one pass at timestep 1')")
+    looked = vxa.visualize(model, made[1], PROMPT)
+    wait_until_shown(page, render(looked, made[1], "overlay", tokens="3"), within=2)
+    page.wait_for_selector("#vxa_message [role=alert]", state="detached")

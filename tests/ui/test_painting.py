@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -16,14 +18,17 @@ from typer.testing import CliRunner
 import vxa
 from vxa.errors import SettingError
 from vxa.generation.generate import make_image
+from vxa.generation.preview import Preview
 from vxa.generation.settings import GenerationSettings
 from vxa.maps.heat_map import REFINED_THRESHOLD
 from vxa.pictures.modes import MODES
 from vxa.pictures.render import render
+from vxa.tracing.generation import TracedCall
 from vxa.ui import strings
 from vxa.ui.asked import Asked
 from vxa.ui.downloads import Downloads
 from vxa.ui.handlers import Handlers
+from vxa.ui.live import Live
 from vxa.ui.local import STEP_BINS, Pace, local_backend
 from vxa.ui.pages import maps_bytes
 from vxa.ui.stopping import Stopped
@@ -223,3 +228,165 @@ def test_the_images_that_were_made_are_bounded_as_uploads_are(handlers: Handlers
     handlers.uploads = Uploads(most=2)
     made = [Path(handlers.paint("mine", PROMPT, seed).image) for seed in range(3)]
     assert [path.is_file() for path in made] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "asked", "message"),
+    [
+        (PROMPT, Asked(heads="0"), "of a traced image the mean over heads alone is kept"),
+        (PROMPT, Asked("99"), "index 99 in '99' is out of range"),
+        (PROMPT, Asked("1-"), "holds a range without an end"),
+        (PROMPT, Asked("1", mode="difference", against="x"), "holds 'x', which is not an index"),
+        (PROMPT, Asked(sites="nowhere"), "no site here is called 'nowhere'"),
+        (PROMPT, Asked(sites="5x5"), "no site here is called '5x5'"),
+        (PROMPT, Asked(threshold=2), "threshold 2 is out of range"),
+        (PROMPT, Asked(opacity=-1), "opacity -1 is out of range"),
+        (PROMPT, Asked(colormap="none"), "colormap 'none'"),
+        (PROMPT, Asked(mode="none"), "there is no mode 'none'"),
+        (PROMPT, Asked(refine=True), "self-attention was not traced"),
+        (PROMPT, Asked(sites="all", normalize="original"), "normalize='original' reads one site"),
+        (" ", Asked(), "the prompt has no tokens of its own"),
+    ],
+)
+def test_what_the_maps_could_not_answer_is_refused_before_the_first_step(
+    handlers: Handlers, no_more_passes: Callable[[], None], prompt: str, asked: Asked, message: str
+):
+    no_more_passes()
+    with pytest.raises(vxa.VxaError, match=re.escape(message)):
+        handlers.paint("mine", prompt, 3, asked=asked)
+    assert handlers.pages.find("mine") is None
+
+
+def test_a_seed_or_a_folder_that_cannot_be_is_refused_before_the_first_step(
+    handlers: Handlers, no_more_passes: Callable[[], None], tmp_path: Path
+):
+    no_more_passes()
+    with pytest.raises(SettingError, match="seed -1"):
+        handlers.paint("mine", PROMPT, -1)
+    (tmp_path / "file").write_text("no folder")
+    handlers.downloads = Downloads(tmp_path / "file" / "within")
+    with pytest.raises(vxa.ImageError, match="there is no folder"):
+        handlers.paint("mine", PROMPT, 3)
+
+
+@pytest.mark.parametrize(("prompt", "selection"), [("a red hat", "3"), ("neck, red hat", "4")])
+def test_a_selection_follows_its_word_into_the_prompt_that_is_painted(
+    handlers: Handlers, prompt: str, selection: str
+):
+    asked = Asked("2", anchor=handlers.edited(PROMPT).anchor)
+    handlers.paint("mine", prompt, 3, asked=asked)
+    shown = handlers.picture("mine", handlers.settled("mine", asked))
+    assert same(shown, handlers.picture("mine", Asked(selection)))
+
+
+def made_alone(sd_model: Any) -> Image.Image:
+    return make_image(sd_model, PROMPT, GenerationSettings(seed=3))
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, number: int, error: Exception) -> None:
+    """Let the trace fail at the end of the pass of this number, from 1."""
+    passes, end_pass = [], TracedCall.end_pass
+
+    def failing(call: TracedCall) -> None:
+        passes.append(1)
+        if len(passes) == number:
+            raise error
+        end_pass(call)
+
+    monkeypatch.setattr(TracedCall, "end_pass", failing)
+
+
+def shown(handlers: Handlers, asked: Asked) -> list[Any]:
+    """The page's outputs when an image of the prompt was asked for."""
+    pytest.importorskip("gradio")
+    from vxa.ui.making import _finished
+
+    work = Live(lambda progress: handlers.paint("mine", PROMPT, 3, progress=progress, asked=asked), print)
+    return _finished(handlers, "mine", work, asked)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (vxa.RecordingError("the sky fell"), "the sky fell"),
+        (MemoryError(), "the memory was too small for the trace"),
+        (KeyError("x"), strings.DEFECT),
+    ],
+)
+def test_a_trace_that_fails_midway_does_not_cost_the_image(
+    handlers: Handlers, sd_model: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+):
+    wanted = made_alone(sd_model)
+    fail_at(monkeypatch, 7, error)
+    live, image, _, _, summary, sites, picture, *_, message = shown(handlers, Asked("2"))
+    assert same(Image.open(image["value"]), wanted)
+    assert picture["value"] == image["value"]
+    assert [live, f"the image was made, but not its maps: {said}" in html.unescape(message)] == ["", True]
+    assert "made, not traced" in summary
+    assert handlers.pages.find("mine") is None
+    assert sites["choices"] == list(handlers.backend.sites)
+    handlers.run("mine", image["value"], PROMPT, 1, "none")  # the next press looks at it
+    assert same(handlers.pages.get("mine").image, wanted)
+    assert not any(part._forward_hooks for part in sd_model.network.modules())
+
+
+def test_a_trace_that_fails_at_the_first_step_is_refused(handlers: Handlers, monkeypatch: pytest.MonkeyPatch):
+    fail_at(monkeypatch, 1, vxa.RecordingError("the sky fell"))
+    *unchanged, message = shown(handlers, Asked())
+    assert message == '<p role="alert">the sky fell</p>'
+    assert "value" not in unchanged[1]
+
+
+@pytest.mark.parametrize("mode", ["overlay", "timesteps"])
+def test_a_picture_that_cannot_be_drawn_does_not_cost_the_image(
+    handlers: Handlers, sd_model: Any, monkeypatch: pytest.MonkeyPatch, mode: str
+):
+    def fail(page: str, asked: Asked) -> Image.Image:
+        raise SettingError("the brush broke")
+
+    monkeypatch.setattr(handlers, "picture", fail)
+    _, image, _, _, summary, _, picture, *_, message = shown(handlers, Asked(mode=mode))
+    assert same(Image.open(image["value"]), made_alone(sd_model))
+    assert picture["value"] == image["value"]
+    assert "the brush broke" in message
+    assert "traced over 20 steps" in summary
+    monkeypatch.undo()
+    assert handlers.picture("mine", Asked(mode=mode))
+
+
+def test_a_preview_that_cannot_be_drawn_does_not_cost_the_image(
+    handlers: Handlers, sd_model: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        Preview, "image", lambda *size: (_ for _ in ()).throw(vxa.ImageError("the glass broke"))
+    )
+    made = handlers.paint("mine", PROMPT, 3)
+    assert made.problem == "the glass broke"
+    assert same(Image.open(made.image), made_alone(sd_model))
+    assert len(handlers.pages.get("mine").maps.steps) == 5
+
+
+def test_an_image_whose_file_cannot_be_written_is_kept(
+    handlers: Handlers, sd_model: Any, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*args: Any) -> Path:
+        raise vxa.ImageError("the disk is full")
+
+    monkeypatch.setattr("vxa.ui.painting.save_image", fail)
+    made = handlers.paint("mine", PROMPT, 3)
+    assert (made.image, made.problem) == ("", "the disk is full")
+    assert same(handlers.pages.get("mine").image, made_alone(sd_model))
+
+
+def test_stopping_once_the_image_is_there_does_not_cost_it(
+    handlers: Handlers, sd_model: Any, monkeypatch: pytest.MonkeyPatch
+):
+    wanted = made_alone(sd_model)
+
+    def stopped_late(*args: Any) -> Image.Image:
+        image = make_image(*args)
+        handlers.stop("mine")
+        return image
+
+    monkeypatch.setattr("vxa.generation.generate.make_image", stopped_late)
+    assert same(Image.open(handlers.paint("mine", PROMPT, 3).image), wanted)

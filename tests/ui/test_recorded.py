@@ -79,6 +79,11 @@ def test_a_value_that_its_control_does_not_know_is_left_out(name: str, value: st
     assert not set(recorded({name: value, "Steps": "1"}).values()) - {""}
 
 
+@pytest.mark.parametrize(("name", "box"), [("VXA tokens", "vxa_indices"), ("VXA against", "vxa_against")])
+def test_a_selection_that_cannot_be_taken_over_leaves_none_of_the_prompt_before(name: str, box: str):
+    assert recorded({name: "1" * 3000, "VXA version": "0"})[box] == ""
+
+
 def test_a_picture_is_kept_with_how_it_was_made(handlers: Handlers, image_file: Path):
     kept: list[tuple[Image.Image, Infotext]] = []
 

@@ -1,7 +1,7 @@
 """The command line: `vxa app`, `show`, `trace`, `attribute`, `compare`, `tokens`, `evaluate` and more.
 
 Nothing heavy is imported before a command needs it. Every user error, usage errors included, ends with exit
-status 2 and one line on stderr, and leaves no file.
+status 2 and one line on stderr, and leaves no file but an image that was made before it.
 """
 
 from __future__ import annotations

@@ -64,10 +64,10 @@ def trace(
 ) -> None:
     """Make a picture of PROMPT and draw what each word painted, over all steps."""
     from vxa.cli.model import check_prompt, load_quietly, tell_unknown_words
-    from vxa.cli.trace_outputs import TraceOutputs
-    from vxa.generation.generate import make_image
+    from vxa.cli.trace_outputs import TraceOutputs, image_kept
+    from vxa.generation.expected import expected_image, expected_maps
+    from vxa.generation.generate import make_traced
     from vxa.io.images import check_image_path, save_image
-    from vxa.tracing.pipeline import trace as traced
 
     outputs = TraceOutputs(output, mode, selection, view, save, animate, masks)
     outputs.check()
@@ -77,15 +77,17 @@ def trace(
     kept = outputs.bins(bins)
     loaded = load_quietly(model, device)
     tell_unknown_words(loaded.name, f"{prompt} {settings.negative}")
-    with (
-        progress("denoising", settings.steps) as advance,
-        quiet(),
-        traced(loaded, bins=kept, self_attention=selection.refine) as found,
-    ):
-        picture = make_image(loaded, prompt, settings, advance)
-    rows = outputs.write(found.maps[0], picture, image)
+    options: dict[str, Any] = {"bins": kept, "self_attention": selection.refine}
+    expected = expected_maps(loaded, prompt, settings, **options)
+    outputs.check_maps(expected, expected_image(expected))
+    with progress("denoising", settings.steps) as advance, quiet():
+        made = make_traced(loaded, prompt, settings, lambda found: advance(), options)
     if image is not None:
-        save_image(picture, image)
+        save_image(made.image, image)
+    with image_kept(made.image, image, output):
+        made.check()
+        rows = outputs.write(made.maps[0], made.image, image)
+    if image is not None:
         rows.append(("image", image))
     typer.echo(columns(*rows))
 
@@ -115,6 +117,7 @@ def attribute(
     from vxa.cli.model import check_prompt, load_quietly, tell_unknown_words
     from vxa.cli.trace_outputs import TraceOutputs
     from vxa.io.images import read_image
+    from vxa.maps.selection import token_groups
     from vxa.tracing.attribute import DEFAULT_LEVELS
     from vxa.tracing.attribute import attribute as attributed
     from vxa.tracing.timesteps import parse_timesteps
@@ -127,6 +130,7 @@ def attribute(
     picture = read_image(image)
     loaded = load_quietly(model, device)
     tell_unknown_words(loaded.name, prompt)
+    token_groups(loaded.tokenize(prompt), selection.words, selection.tokens)  # raises, before the passes
     levels = None if timesteps is None else parse_timesteps(timesteps, loaded.num_timesteps)
     total = steps if inversion else len(levels or DEFAULT_LEVELS) * len(drawn)
     with progress("denoising", total) as advance, quiet():

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vxa.cli.console import note
 from vxa.cli.outputs import check_outputs, summary, write_outputs
-from vxa.errors import SettingError
+from vxa.errors import SettingError, VxaError
+from vxa.io.images import save_image
 from vxa.io.masks import check_masks_folder, write_masks
 from vxa.maps.settings import Selection
 from vxa.maps.steps import Bins, check_bins
-from vxa.pictures.animation import check_animation_path, write_animation
+from vxa.pictures.animation import animation_frames, check_animation_path, write_animation
 from vxa.pictures.render import check_mode, render
 from vxa.pictures.view import View
 
@@ -19,8 +24,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from vxa.maps.attention_maps import AttentionMaps
+    from vxa.maps.heat_map import HeatMap
 
-__all__ = ["TraceOutputs"]
+__all__ = ["TraceOutputs", "image_kept"]
 
 
 @dataclass(frozen=True)
@@ -56,26 +62,67 @@ class TraceOutputs:
             return 8 if self.mode == "timesteps" or self.animate is not None else 1
         return check_bins(int(given) if given.strip().isdigit() else given)
 
+    def check_maps(self, maps: AttentionMaps, image: Image) -> None:
+        """Raise a VxaError for what maps and an image like these could not be drawn as."""
+        self._draw(maps, image)
+        if self.animate is not None:
+            animation_frames(maps, image, **self._chosen(), tokens=self.selection.tokens, **vars(self.view))
+
+    def _draw(self, maps: AttentionMaps, image: Image) -> tuple[Image, HeatMap]:
+        """Draw the picture; return the map of its selection, too."""
+        asked: dict[str, Any] = {**vars(self.selection), "heads": None}
+        shown = maps.each_bin() if self.mode == "timesteps" else maps
+        return render(shown, image, self.mode, **asked, **vars(self.view)), maps.heat_map(**asked)
+
+    def _chosen(self) -> dict[str, Any]:
+        """Return the part of the selection that masks and animations take by the same names."""
+        return {name: getattr(self.selection, name) for name in ("words", "sites", "refine")}
+
     def write(self, maps: AttentionMaps, image: Image, named: Path | None = None) -> list[tuple[str, object]]:
         """Draw and write all of it; return rows of name and value that say so.
 
         `named` is the file that the image is written to, if any.
         """
-        asked: dict[str, Any] = {**vars(self.selection), "heads": None}
-        shown = maps.each_bin() if self.mode == "timesteps" else maps
-        drawn = render(shown, image, self.mode, **asked, **vars(self.view))
-        rows: list[tuple[str, object]] = [*summary([maps], maps.heat_map(**asked))]
+        drawn, heat = self._draw(maps, image)
+        rows: list[tuple[str, object]] = [*summary([maps], heat)]
         write_outputs(drawn, self.output, maps, self.save)
         rows.append(("picture", f"{self.output} ({self.mode})"))
-        chosen: dict[str, Any] = {name: asked[name] for name in ("words", "sites", "refine")}
         if self.masks is not None:
             written = write_masks(
-                maps, self.masks, threshold=self.view.threshold, image=named or image, **chosen
+                maps,
+                self.masks,
+                threshold=self.view.threshold,
+                image=named or image,
+                **self._chosen(),
             )
             rows.append(("masks", f"{len(written) - 1} and coco.json in {self.masks}"))
         if self.animate is not None:
             write_animation(
-                maps, image, self.animate, tokens=self.selection.tokens, **chosen, **vars(self.view)
+                maps, image, self.animate, tokens=self.selection.tokens, **self._chosen(), **vars(self.view)
             )
             rows.append(("animation", self.animate))
         return rows
+
+
+@contextmanager
+def image_kept(image: Image, saved: Path | None, output: Path) -> Iterator[None]:
+    """Save the image that was made beside `output` if the block fails, unless it is `saved` already.
+
+    The error says where the image is.
+    """
+    try:
+        yield
+    except Exception as error:
+        kept = saved or save_image(image, _unused_name(output))
+        said = f"the image itself was made and is in {kept}"
+        if isinstance(error, VxaError):
+            raise type(error)(f"{error}; {said}") from error
+        note(said)
+        raise
+
+
+def _unused_name(output: Path) -> Path:
+    """Return a name beside the output that no file has: hat-image.png, hat-image-2.png."""
+    names = (f"-image{'' if number == 1 else f'-{number}'}" for number in count(1))
+    paths = (output.with_name(f"{output.stem}{name}{output.suffix}") for name in names)
+    return next(path for path in paths if not path.exists())

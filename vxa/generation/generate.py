@@ -8,22 +8,28 @@ result.maps[0].heat_map("hat")
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from vxa.errors import ModelError, PromptError, SettingError
+from vxa.errors import ModelError, PromptError, RecordingError, SettingError
+from vxa.generation.expected import expected_maps
 from vxa.generation.settings import GenerationSettings
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.models import load
+from vxa.tracing.pipeline import Trace
 from vxa.tracing.pipeline import trace as traced
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["GenerationResult", "generate", "make_image", "seeded"]
+__all__ = ["GenerationResult", "TracedImage", "generate", "make_image", "make_traced", "seeded"]
+
+_EXPECTED = ("words", "tokens", "sites", "bins", "heads", "negative", "self_attention")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +39,12 @@ class GenerationResult:
     Attributes:
         images: one for each prompt.
         maps: one for each image; none where nothing was traced.
+        negative_maps: one for each image, of its negative prompt, where that was traced.
     """
 
     images: tuple[Image.Image, ...]
     maps: tuple[AttentionMaps, ...] = ()
+    negative_maps: tuple[AttentionMaps, ...] = ()
 
     @property
     def image(self) -> Image.Image:
@@ -58,6 +66,10 @@ def generate(
 ) -> GenerationResult:
     """Make a picture of each prompt, one after the other, each from the noise of the same seed.
 
+    What can be known of a bad argument is refused before the first step. A later error has the pictures that
+    were made as its `images`. Where tracing fails after the first step, the picture is still made, without a
+    trace, and is the last of them.
+
     Args:
         source: a pipeline, a model with one, or what `vxa.load` takes.
         prompt: one, or several; of any length.
@@ -74,12 +86,30 @@ def generate(
     prompts = _check_prompts(prompt)
     options = _check_trace(trace)
     settings = GenerationSettings(negative, seed, steps, guidance, size)
+    if options is not None and options.get("negative") and settings.guidance <= 1:
+        raise SettingError(
+            f"guidance {settings.guidance:g} reads no negative prompt to trace; give a guidance above 1, or "
+            "trace without negative"
+        )
     model = load(source)
-    if options is None:
-        return GenerationResult(tuple(make_image(model, each, settings, on_step) for each in prompts))
-    with traced(model, **options) as found:
-        images = tuple(make_image(model, each, settings, on_step) for each in prompts)
-    return GenerationResult(images, tuple(seeded(maps, seed) for maps in found.maps))
+    if options is not None:
+        _check_expected(model, prompts, settings, options)
+    made: list[TracedImage] = []
+    try:
+        for each in prompts:
+            if options is None:
+                made.append(TracedImage(make_image(model, each, settings, on_step)))
+            else:
+                made.append(make_traced(model, each, settings, lambda found: on_step(), options))
+                made[-1].check()
+    except Exception as error:
+        error.images = tuple(one.image for one in made)  # type: ignore[attr-defined]
+        raise
+    return GenerationResult(
+        tuple(one.image for one in made),
+        tuple(maps for one in made for maps in one.maps),
+        tuple(maps for one in made for maps in one.negative_maps),
+    )
 
 
 def _check_prompts(prompt: str | Sequence[str]) -> list[str]:
@@ -102,9 +132,118 @@ def _check_trace(trace: bool | Mapping[str, Any]) -> dict[str, Any] | None:
     return dict(trace)
 
 
-def seeded(maps: AttentionMaps, seed: int) -> AttentionMaps:
+def _check_expected(
+    model: Any, prompts: Sequence[str], settings: GenerationSettings, options: Mapping[str, Any]
+) -> None:
+    """Raise, before the first step, what `vxa.trace` would raise of its settings and of each prompt."""
+    with traced(model, **options):
+        pass
+    known = {name: options[name] for name in _EXPECTED if name in options}
+    for prompt in prompts:
+        expected_maps(model, prompt, settings, **known)
+
+
+def seeded(maps: Sequence[AttentionMaps], seed: int) -> tuple[AttentionMaps, ...]:
     """Return the maps of a generation with the seed that it began with, which a trace does not know."""
-    return replace(maps, provenance=replace(maps.provenance, seed=seed))
+    return tuple(replace(each, provenance=replace(each.provenance, seed=seed)) for each in maps)
+
+
+@dataclass(frozen=True, eq=False)
+class TracedImage:
+    """A picture, and its maps or the error that they ended with.
+
+    Attributes:
+        image: the picture.
+        maps, negative_maps: of the picture, and of its negative prompt where that was traced.
+        problem: what ended the tracing, while the picture was made or after. Too little memory is a
+            RecordingError.
+    """
+
+    image: Image.Image
+    maps: tuple[AttentionMaps, ...] = ()
+    negative_maps: tuple[AttentionMaps, ...] = ()
+    problem: Exception | None = None
+
+    def check(self) -> None:
+        """Raise the problem, if there was one."""
+        if self.problem is not None:
+            raise self.problem
+
+
+def make_traced(
+    model: Any,
+    prompt: str,
+    settings: GenerationSettings = GenerationSettings(),
+    on_step: Callable[[Trace | None], object] = lambda found: None,
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> TracedImage:
+    """Generate an image with its maps.
+
+    An error before the end of the first step is raised, as is what `on_step` raises. A later one does not
+    cost the image, which is then made once more, the same one, without being traced.
+
+    Args:
+        model, prompt, settings: as in `make_image`.
+        on_step: called after each step with the trace so far; with None where the image is made once more.
+        options: the settings of `vxa.trace`.
+    """
+    attempt = _Attempt(on_step)
+    try:
+        return attempt.run(model, prompt, settings, options)
+    except Exception as error:
+        if attempt.ended or not attempt.steps:
+            raise
+        problem = error
+    # The frames hold the sums, which may be what the memory was too small for.
+    traceback.clear_frames(problem.__traceback__)
+    image = attempt.image or make_image(model, prompt, settings, lambda: on_step(None))
+    return TracedImage(image, problem=_told(problem))
+
+
+def _told(problem: Exception) -> Exception:
+    """Return the problem, as a RecordingError where memory was too small."""
+    import torch
+
+    lacks = isinstance(problem, (MemoryError, torch.OutOfMemoryError)) or "can't allocate" in str(problem)
+    if not lacks:
+        return problem
+    said = RecordingError(
+        "the memory was too small for the trace; keep fewer steps apart, or make a smaller image"
+    )
+    said.__cause__ = problem
+    return said
+
+
+@dataclass
+class _Attempt:
+    """A traced generation, and how far it came.
+
+    Attributes:
+        on_step: called after each step with the trace.
+        steps: the number of steps done.
+        ended: whether `on_step` ended it.
+        image: the picture, from when it is made.
+    """
+
+    on_step: Callable[[Trace], object]
+    steps: int = 0
+    ended: bool = False
+    image: Image.Image | None = None
+
+    def run(
+        self, model: Any, prompt: str, settings: GenerationSettings, options: Mapping[str, Any]
+    ) -> TracedImage:
+        """Generate and trace the image."""
+        with traced(model, **options) as found:
+            self.image = make_image(model, prompt, settings, lambda: self._count(found))
+        negative = found.negative_maps if options.get("negative") else ()
+        return TracedImage(self.image, seeded(found.maps, settings.seed), seeded(negative, settings.seed))
+
+    def _count(self, found: Trace) -> None:
+        self.steps += 1
+        self.ended = True
+        self.on_step(found)
+        self.ended = False
 
 
 def make_image(

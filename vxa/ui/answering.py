@@ -8,19 +8,34 @@ page asks once more (vxa.ui.exploring): whatever overtakes what, the last pictur
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from html import escape
 from typing import Any
 
 import gradio as gr
 
+from vxa.ui import strings
 from vxa.ui.asked import Asked
 from vxa.ui.backend import Progress
 from vxa.ui.given import Given
 from vxa.ui.handlers import Handlers, sentence
 from vxa.ui.shown import Shown
 
-__all__ = ["LIVE", "answer", "answers", "catching", "controls", "drawn", "stamp", "told"]
+__all__ = [
+    "LIVE",
+    "alert",
+    "answer",
+    "answers",
+    "catching",
+    "controls",
+    "drawn",
+    "edits",
+    "nowhere",
+    "rewritten",
+    "stamp",
+    "told",
+]
 
 _NUMBERS = itertools.count()
 
@@ -35,13 +50,39 @@ def controls(left: Given, right: Shown) -> list[Any]:
     """The components of Asked, in its order."""
     return [
         left.indices, right.sites, right.heads, right.mode, right.opacity, right.threshold, right.colormap,
-        right.normalize, right.resample, right.against, right.refine,
+        right.normalize, right.resample, right.against, right.refine, left.anchor,
     ]  # fmt: skip
 
 
 def drawn(right: Shown) -> list[Any]:
     """The components of an answer, of its stamp, and of what is to be said."""
     return [right.picture, right.command, right.python, right.stamp, right.message]
+
+
+def edits(left: Given, right: Shown) -> list[Any]:
+    """The components of what `rewritten` gives."""
+    return [left.chips, right.against_chips, left.followed, right.spot]
+
+
+def rewritten(handlers: Handlers, prompt: str, anchor: str, selection: str, against: str) -> list[Any]:
+    """The prompt's chips, and where the selections went in it.
+
+    The page's script takes these over, but for a box into which somebody wrote meanwhile. A ranking of words
+    at a spot has buttons for the tokens of the prompt before, and goes with it.
+    """
+    edited = handlers.edited(prompt, anchor, selection, against)
+    answer = {"asked": [selection, against], "give": [edited.anchor, edited.selection, edited.against]}
+    return [
+        edited.chips,
+        edited.against_chips,
+        gr.update(value=json.dumps(answer)),
+        nowhere() if edited.renumbered else gr.update(),
+    ]
+
+
+def nowhere() -> str:
+    """What stands in place of the words at a spot while none is pointed at."""
+    return f'<p class="vxa-hint">{escape(strings.SPOT_HINT)}</p>'
 
 
 def answer(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
@@ -75,5 +116,10 @@ def catching(work: Callable[[], list[Any]], count: int) -> list[Any]:
     try:
         done = work()
     except Exception as error:
-        return [*[gr.update()] * count, f'<p role="alert">{escape(sentence(error))}</p>']
+        return [*[gr.update()] * count, alert(sentence(error))]
     return [*done, ""]
+
+
+def alert(said: str) -> str:
+    """What went wrong, as HTML; blank for nothing."""
+    return f'<p role="alert">{escape(said)}</p>' if said else ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from vxa.maps.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
 from vxa.pictures.view import View
 from vxa.ui.backend import site_spec
+from vxa.ui.selection import written_so_far
 
 __all__ = ["Asked", "usual_threshold"]
 
@@ -31,6 +32,8 @@ class Asked:
         opacity, threshold, colormap, normalize, resample: as in View.
         against: the indices box of what mode "difference" compares with; blank is every word.
         refine: whether maps are spread by self-attention.
+        anchor: the prompt that the indices are of, as vxa.ui.anchor writes it; blank where they are of the
+            maps' own. It tells what they mean, and so two that differ in it alone ask for the same.
     """
 
     selection: str = ""
@@ -44,6 +47,7 @@ class Asked:
     resample: str = View.resample
     against: str = ""
     refine: bool = False
+    anchor: str = field(default="", compare=False)
 
     def place(self) -> dict[str, Any]:
         """The sites, the heads and refining, as `heat_map` takes them, where they are not the default."""
@@ -57,9 +61,9 @@ class Asked:
 
     def settings(self) -> dict[str, Any]:
         """The arguments of `vxa.render` that are not its defaults, and the mode."""
-        chosen = {"tokens": _indices(self.selection)}
+        chosen = {"tokens": written_so_far(self.selection)}
         if self.mode == "difference":
-            chosen["against_tokens"] = _indices(self.against)
+            chosen["against_tokens"] = written_so_far(self.against)
         usual = {name: getattr(View, name) for name in _VIEW} | {"threshold": usual_threshold(self.refine)}
         view = {name: getattr(self, name) for name in _VIEW}
         return {
@@ -68,8 +72,3 @@ class Asked:
             **self.place(),
             **{name: value for name, value in view.items() if value != usual[name]},
         }
-
-
-def _indices(box: str | None) -> str:
-    """What a box chooses so far: a comma that ends it is somebody about to write the next index."""
-    return (box or "").strip().rstrip(",").strip()

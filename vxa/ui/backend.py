@@ -60,10 +60,17 @@ class Run(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Painted:
-    """An image that the model made of a prompt, or is making, and its attention so far."""
+    """An image that the model made of a prompt, or is making, and its attention so far.
+
+    Attributes:
+        image: the image.
+        maps: what was traced; None where that came to nothing, as `problem` says.
+        problem: what went wrong beside the image: tracing it, or showing it while it was painted.
+    """
 
     image: Image.Image
-    maps: AttentionMaps
+    maps: AttentionMaps | None
+    problem: Exception | None = None
 
 
 class Paint(Protocol):
@@ -107,6 +114,9 @@ class Backend:
         timestep, noise: what the controls say at first.
         examples: pictures to begin with; the first one is shown.
         paint: see Paint; None where the model cannot.
+        expected: stand-in maps like those that `paint` will give of a prompt, with self-attention where the
+            second argument says so: what they cannot answer is refused before an image is made. None where
+            they are not known.
         made: how the image in a file was made, where it says so.
         keep: saves a picture among the host's own, with how it was made; its name. None where it has none.
         keeps_all: whether the picture of every pass is to be saved so.
@@ -124,6 +134,7 @@ class Backend:
     noise: str = "none"
     examples: tuple[Example, ...] = ()
     paint: Paint | None = None
+    expected: Callable[[str, bool], AttentionMaps] | None = None
     made: Callable[[str], Infotext | None] = read_infotext
     keep: Callable[[Image.Image, Infotext], str] | None = None
     keeps_all: Callable[[], bool] = lambda: False

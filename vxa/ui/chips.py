@@ -82,9 +82,13 @@ def indices_text(indices: Sequence[int]) -> str:
 
 
 def chips_html(
-    listed: Sequence[Chip], selection: str = "", box: str = "vxa_indices", label: str = strings.CHIPS
+    listed: Sequence[Chip],
+    selection: str = "",
+    box: str = "vxa_indices",
+    label: str = strings.CHIPS,
+    prompt: str = "",
 ) -> str:
-    """The chips as buttons, a row for each chunk, those of the selection pressed.
+    """The chips of the prompt as buttons, a row for each chunk, those of the selection pressed.
 
     `box` is the id of the box that they fill, `label` what they are called by those who hear it.
     """
@@ -94,7 +98,10 @@ def chips_html(
     rows = (
         _row(chunk, number if len(chunks) > 1 else None, chosen) for number, chunk in enumerate(chunks, 1)
     )
-    group = f'class="vxa-chips" role="group" aria-label="{escape(label)}" data-box="{escape(box)}"'
+    group = (
+        f'class="vxa-chips" role="group" aria-label="{escape(label)}" data-box="{escape(box)}" '
+        f'data-prompt="{escape(prompt)}"'
+    )
     return f"<div {group}>{''.join(rows)}</div>"
 
 
@@ -109,7 +116,8 @@ def _button(chip: Chip, chosen: frozenset[int]) -> str:
     indices = indices_text(chip.indices)
     return (
         f'<button type="button" class="vxa-chip vxa-chip-{chip.kind}" aria-pressed="{pressed}" '
-        f'data-indices="{indices}" aria-label="{said}" title="{said}">{_face(chip)}</button>'
+        f'data-indices="{indices}" data-word="{escape("".join(chip.pieces))}" '
+        f'aria-label="{said}" title="{said}">{_face(chip)}</button>'
     )
 
 

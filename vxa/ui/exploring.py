@@ -64,7 +64,7 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
         return handlers.peek(page, prompt, Asked(*given), pointed)
 
     asking = controls(left, right)
-    for control in asking:
+    for control in asking[:-1]:  # the anchor tells what the indices mean, and asks for nothing itself
         listen(control.change, redraw, [state, *asking], drawn(right), **LIVE)
     listen(right.stamp.change, caught_up, [state, right.stamp, *asking], drawn(right), **LIVE)
     listen(

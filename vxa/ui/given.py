@@ -30,6 +30,9 @@ class Given:
     prompt: Any
     chips: Any
     indices: Any
+    noted: Any
+    anchor: Any
+    followed: Any
     press: Any
     stop: Any
     timestep: Any
@@ -39,8 +42,8 @@ class Given:
     make: Any
 
 
-def given(backend: Backend, chips: str) -> Given:
-    """What says what to look at; `chips` are those of the first example's prompt."""
+def given(backend: Backend, chips: str, anchor: str) -> Given:
+    """What says what to look at; `chips` are those of the first example's prompt, which `anchor` tells."""
     first = backend.examples[0] if backend.examples else None
     prompt = first.prompt if first else ""
     return Given(
@@ -60,6 +63,12 @@ def given(backend: Backend, chips: str) -> Given:
             gr.Textbox, label=strings.INDICES, placeholder=strings.INDICES_HINT, max_lines=1,
             elem_id="vxa_indices",
         ),
+        noted=html("", "noted"),
+        # Hidden by the style, as those of what is shown.
+        anchor=component(
+            gr.Textbox, value=anchor, label=strings.ANCHOR, max_lines=1, elem_id="vxa_anchor"
+        ),
+        followed=component(gr.Textbox, label=strings.FOLLOWED, max_lines=1, elem_id="vxa_followed"),
         **_buttons(),
         **_pass_settings(backend),
         **_making(backend),

@@ -12,15 +12,18 @@ from PIL import Image
 
 from vxa.errors import PromptError, SettingError, VxaError
 from vxa.io.infotext import Infotext
+from vxa.maps.attention_maps import AttentionMaps
 from vxa.pictures.image_regions import image_spot
-from vxa.pictures.render import render
 from vxa.tracing.timesteps import parse_timesteps
 from vxa.ui import strings
+from vxa.ui.anchor import Anchor, noted
 from vxa.ui.asked import Asked
 from vxa.ui.backend import Backend, Progress
-from vxa.ui.chips import chips, chips_html
+from vxa.ui.chips import Chip, chips
 from vxa.ui.commands import command_line, python_lines, trace_line, trace_python
 from vxa.ui.downloads import Downloads, file_stem
+from vxa.ui.drawing import check_drawable, checked, drawn, read_in
+from vxa.ui.editing import Edited, edited, given_chips, prompt_chips, prompt_chips_html
 from vxa.ui.latest import Latest
 from vxa.ui.pages import Kept, PageGone, Pages
 from vxa.ui.painting import Made, painted
@@ -36,7 +39,7 @@ from vxa.ui.passes import (
     uploaded,
     whole,
 )
-from vxa.ui.peek import peek_html
+from vxa.ui.peek import peek_html, peeked
 from vxa.ui.pictures import Pictures
 from vxa.ui.recorded import written
 from vxa.ui.spot import Spot, spot
@@ -86,11 +89,18 @@ class Handlers:
 
     def chips(self, prompt: str, selection: str = "", against: bool = False) -> str:
         """The HTML of the prompt's chips, those of the second selection where it is `against`."""
-        blank = not (prompt or "").strip()
-        listed = () if blank else chips(self.backend.tokenize(prompt))
-        if against:
-            return chips_html(listed, selection or "", "vxa_against", strings.AGAINST_CHIPS)
-        return chips_html(listed, selection or "")
+        listed = prompt_chips(self.backend.tokenize, prompt)
+        return prompt_chips_html(listed, prompt or "", selection or "", against)
+
+    def edited(
+        self, prompt: str | None, anchor: str = "", selection: str | None = "", against: str | None = ""
+    ) -> Edited:
+        """The selections in the prompt as it is now; `anchor` tells which one they were made in."""
+        return edited(self.backend.tokenize, prompt, anchor, selection, against)
+
+    def noted(self, anchor: str, selection: str | None, against: str | None) -> list[str]:
+        """What is to be said of the selections: words that are gone, and indices that are no words."""
+        return noted(Anchor.read(anchor), (selection or "", against or ""))
 
     def current_sites(self, page: str | None, site: str | None) -> Offered | None:
         """The sites of the model that the host has now, where `site` was chosen; None while it has none."""
@@ -178,40 +188,56 @@ class Handlers:
         refine: bool = False,
         site: str | None = None,
         progress: Progress = _silent,
+        asked: Asked | None = None,
     ) -> Made:
         """An image of the prompt, made by the model, and kept for the page with what was traced meanwhile.
 
-        Each time its progress is told, the page has what there is of it.
+        Each time its progress is told, the page has what there is of it. Where the maps could not answer what
+        is `asked`, nothing is made, and their error is raised at once.
         """
         if self.backend.paint is None:
             raise PromptError(strings.NO_GENERATE)
         started, number, folder = time.perf_counter(), whole("seed", seed), self.downloads.folder
+        prompt, refine = prompt or "", bool(refine)
+        if self.backend.expected is not None:
+            maps, asked = self.backend.expected(prompt, refine), asked or Asked()
+            check_drawable(maps, read_in(asked, maps, self._given(asked, maps), strict=False))
         with Stoppable(self._stops, page, progress) as told:
-            kept, path = painted(
-                self.backend.paint, self.pages, page, prompt or "", number, bool(refine), folder, told
-            )
-        self.uploads.add(str(path))
-        said = looked(kept, site, time.perf_counter() - started)
-        return Made(said.sites, said.site, said.summary, str(path))
+            made = painted(self.backend.paint, self.pages, page, prompt, number, refine, folder, told)
+        seconds = time.perf_counter() - started
+        image = "" if made.path is None else str(made.path)
+        if image:
+            self.uploads.add(image)
+        problem = "" if made.problem is None else sentence(made.problem)
+        if made.kept is None:
+            summary, sites = strings.untraced(prompt, seconds), self.backend.sites
+            return Made(sites, site or sites[0], summary, image, strings.not_traced(problem))
+        said = looked(made.kept, site, seconds)
+        return Made(said.sites, said.site, said.summary, image, problem)
 
-    def _answering(self, page: str | None, asked: Asked) -> Kept:
-        """What the page has, where that answers what is asked."""
+    def _answering(self, page: str | None, asked: Asked) -> tuple[Kept, Asked]:
+        """What the page has, where that answers what is asked, and that in the tokens of its maps."""
         kept = self.pages.get(page)
-        if asked.refine and not kept.maps.self_sites:
-            raise SettingError(strings.NOT_TRACED_REFINED if kept.wanted.traced else strings.NOT_REFINED)
-        if kept.wanted.traced and "heads" in asked.place():
-            raise SettingError(strings.ONE_HEAD)
-        return kept
+        asked = read_in(asked, kept.maps, self._given(asked, kept.maps))
+        return checked(kept, asked), asked
+
+    def _given(self, asked: Asked, maps: AttentionMaps) -> tuple[Chip, ...] | None:
+        """The chips that the indices of what is asked are of; None where they are those of the maps."""
+        return given_chips(self.backend.tokenize, asked, maps)
+
+    def settled(self, page: str | None, asked: Asked) -> Asked:
+        """What is asked, in the tokens of the page's maps, without words that their prompt does not have."""
+        maps = self.pages.get(page).maps
+        return read_in(asked, maps, self._given(asked, maps), strict=False)
 
     def picture(self, page: str | None, asked: Asked) -> Image.Image:
         """The picture that is asked for, without the model."""
-        kept = self._answering(page, asked)
-        return render(kept.shown(asked.mode), kept.image, **asked.settings())
+        return drawn(*self._answering(page, asked))
 
     def peek(self, page: str | None, prompt: str, asked: Asked, pointed: str) -> str:
         """The HTML of where the chip's word is that is `pointed` at; blank where that cannot be shown."""
         try:
-            return peek_html(self._answering(page, asked), prompt, asked, pointed)
+            return peek_html(*self._answering(page, peeked(asked, pointed)), prompt, pointed)
         except VxaError:  # what is wrong is said where it was chosen, not where somebody points
             return ""
 
@@ -222,14 +248,15 @@ class Handlers:
 
     def words_at(self, page: str | None, asked: Asked, x: int, y: int) -> Spot:
         """The words of the prompt at a pixel of the image."""
-        return spot(self._answering(page, asked).maps, x, y, **asked.place())
+        kept = checked(self.pages.get(page), asked)
+        return self._in_boxes(kept, asked, spot(kept.maps, x, y, **asked.place()))
 
     def words_in_picture(self, page: str, asked: Asked, x: int, y: int) -> Spot:
         """The words at the spot of the image under a pixel of the picture that the page shows.
 
         In a cell of one site or of one pass they are those of that site or pass.
         """
-        kept = self._answering(page, asked)
+        kept = checked(self.pages.get(page), asked)
         found = image_spot(self.pictures.image_regions(page), kept.maps.image_size, (y, x))
         if found is None:
             raise SettingError(strings.NO_SPOT)
@@ -237,11 +264,16 @@ class Handlers:
         place = {**asked.place(), **({"sites": window.site} if window.site else {})}
         shown = kept.shown(asked.mode)
         maps = shown[window.number] if window.number < len(shown) else kept.maps
-        return spot(maps, column, row, **place)
+        return self._in_boxes(kept, asked, spot(maps, column, row, **place))
+
+    def _in_boxes(self, kept: Kept, asked: Asked, at: Spot) -> Spot:
+        """The spot, its words with their tokens in the prompt of the boxes; with none if it lacks them."""
+        given = self._given(asked, kept.maps)
+        return at if given is None else at.followed(chips(kept.maps.tokens), given)
 
     def command(self, page: str | None, asked: Asked) -> tuple[str, str]:
         """The line for a shell, and the Python lines, that make the page's picture."""
-        kept = self._answering(page, asked)
+        kept, asked = self._answering(page, asked)
         output = f"{file_stem(kept.name)}-{asked.mode}.png"
         source = self.backend.source(kept.maps.provenance.model)
         if kept.wanted.traced:
@@ -260,12 +292,13 @@ class Handlers:
         """The name of the picture, saved among the host's own with how it was made."""
         if self.backend.keep is None:
             raise SettingError(strings.NO_KEEPING)
-        made = written(self._answering(page, asked).shown(asked.mode), asked)
+        kept, read = self._answering(page, asked)
+        made = written(kept.shown(read.mode), read)
         return self.backend.keep(self.picture(page, asked), made)
 
     def files(self, page: str | None, asked: Asked) -> list[str]:
         """The paths of the picture, the mask, and the maps with their JSON, written for this download."""
-        kept = self._answering(page, asked)
+        kept, asked = self._answering(page, asked)
         heat = kept.maps.heat_map(tokens=asked.settings().get("tokens"), **asked.place())
         written = self.downloads.write(kept, asked.mode, self.picture(page, asked), heat, asked.threshold)
         return [str(path) for path in written]

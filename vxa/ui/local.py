@@ -5,24 +5,26 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
 
 from vxa.attention.interrupt import interruptible
-from vxa.generation.generate import make_image
-from vxa.generation.preview import previewing
+from vxa.generation.expected import expected_maps
+from vxa.generation.generate import make_traced, seeded
+from vxa.generation.preview import Preview, previewing
 from vxa.generation.settings import GenerationSettings
 from vxa.io.images import save_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.models.protocol import Model
 from vxa.papercut.scene import scene
-from vxa.tracing.pipeline import trace
+from vxa.tracing.pipeline import Trace
 from vxa.tracing.visualize import visualize
 from vxa.ui import strings
 from vxa.ui.assets import asset
 from vxa.ui.backend import Backend, Example, Paint, Painted, Progress, site_labels
+from vxa.ui.stopping import Stopped
 from vxa.ui.turns import Turns
 
 __all__ = ["examples", "local_backend"]
@@ -39,7 +41,7 @@ def local_backend(
     model: Model, source: str, latent_size: tuple[int, int] | None, shown: tuple[Example, ...]
 ) -> Backend:
     """The backend over a model that is loaded; `latent_size` is the one it was made for."""
-    turns = Turns()
+    turns, makes = Turns(), getattr(model, "pipeline", None) is not None
     return Backend(
         model=model.name,
         source=lambda name: source,
@@ -48,7 +50,8 @@ def local_backend(
         sites=site_labels(model.sites, model.default_sites, latent_size),
         timesteps=model.num_timesteps,
         examples=shown,
-        paint=_paint(model, turns) if getattr(model, "pipeline", None) is not None else None,
+        paint=_paint(model, turns) if makes else None,
+        expected=_expected(model) if makes else None,
     )
 
 
@@ -75,42 +78,42 @@ def _run(model: Model, turns: Turns) -> Callable[..., AttentionMaps]:
     return run
 
 
+def _expected(model: Model) -> Callable[[str, bool], AttentionMaps]:
+    def expected(prompt: str, refine: bool) -> AttentionMaps:
+        return expected_maps(model, prompt, bins=STEP_BINS, self_attention=refine)
+
+    return expected
+
+
 def _paint(model: Model, turns: Turns) -> Paint:
     def paint(
         prompt: str, seed: int, refine: bool, progress: Progress, seen: Callable[[Painted], None]
     ) -> Painted:
         wanted = GenerationSettings(seed=seed)
-        done, pace = 0, Pace()
-        image: Image.Image | None = None
+        options = {"bins": STEP_BINS, "self_attention": refine}
+        traced = untraced = 0  # steps; where tracing fails the image is made once more without it
 
-        def advance() -> None:
-            nonlocal done
-            if done + 1 < wanted.steps:
-                pace.take(decode)
-                assert image is not None
-                seen(Painted(image, maps()))
-            done += 1
-
-        def decode() -> None:
-            nonlocal image
-            (found,) = traced.maps
-            image = preview.image(found.image_size)
+        def advance(found: Trace | None) -> None:
+            nonlocal traced, untraced
+            if found is None:
+                untraced += 1
+                return
+            if traced + 1 < wanted.steps:
+                showing.show(found)
+            traced += 1
 
         def tell() -> None:
+            done = untraced or traced
             progress(done / wanted.steps, strings.denoising(done, wanted.steps))
 
-        def maps() -> AttentionMaps:
-            (found,) = traced.maps
-            return replace(found, provenance=replace(found.provenance, seed=seed))
-
-        with turns.turn(lambda ahead: progress(0.0, strings.ahead(ahead))), interruptible(tell):
-            with (
-                previewing(model) as preview,
-                trace(model, bins=STEP_BINS, self_attention=refine) as traced,
-            ):
-                picture = make_image(model, prompt, wanted, advance)
-            progress(1.0, strings.DONE)
-            return Painted(picture, maps())
+        with (
+            turns.turn(lambda ahead: progress(0.0, strings.ahead(ahead))),
+            interruptible(tell),
+            previewing(model) as preview,
+        ):
+            showing = _Showing(preview, seed, seen)
+            made = make_traced(model, prompt, wanted, advance, options)
+        return Painted(made.image, made.maps[0] if made.maps else None, made.problem or showing.problem)
 
     return paint
 
@@ -134,6 +137,45 @@ class Pace:
         if begun >= self._next:
             look()
             self._next = begun + (self.clock() - begun) / self.share
+
+
+@dataclass
+class _Showing:
+    """The image in the making as the page sees it; where that fails it is seen no more, and still made.
+
+    Attributes:
+        preview: what the image is heading for.
+        seed: that of the image.
+        seen: shown what there is.
+        problem: what went wrong.
+    """
+
+    preview: Preview
+    seed: int
+    seen: Callable[[Painted], None]
+    problem: Exception | None = None
+    _pace: Pace = field(default_factory=Pace)
+    _image: Image.Image | None = None
+
+    def show(self, found: Trace) -> None:
+        """Show what there is after a step. Raises Stopped."""
+        if self.problem is not None:
+            return
+        try:
+            self._look(found)
+        except Stopped:
+            raise
+        except Exception as error:
+            self.problem = error
+
+    def _look(self, found: Trace) -> None:
+        (maps,) = seeded(found.maps, self.seed)
+        self._pace.take(lambda: self._decode(maps.image_size))
+        assert self._image is not None
+        self.seen(Painted(self._image, maps))
+
+    def _decode(self, size: tuple[int, int]) -> None:
+        self._image = self.preview.image(size)
 
 
 def examples(folder: Path) -> tuple[Example, ...]:

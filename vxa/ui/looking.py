@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.ui.answering import LIVE, answer, catching, controls, drawn, stamp, told
+from vxa.ui.answering import LIVE, answer, catching, controls, drawn, edits, nowhere, rewritten, stamp, told
 from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
 from vxa.ui.given import Given
@@ -24,8 +24,12 @@ __all__ = ["flag_earlier", "wire_given", "wire_passes"]
 def wire_given(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:
     """The image that is given, and the prompt's chips."""
 
-    def typed(prompt: str, selection: str, against: str) -> list[Any]:
-        return catching(lambda: [handlers.chips(prompt, selection), handlers.chips(prompt, against, True)], 2)
+    def typed(*values: Any) -> list[Any]:
+        return catching(lambda: rewritten(handlers, *values), 4)
+
+    def note(*values: Any) -> str:
+        said = handlers.noted(*values)
+        return f'<p class="vxa-hint" role="status">{escape("; ".join(said))}</p>' if said else ""
 
     def put(image: str | None) -> Any:
         def checked() -> list[Any]:
@@ -36,10 +40,14 @@ def wire_given(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
 
     for done in (left.image.upload, left.image.clear):
         listen(done, put, [left.image], [right.message], queue=False, show_progress="hidden")
+    boxes = [left.anchor, left.indices, right.against]
+    listen(left.prompt.change, typed, [left.prompt, *boxes], [*edits(left, right), right.message], **LIVE)
     listen(
-        left.prompt.change, typed, [left.prompt, left.indices, right.against],
-        [left.chips, right.against_chips, right.message], **LIVE,
+        left.followed.change, None, [left.followed, *boxes], boxes,
+        js="(...values) => vxaFollow(...values)", queue=False,
     )  # fmt: skip
+    for box in boxes:
+        listen(box.change, note, boxes, [left.noted], **LIVE)
 
 
 def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> None:
@@ -53,14 +61,20 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
             asked = Asked(*given)
             settings = {"seed": wanted[-1], "site": asked.sites, "refine": asked.refine}
             looked = run(*wanted[:-1], **settings, progress=told(progress))
-            asked = replace(asked, sites=looked.site)
+            asked = replace(handlers.settled(wanted[0], asked), sites=looked.site)
             summary = f'<p class="vxa-hint">{escape(looked.summary)}</p>'
             offered = gr.update(choices=list(looked.sites), value=looked.site)
-            kept = kept_of_a_pass(handlers, wanted[0], asked)
-            return [summary, offered, kept, *answer(handlers, wanted[0], asked), stamp(asked)]
+            *picture, undrawn = catching(lambda: drawn_of_a_pass(wanted[0], asked), 5)
+            if undrawn:  # the picture before is of other maps
+                picture = ["", gr.update(value=None), "", "", gr.update()]
+            return [summary, offered, *picture, undrawn]
 
         handlers.latest.ask(wanted[0], Asked(*given))
-        return catching(done, 7)
+        *found, message = catching(done, 8)
+        return [*found[:7], message] if message else found
+
+    def drawn_of_a_pass(page: str, asked: Asked) -> list[Any]:
+        return [kept_of_a_pass(handlers, page, asked), *answer(handlers, page, asked), stamp(asked)]
 
     # The progress comes first, so that gradio puts it before whatever number of controls there are.
     def press(progress: Any = gr.Progress(), *values: Any) -> list[Any]:  # noqa: B008
@@ -70,16 +84,19 @@ def wire_passes(handlers: Handlers, state: Any, left: Given, right: Shown) -> No
         *wanted, seed, timesteps = values[:7]
         return work(handlers.run_timesteps, progress, (*wanted, timesteps, seed), values[7:])
 
-    def example(event: gr.SelectData) -> list[Any]:
+    def example(event: gr.SelectData, anchor: str, against: str) -> list[Any]:
         chosen = handlers.backend.examples[event.index]
-        return [str(chosen.path), chosen.prompt, "", handlers.chips(chosen.prompt)]
+        now = handlers.edited(chosen.prompt, anchor, "", against)
+        fresh = [now.chips, now.against_chips, now.anchor, "", now.against]
+        return [str(chosen.path), chosen.prompt, *fresh, nowhere()]
 
     wanted = [left.image, left.prompt, left.timestep, left.noise, left.noise_seed]
     asking = [state, *wanted, right.timesteps, *controls(left, right)]
     outputs = [right.summary, right.sites, right.kept, *drawn(right)]
+    changed = [left.chips, right.against_chips, left.anchor, left.indices, right.against]
     picked = listen(
-        left.examples.select, example, None, [left.image, left.prompt, left.indices, left.chips],
-        queue=False, show_progress="hidden",
+        left.examples.select, example, [left.anchor, right.against],
+        [left.image, left.prompt, *changed, right.spot], queue=False, show_progress="hidden",
     )  # fmt: skip
     begins = [(event, press) for event in (left.press.click, left.prompt.submit, picked.then)]
     for begun, run in (*begins, (right.look_at_timesteps.click, press_timesteps)):

@@ -10,8 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.ui import strings
-from vxa.ui.answering import answer, catching, controls, drawn, stamp
+from vxa.ui.answering import alert, answer, catching, controls, drawn, nowhere, stamp
 from vxa.ui.asked import Asked
 from vxa.ui.compat import listen
 from vxa.ui.given import Given
@@ -36,7 +35,7 @@ def wire_make(handlers: Handlers, state: Any, left: Given, right: Shown) -> None
         handlers.latest.ask(page, asked)
         before = handlers.pages.find(page)
         settings = (page, prompt, seed, asked.refine, asked.sites)
-        live = Live(lambda progress: handlers.paint(*settings, progress), lambda: handlers.stop(page))
+        live = Live(lambda progress: handlers.paint(*settings, progress, asked), lambda: handlers.stop(page))
         yield from _followed(handlers, page, live, before)
         yield _finished(handlers, page, live, asked)
 
@@ -64,19 +63,39 @@ def _picture(handlers: Handlers, page: str, asked: Asked) -> list[Any]:
 
 
 def _finished(handlers: Handlers, page: str, live: Live[Made], asked: Asked) -> list[Any]:
-    """The image, what is said of it and its picture; after an error, the picture as it was before."""
-
-    def made() -> list[Any]:
-        made = live.result()
-        said = f'<p class="vxa-hint">{escape(made.summary)}</p>'
-        offered = gr.update(choices=list(made.sites), value=made.site)
-        nowhere = f'<p class="vxa-hint">{escape(strings.SPOT_HINT)}</p>'
-        shown = replace(now, sites=made.site) if now.sites == asked.sites else now
-        return [made.image, nowhere, None, said, offered, *answer(handlers, page, shown), stamp(shown)]
-
+    """The image, what is said of it and its picture; where it was not made, the picture as it was before."""
     now = handlers.latest.asked(page) or asked  # controls may have been moved meanwhile
-    *done, message = catching(made, 9)
+    made, message = catching(lambda: [live.result()], 1)
     if message:
         kept = handlers.pages.find(page) is not None
-        done[5:8] = catching(lambda: answer(handlers, page, now), 3)[:3] if kept else [None, "", ""]
-    return ["", *done, message]
+        picture = catching(lambda: answer(handlers, page, now), 3)[:3] if kept else [None, "", ""]
+        return ["", *[gr.update()] * 5, *picture, gr.update(), message]
+    shown = replace(now, sites=made.site) if now.sites == asked.sites else now
+    *picture, undrawn = _picture_of(handlers, page, made, shown)
+    return [
+        "",
+        gr.update(value=made.image) if made.image else gr.update(),
+        nowhere(),
+        None,
+        f'<p class="vxa-hint">{escape(made.summary)}</p>',
+        gr.update(choices=list(made.sites), value=made.site),
+        *picture,
+        alert(made.problem) + undrawn,
+    ]
+
+
+def _picture_of(handlers: Handlers, page: str, made: Made, asked: Asked) -> list[Any]:
+    """The answer, its stamp and what is to be said; the image itself where no picture of it can be drawn."""
+    if handlers.pages.find(page) is None:
+        return [*_image_itself(made), ""]
+
+    def pictured() -> list[Any]:
+        settled = handlers.settled(page, asked)
+        return [*answer(handlers, page, settled), stamp(settled)]
+
+    *picture, undrawn = catching(pictured, 4)
+    return [*_image_itself(made), undrawn] if undrawn else [*picture, ""]
+
+
+def _image_itself(made: Made) -> list[Any]:
+    return [gr.update(value=made.image or None), gr.update(value=""), gr.update(value=""), gr.update()]

@@ -13,6 +13,7 @@ import gradio as gr
 
 from vxa.io.infotext import Infotext, parse_infotext
 from vxa.ui import strings
+from vxa.ui.anchor import anchor_of
 from vxa.ui.answering import LIVE
 from vxa.ui.compat import listen
 from vxa.ui.given import Given
@@ -35,7 +36,7 @@ def wire_offer(handlers: Handlers, left: Given, right: Shown) -> None:
     """The offer, there while the page's prompt is another than the image's, and taking it."""
     made = gr.State(None)
     settings = {one.elem_id: one for side in (left, right) for one in vars(side).values()}
-    changed = [left.prompt, *(settings[entry.control] for entry in ENTRIES)]
+    changed = [left.prompt, left.anchor, *(settings[entry.control] for entry in ENTRIES)]
 
     def read(image: str | None) -> Infotext | None:
         return handlers.made(image)
@@ -53,7 +54,11 @@ def wire_offer(handlers: Handlers, left: Given, right: Shown) -> None:
         if chosen is None:
             return [gr.update()] * len(changed)
         told = recorded(chosen.settings)
-        return [chosen.prompt, *(told.get(entry.control, gr.update()) for entry in ENTRIES)]
+        return [
+            chosen.prompt,
+            anchor_of(chosen.prompt),
+            *(told.get(entry.control, gr.update()) for entry in ENTRIES),
+        ]
 
     offered = [left.offer, left.offered]
     known = listen(left.image.change, read, [left.image], [made], **LIVE)

@@ -132,6 +132,12 @@ class Pages:
         """Keep the new in place of the old, or nothing; False where the page has another by now, or none."""
         return self._pages.exchange(page, old, new)
 
+    def drop(self, page: str) -> None:
+        """Keep nothing for the page."""
+        kept = self.find(page)
+        if kept is not None:
+            self.exchange(page, kept, None)
+
     def find(self, page: str | None) -> Kept | None:
         """What the page has, or nothing."""
         return self._pages.get(page) if page else None

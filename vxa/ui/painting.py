@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vxa.io.images import save_image
+from PIL import Image
+
+from vxa.errors import ImageError
+from vxa.io.images import check_image_path, save_image
 from vxa.ui import strings
 from vxa.ui.backend import Paint, Painted, Progress
 from vxa.ui.downloads import file_stem
@@ -17,31 +21,69 @@ __all__ = ["Made", "bar_html", "painted"]
 
 
 @dataclass(frozen=True)
+class Finished:
+    """An image that was made, as far as it could be kept.
+
+    Attributes:
+        kept: what the page explores; None where nothing was traced.
+        path: the image's file; None where it could not be written.
+        problem: what went wrong.
+    """
+
+    kept: Kept | None
+    path: Path | None
+    problem: Exception | None
+
+
+@dataclass(frozen=True)
 class Made(Looked):
-    """What an image that was made gives the page: its file, too."""
+    """What an image that was made gives the page.
+
+    Attributes:
+        image: its file; blank where it could not be written.
+        problem: what went wrong beside making it, in a sentence; blank for nothing.
+    """
 
     image: str
+    problem: str = ""
 
 
 def painted(
     paint: Paint, pages: Pages, page: str, prompt: str, seed: int, refine: bool, folder: Path, told: Progress
-) -> tuple[Kept, Path]:
-    """What the page keeps of the image that is made, and the image's file in a new folder within `folder`.
+) -> Finished:
+    """The image that is made, kept for the page with its maps, and in a file in a new folder within `folder`.
 
-    While it is made the page has what there is of it; whatever ends it, the page has again what it had.
+    While it is made the page has what there is of it. What ends it leaves the page with what it had; what
+    goes wrong once it is made does not cost it. Raises ImageError, before it is begun, for a folder that
+    cannot be written.
     """
     wanted = Wanted(prompt=prompt, seed=seed, refine=refine, traced=True)
     name = f"{file_stem(prompt)}-{seed}.png"
+    with suppress(OSError):  # what is wrong with it is said by the next line
+        folder.mkdir(parents=True, exist_ok=True)
+    check_image_path(folder / name)
     so_far = _SoFar(pages, page, name, wanted)
     try:
         made = paint(prompt, seed, refine, told, so_far.see)
     except BaseException:
         so_far.undo()
         raise
-    path = save_image(made.image, new_folder(folder) / name)
-    kept = Kept(made.image, name, made.maps, replace(wanted, digest=digest(str(path))))
+    path, problem = _saved(made.image, folder, name)
+    problem = made.problem or problem
+    if made.maps is None:
+        pages.drop(page)
+        return Finished(None, path, problem)
+    kept = Kept(made.image, name, made.maps, replace(wanted, digest=digest(str(path) if path else None)))
     pages.put(page, kept)
-    return kept, path
+    return Finished(kept, path, problem)
+
+
+def _saved(image: Image.Image, folder: Path, name: str) -> tuple[Path | None, Exception | None]:
+    """The image's new file, or what went wrong."""
+    try:
+        return save_image(image, new_folder(folder) / name), None
+    except (ImageError, OSError) as error:
+        return None, error
 
 
 @dataclass
@@ -58,6 +100,7 @@ class _SoFar:
     def see(self, made: Painted) -> None:
         if self._now is None:
             self._before = self.pages.find(self.page)
+        assert made.maps is not None
         self._now = Kept(made.image, self.name, made.maps, self.wanted)
         self.pages.put(self.page, self._now)
 

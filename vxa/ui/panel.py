@@ -47,7 +47,7 @@ def panel(backend: Backend, folder: Path, **page: Any) -> gr.Blocks:
         html(f"<h1>{escape(strings.TITLE)}</h1><p>{escape(strings.LEAD)}</p>{picture}", "header")
         with component(gr.Row, equal_height=False, elem_classes=["vxa-columns"]):
             with component(gr.Column, scale=2, min_width=340, elem_classes=["vxa-given"]):
-                left = given(backend, handlers.chips(first))
+                left = given(backend, handlers.chips(first), handlers.edited(first).anchor if first else "")
             with component(gr.Column, scale=3, min_width=340, elem_classes=["vxa-shown"]):
                 right = shown(backend, handlers.chips(first, against=True))
         wire_given(handlers, state, left, right)

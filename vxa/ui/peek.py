@@ -17,24 +17,34 @@ from vxa.pictures.render import render
 from vxa.ui.asked import Asked
 from vxa.ui.pages import Kept
 
-__all__ = ["peek_html"]
+__all__ = ["peek_html", "peeked"]
 
 _ALONE = ("masked", "grey", "overlay", "contour")  # the pictures of one selection
 _SIDE = 768  # pixels
 
 
-def peek_html(kept: Kept, prompt: str, asked: Asked, pointed: str) -> str:
-    """The picture for `pointed`, written as "5, 6 #12": tokens and the number of the question.
+def peeked(asked: Asked, pointed: str) -> Asked:
+    """What is asked, of the tokens alone that are `pointed` at, as the page writes it: "5, 6 #12"."""
+    tokens, _ = _pointed_at(pointed) or ("", "")
+    return replace(asked, selection=tokens, mode=asked.mode if asked.mode in _ALONE else "overlay")
+
+
+def peek_html(kept: Kept, asked: Asked, prompt: str, pointed: str) -> str:
+    """The picture that is asked for, under the number of the question in `pointed`.
 
     Blank where the page has no maps of this prompt.
     """
-    found = re.fullmatch(r"([\d\s,-]{1,200}) #(\d{1,9})", pointed or "")
+    found = _pointed_at(pointed)
     if found is None or kept.wanted.prompt != (prompt or ""):
         return ""
-    mode = asked.mode if asked.mode in _ALONE else "overlay"
-    alone = replace(asked, selection=found[1], mode=mode)
-    picture = render(kept.maps, kept.image, **alone.settings())
-    return f'<img data-peek="{found[2]}" alt="" src="data:image/jpeg;base64,{_jpeg(picture)}">'
+    picture = render(kept.maps, kept.image, **asked.settings())
+    return f'<img data-peek="{found[1]}" alt="" src="data:image/jpeg;base64,{_jpeg(picture)}">'
+
+
+def _pointed_at(pointed: str) -> tuple[str, str] | None:
+    """The tokens, and the number of the question."""
+    found = re.fullmatch(r"([\d\s,-]{1,200}) #(\d{1,9})", pointed or "")
+    return (found[1], found[2]) if found else None
 
 
 def _jpeg(picture: Image.Image) -> str:

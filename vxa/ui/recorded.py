@@ -133,7 +133,8 @@ def recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The values of the controls that the settings tell, by elem_id.
 
     A record of ours tells all of them; another's tells that words of the prompt before are no longer chosen.
-    A value that its control does not know is left out.
+    A value that its control does not know is left out. Such a selection is blank, for what stands in its box
+    is of another prompt.
     """
     ours = _VERSION in settings
     found: dict[str, Any] = {}
@@ -142,7 +143,9 @@ def recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
             try:
                 found[entry.control] = entry.read(str(settings[entry.name]).strip())
             except ValueError:
-                continue
+                if entry.control not in _SELECTIONS:
+                    continue
+                found[entry.control] = entry.default
         elif entry.default is not None and (ours or entry.control in _SELECTIONS):
             found[entry.control] = entry.default
     if found.get("vxa_refine") and "VXA threshold" not in settings:

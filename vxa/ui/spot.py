@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
@@ -10,9 +11,10 @@ from vxa.errors import SettingError
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.heat_map import HeatMap
 from vxa.pictures.picture_spec import number
-from vxa.tokens import Word
+from vxa.tokens import Word, parse_indices
 from vxa.ui import strings
-from vxa.ui.chips import chosen_indices, indices_text
+from vxa.ui.chips import Chip, chosen_indices, indices_text
+from vxa.ui.selection import MOST_INDICES, follow
 
 __all__ = ["Spot", "spot", "spot_html"]
 
@@ -35,6 +37,15 @@ class Spot:
     where: str
     refined: bool
     words: tuple[tuple[Word, float], ...]
+
+    def followed(self, own: Sequence[Chip], given: Sequence[Chip]) -> Spot:
+        """The spot, its words with their tokens among the chips `given`; with none if they are not there."""
+        return replace(self, words=tuple((_followed(word, own, given), value) for word, value in self.words))
+
+
+def _followed(word: Word, own: Sequence[Chip], given: Sequence[Chip]) -> Word:
+    found = follow(own, given, indices_text(word.tokens))
+    return Word(word.text, () if found.dropped else parse_indices(found.selection, MOST_INDICES))
 
 
 def spot(maps: AttentionMaps, x: int, y: int, **place: Any) -> Spot:
@@ -71,11 +82,17 @@ def spot_html(at: Spot, selection: str = "") -> str:
 
 
 def _row(word: Word, value: float, share: float, chosen: frozenset[int]) -> str:
+    return (
+        f"<li>{_button(word, chosen) if word.tokens else f'<span>{escape(word.text)}</span>'}"
+        f'<span class="vxa-bar" aria-hidden="true"><span style="width:{100 * share:.1f}%"></span></span>'
+        f'<span class="vxa-value">{number(value)}</span></li>'
+    )
+
+
+def _button(word: Word, chosen: frozenset[int]) -> str:
     pressed = "true" if chosen.issuperset(word.tokens) else "false"
     said = escape(strings.chip("word", word.text, word.tokens, 1.0))
     return (
-        f'<li><button type="button" class="vxa-chip" aria-pressed="{pressed}" aria-label="{said}" '
+        f'<button type="button" class="vxa-chip" aria-pressed="{pressed}" aria-label="{said}" '
         f'data-indices="{indices_text(word.tokens)}">{escape(word.text)}</button>'
-        f'<span class="vxa-bar" aria-hidden="true"><span style="width:{100 * share:.1f}%"></span></span>'
-        f'<span class="vxa-value">{number(value)}</span></li>'
     )

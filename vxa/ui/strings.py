@@ -44,6 +44,8 @@ TIMESTEPS = "Timesteps"
 TIMESTEPS_INFO = "Each is a pass of the model; afterwards words, sites and heads need none."
 LOOK_AT_TIMESTEPS = "Run these timesteps"
 POINTED = "Hovered tokens"
+ANCHOR = "Prompt of the token indices"
+FOLLOWED = "Token indices in the edited prompt"
 STAMP = "Settings of the picture"
 SPOT_HINT = "Click on the image, or on the picture, to rank the words at that spot."
 NO_SPOT = "That is outside the image: click inside it, or on the image you gave."
@@ -90,6 +92,35 @@ def chunk(number: int) -> str:
     return f"chunk {number}"
 
 
+def dropped(words: Sequence[str], every: bool) -> str:
+    """What is said of selected words that an edit took out of the prompt; `every`: no other is selected."""
+    names = f"{', '.join(map(repr, words[:-1]))} and {words[-1]!r}" if len(words) > 1 else repr(words[0])
+    are, were = ("is", "it was") if len(words) == 1 else ("are", "they were")
+    said = f"{names} {are} no longer in the prompt; {were} deselected"
+    return f"{said}, and every word is shown" if every else said
+
+
+def padding(indices: str, count: int) -> str:
+    """What is said of selected indices that are no word's."""
+    return (
+        f"token {indices} is padding, no word of the prompt"
+        if count == 1
+        else (f"tokens {indices} are padding, no words of the prompt")
+    )
+
+
+def beyond(indices: str, count: int, last: int) -> str:
+    """What is said of selected indices that the prompt does not have."""
+    many = f"token {indices} is" if count == 1 else f"tokens {indices} are"
+    return f"{many} not there; the prompt's tokens go from 0 (begin of text) to {last}"
+
+
+def not_of_picture(words: Sequence[str]) -> str:
+    """Why the page's maps, of an earlier prompt, do not show these words."""
+    names = ", ".join(map(repr, words))
+    return f"the picture's prompt has no {names}; press Visualize to look again with the prompt as it is now"
+
+
 def chip(kind: str, text: str, indices: Sequence[int], weight: float) -> str:
     """What a chip is, for those who hear it, and those who point at it."""
     where = f"token {indices[0]}" if len(indices) == 1 else f"tokens {indices[0]} to {indices[-1]}"
@@ -121,6 +152,16 @@ def passes(timesteps: Sequence[int], noise: str) -> str:
 def traced(steps: int) -> str:
     """That maps come from the making of the image."""
     return f"traced over {steps} steps while it was painted"
+
+
+def untraced(prompt: str, seconds: float) -> str:
+    """What is said of an image that was made without maps."""
+    return f"“{shorten(prompt)}” · made, not traced · {seconds:.1f}\u00a0s"
+
+
+def not_traced(problem: str) -> str:
+    """Why there is an image and no maps of it."""
+    return f"the image was made, but not its maps: {problem}"
 
 
 def earlier(of: Sequence[str]) -> str:

@@ -153,6 +153,29 @@ def test_a_picture_alone_needs_no_more_of_the_pass_than_its_sites(
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
+        ({"opacity": 2}, "opacity 2 is out of range"),
+        ({"threshold": -1}, "threshold -1 is out of range"),
+        ({"colormap": "none"}, "colormap"),
+        ({"resample": "none"}, "resample"),
+        ({"normalize": "none"}, "normalize"),
+        ({"mode": "none"}, "there is no mode"),
+        ({"against": "hat"}, "compares nothing"),
+    ],
+)
+def test_a_setting_of_the_picture_is_refused_before_the_pass(
+    client: Any, given: str, checkpoint: Any, changed: dict[str, Any], said: str
+) -> None:
+    ran: list[Any] = []
+    checkpoint.model.diffusion_model.register_forward_pre_hook(lambda module, given: ran.append(1))
+    asked = {"image": given, "prompt": "a red hat", **changed}
+    answer = client.post("/vxa/v1/visualize", json=asked)
+    assert (answer.status_code, ran) == (422, [])
+    assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
         ({"image": "http://127.0.0.1/secret.png"}, "never fetched"),
         ({"image": "/etc/passwd"}, "never fetched"),
         ({"image": "aGVsbG8="}, "cannot read image 'image'"),

@@ -15,13 +15,13 @@ from support.fake_host import FakeHost
 from vxa.errors import SettingError
 from vxa.io.infotext import Infotext, parse_infotext, read_infotext
 from vxa.models.ldm.config import MODEL_KEY
+from vxa.ui.anchor import anchor_of
 from vxa.ui.recorded import ENTRIES
 
 pytest.importorskip("gradio", reason='gradio is not installed: pip install ".[app]"')
 
-TEXT = (
-    "a red hat, in a saved style\nNegative prompt: blurry\nSteps: 4, Sampler: Euler a, Seed: 41, Size: 64x64"
-)
+PROMPT = "a red hat, in a saved style"
+TEXT = f"{PROMPT}\nNegative prompt: blurry\nSteps: 4, Sampler: Euler a, Seed: 41, Size: 64x64"
 NO_WORDS = {"vxa_indices": "", "vxa_against": ""}
 
 
@@ -38,7 +38,7 @@ def files(host: FakeHost) -> Any:
 @pytest.fixture
 def connected(host: FakeHost, page: Any) -> Any:
     """The fake webui's pasting, with the tab's fields registered."""
-    controls = ["vxa_image", "vxa_prompt", *(entry.control for entry in ENTRIES)]
+    controls = ["vxa_image", "vxa_prompt", "vxa_anchor", *(entry.control for entry in ENTRIES)]
     tab = SimpleNamespace(blocks=dict(enumerate(SimpleNamespace(elem_id=name) for name in controls)))
     host.pasting.callbacks.append(page.keep_prompt)
     page.SendButtons().connect(tab)
@@ -73,7 +73,7 @@ def test_an_image_that_the_page_knows_nothing_of_tells_it_itself(page: Any, tmp_
 
 
 def test_pasting_gives_prompt_and_seed_and_leaves_the_rest(connected: Any) -> None:
-    wanted = {"vxa_prompt": "a red hat, in a saved style", "vxa_noise_seed": 41, **NO_WORDS}
+    wanted = {"vxa_prompt": PROMPT, "vxa_anchor": anchor_of(PROMPT), "vxa_noise_seed": 41, **NO_WORDS}
     assert connected.pasted("vxa", TEXT) == wanted
 
 
@@ -83,7 +83,8 @@ def test_an_image_without_parameters_changes_nothing_but_the_image(connected: An
 
 def test_the_seed_stays_where_the_settings_say_so(host: FakeHost, connected: Any) -> None:
     host.opts.send_seed = False
-    assert connected.pasted("vxa", TEXT) == {"vxa_prompt": "a red hat, in a saved style", **NO_WORDS}
+    wanted = {"vxa_prompt": PROMPT, "vxa_anchor": anchor_of(PROMPT), **NO_WORDS}
+    assert connected.pasted("vxa", TEXT) == wanted
 
 
 def test_a_hidden_tab_is_sent_nothing(host: FakeHost, page: Any) -> None:

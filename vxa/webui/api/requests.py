@@ -144,6 +144,7 @@ def visualize(backend: Backend, request: VisualizeRequest) -> dict[str, Any]:
     named = {"words": request.words, "against": request.against, "against_tokens": request.against_tokens}
     settings |= {name: value for name, value in named.items() if value}
     check_mode(picture_settings.mode, settings.get("against"), settings.get("against_tokens"))
+    View(**{one.name: getattr(request, one.name) for one in fields(View)})  # raises before the pass
     # Without npz only the picture's sites are read, and the pass ends at the last one.
     sites = None if request.npz else settings.get("sites")
     numbers = (request.timestep, request.noise, request.seed)

@@ -23,6 +23,7 @@ from modules import images, infotext_utils, shared
 from modules.ui_components import ToolButton
 
 from vxa.io.infotext import parse_infotext
+from vxa.ui.anchor import anchor_of
 from vxa.ui.compat import listen
 from vxa.ui.recorded import ENTRIES, recorded
 from vxa.webui import strings
@@ -119,6 +120,7 @@ class SendButtons:
             return
         controls = {getattr(one, "elem_id", None): one for one in tab.blocks.values()}
         fields = [(controls["vxa_prompt"], lambda entries: entries.get(_PROMPT) or None)]
+        fields += [(controls["vxa_anchor"], _anchor)]
         fields += [(controls[entry.control], _reader(entry.control)) for entry in ENTRIES]
         infotext_utils.add_paste_fields(_TAB, controls["vxa_image"], fields)
         for source in SOURCES:
@@ -158,6 +160,12 @@ def _reader(control: str) -> Callable[[dict[str, Any]], Any]:
         return recorded(used).get(control)
 
     return read
+
+
+def _anchor(entries: dict[str, Any]) -> str | None:
+    """Say that the token indices are of the pasted prompt; None where none is pasted."""
+    prompt = entries.get(_PROMPT)
+    return anchor_of(prompt) if prompt else None
 
 
 def _text_of(image: Any, text: Any, index: Any) -> str:

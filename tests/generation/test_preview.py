@@ -37,8 +37,8 @@ def test_the_last_pass_tells_the_image_that_is_made(sd_model: Any, scheduler: st
             "hat", num_inference_steps=4, guidance_scale=guidance, height=16, width=8, output_type="latent",
             generator=torch.Generator().manual_seed(0),
         ).images  # fmt: skip
-        assert preview._latent is not None
-        assert torch.allclose(preview._latent, made, atol=2e-3 * float(made.abs().max()))
+        assert preview.latent is not None
+        assert torch.allclose(preview.latent, made, atol=2e-3 * float(made.abs().max()))
         assert preview.image((16, 8)).size == (8, 16)
     assert not sd_model.network._forward_hooks
 
@@ -52,11 +52,23 @@ def test_another_threads_passes_are_not_seen_and_nothing_is_left_of_an_error(sd_
             thread = threading.Thread(target=run)
             thread.start()
             thread.join(120)
-            assert preview._latent is None
+            assert preview.latent is None
             run()
-            assert preview._latent is not None
+            assert preview.latent is not None
             raise KeyError
 
     with pytest.raises(KeyError):
         fail()
     assert not sd_model.network._forward_hooks
+
+
+def test_a_schedule_without_levels_of_noise_ends_no_generation(sd_model: Any):
+    import diffusers
+
+    from vxa.errors import ModelError
+
+    sd_model.pipeline.scheduler = diffusers.EDMEulerScheduler()
+    with previewing(sd_model) as preview:
+        sd_model.pipeline("hat", num_inference_steps=2, height=16, width=8, output_type="latent")
+        with pytest.raises(ModelError):
+            preview.image((16, 8))

@@ -40,23 +40,30 @@ class Preview(CallListener):
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._latent: Tensor | None = None
+        self._step: TakenStep | None = None
 
     def after_step(self, step: TakenStep) -> None:
-        """Keep the clean latent that the step's own pass leads to, under the guidance that was applied."""
-        if step.inputs is None:
-            return
+        """Keep the step: what its pass read, and the prediction under the guidance that was applied."""
+        if step.inputs is not None:
+            self._step = step
+
+    @property
+    def latent(self) -> Tensor | None:
+        """Clean latent that the last step leads to; None before the first. ModelError without ᾱ."""
+        step = self._step
+        if step is None or step.inputs is None:
+            return None
         alphas = self._model.alphas_cumprod
         alpha = float(alphas[min(len(alphas) - 1, max(0, round(step.timestep)))])
         prediction = step.prediction[:1].detach().float()
         latent = step.inputs[:, : prediction.shape[1]].float()
-        self._latent = clean_latent(latent, prediction, alpha, self._model.prediction_type)
+        return clean_latent(latent, prediction, alpha, self._model.prediction_type)
 
     @torch.no_grad()
     def image(self, size: tuple[int, int]) -> Image.Image:
         """Return the image at (height, width), decoded at half size and enlarged: a quarter of the work."""
-        assert self._latent is not None, "no step was made yet"
-        pipeline, latent = self._model.pipeline, self._latent
+        pipeline, latent = self._model.pipeline, self.latent
+        assert latent is not None, "no step was made yet"
         vae, half = pipeline.vae, [max(1, side // 2) for side in latent.shape[-2:]]
         latent = nn.functional.interpolate(latent, half, mode="area") / vae.config.scaling_factor
         latent = latent + (getattr(vae.config, "shift_factor", None) or 0.0)

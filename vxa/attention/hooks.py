@@ -32,7 +32,7 @@ from vxa.attention.products import product_hooks
 from vxa.attention.sites import Site
 from vxa.errors import RecordingError
 
-__all__ = ["OnError", "Receiver", "Watch", "watch"]
+__all__ = ["OnError", "Receiver", "Watch", "guarded", "watch"]
 
 Receiver = Callable[[Site, Product], None]
 OnError = Callable[[Exception], None]
@@ -187,15 +187,15 @@ def _register(handles: ExitStack, watcher: Watch, site: Site, layer: Any, on_err
     """Add the site's hooks to the stack."""
     if not projects_plainly(layer):
         watcher.processors[site.name] = processor_name(layer)
-        found = _guarded(on_error, lambda call: watcher.on_product(site, call))
+        found = guarded(on_error, lambda call: watcher.on_product(site, call))
         handles.enter_context(product_hooks(layer, site, found))
         return
     mask = MaskArgument(layer)
-    on_call = _guarded(
+    on_call = guarded(
         on_error, lambda _, args, kwargs: watcher.on_call(site, layer, mask.bias(args, kwargs, site))
     )
-    on_query = _guarded(on_error, lambda _, inputs, output: watcher.on_query(site, output))
-    on_key = _guarded(on_error, lambda _, inputs, output: watcher.on_key(site, layer, output))
+    on_query = guarded(on_error, lambda _, inputs, output: watcher.on_query(site, output))
+    on_key = guarded(on_error, lambda _, inputs, output: watcher.on_key(site, layer, output))
     for handle in (
         layer.register_forward_pre_hook(on_call, with_kwargs=True),
         layer.to_q.register_forward_hook(on_query),
@@ -204,15 +204,15 @@ def _register(handles: ExitStack, watcher: Watch, site: Site, layer: Any, on_err
         handles.callback(handle.remove)
 
 
-def _guarded(on_error: OnError | None, hook: Callable[..., None]) -> Callable[..., None]:
+def guarded(on_error: OnError | None, hook: Callable[..., None]) -> Callable[..., None]:
     """Return the hook, with its exceptions sent to `on_error` where there is one."""
     if on_error is None:
         return hook
 
-    def guarded(*arguments: Any) -> None:
+    def safe(*arguments: Any) -> None:
         try:
             hook(*arguments)
         except Exception as error:  # the device can also run out of memory here
             on_error(error)
 
-    return guarded
+    return safe

@@ -13,9 +13,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from torch import nn
+
+from vxa.attention.hooks import OnError, guarded
 
 __all__ = ["Announce", "Pass", "PassListener", "Row", "announced"]
 
@@ -79,7 +82,7 @@ def announced(
     network: nn.Module,
     announce: Announce,
     listener: PassListener,
-    on_error: Callable[[Exception], None] | None = None,
+    on_error: OnError | None = None,
 ) -> Iterator[None]:
     """Announce each forward of the network that this thread runs in this block.
 
@@ -88,7 +91,10 @@ def announced(
     thread = threading.get_ident()
     runs: list[Pass | None] = []
 
-    def before(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    def before(
+        module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        # While the hook is removed, a pass of another thread may still call it once, without kwargs.
         if threading.get_ident() == thread:
             runs[:] = [None]
             runs[:] = [announce(args, kwargs)]
@@ -104,21 +110,8 @@ def announced(
 
     with ExitStack() as handles:
         for handle in (
-            network.register_forward_pre_hook(_guarded(before, on_error), with_kwargs=True),
-            network.register_forward_hook(_guarded(after, on_error), always_call=True),
+            network.register_forward_pre_hook(guarded(on_error, before), with_kwargs=True),
+            network.register_forward_hook(guarded(on_error, after), always_call=True),
         ):
             handles.callback(handle.remove)
         yield
-
-
-def _guarded(hook: Callable[..., None], on_error: Callable[[Exception], None] | None) -> Callable[..., None]:
-    def guarded(module: nn.Module, args: Any, more: Any = None) -> None:
-        # A pre-hook that is being removed may be called once more by another thread, without kwargs.
-        try:
-            hook(module, args, {} if more is None and hook.__name__ == "before" else more)
-        except Exception as error:
-            if on_error is None:
-                raise
-            on_error(error)
-
-    return guarded

@@ -12,6 +12,7 @@ each row reads; a `Recorder` adds the attention of each pass:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from vxa.attention.calls import Product
@@ -207,7 +208,9 @@ class TracedCall:
         Maps that cannot be made raise where they are asked for.
         """
         self._pending.clear()
-        if self._finished is None and all(map(self._is_finite, self._complete_prompts())):
+        if self._finished is not None:
+            return
+        with suppress(RecordingError):
             self._finished = {
                 number: self._build_maps(number, final=True) for number in self._complete_prompts()
             }
@@ -267,9 +270,6 @@ class TracedCall:
             return []
         every = range(len(self.readings))
         return [number for number in every if all((number, site.name) in self._sums for site in self.sites)]
-
-    def _is_finite(self, number: int) -> bool:
-        return all(self._sums[number, site.name].is_finite() for site in self.sites)
 
     def _maps(self, negative: bool) -> tuple[AttentionMaps, ...]:
         numbers = [

@@ -102,7 +102,8 @@ def trace(
 
     The generated images stay the same bit for bit. One float32 sum is kept for each image and attention layer
     (site), of 4 bytes × tokens × queries. For one image, all sites together take 8 MB with SD1 at 512² and
-    32 MB with SDXL at 1024², whatever the number of steps.
+    32 MB with SDXL at 1024², whatever the number of steps. Where a mask or a callback changes the latents
+    after a step, as in inpainting, one sum more is held while the next step is open.
 
     Args:
         source: a pipeline, a model with one, or a name or path for `vxa.load`; `trace.pipeline` is it.

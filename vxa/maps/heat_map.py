@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vxa.errors import SettingError
+from vxa.maps.edges import follow_edges, picture_of_size
 from vxa.maps.notebook import heat_html
 from vxa.maps.region import Region
 from vxa.tokens import shorten
@@ -26,6 +27,9 @@ DEFAULT_THRESHOLD = 0.4
 
 REFINED_THRESHOLD = 0.45
 """Threshold τ for refined maps, which are flatter inside an object (benchmarks/papercut.py, joined)."""
+
+EDGES_THRESHOLD = 0.45
+"""Threshold τ for masks that follow the picture's edges."""
 
 LARGEST_SIDE, LARGEST_AREA = 32768, 2**28
 """Pixels of an upsampled map: 1 GB of float32 at the most."""
@@ -124,19 +128,34 @@ class HeatMap:
         return SignedMap(first - second, self.image_size, self.extent, self.region)
 
     def mask(
-        self, height: int | None = None, width: int | None = None, threshold: float | None = None
+        self,
+        height: int | None = None,
+        width: int | None = None,
+        threshold: float | None = None,
+        edges: Image.Image | NDArray[np.uint8] | None = None,
     ) -> NDArray[np.bool_]:
         """Return a bool mask [height, width], True where the map reaches `threshold` times its maximum.
 
         The map is upsampled bicubically. Zeros are never in the mask.
 
+        Args:
+            height, width: size of the mask; by default the image's.
+            threshold: fraction of the maximum; None is `default_threshold`, or `EDGES_THRESHOLD` with edges.
+            edges: the image that the map is of, PIL or uint8 [h, w, 3]. The mask then follows its edges
+                (`vxa.maps.edges`) and is no longer of attention alone.
+
         Raises:
-            SettingError: the threshold is outside 0 … 1, or a size is below 1.
+            SettingError: the threshold is outside 0 … 1, a size is below 1, or `edges` is not an image of the
+                map's size.
         """
-        threshold = self.default_threshold if threshold is None else threshold
+        if threshold is None:
+            threshold = self.default_threshold if edges is None else EDGES_THRESHOLD
         if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
             raise SettingError(f"threshold {threshold!r} is not a fraction of the map's maximum; give 0 to 1")
         values = self.upsampled(height, width)
+        if edges is not None:
+            inside = values > 0 if self.region else True  # around its region a map says nothing
+            values = follow_edges(values, picture_of_size(edges, self.image_size)) * inside
         mask: NDArray[np.bool_] = (values >= threshold * values.max()) & (values > 0)
         return mask
 

@@ -9,6 +9,7 @@ from vxa.errors import ModelError
 from vxa.maps.heat_map import DEFAULT_THRESHOLD
 from vxa.models import papercut
 from vxa.papercut import judge, scene
+from vxa.papercut.colour_reading import colour_of
 from vxa.papercut.shipped import WEIGHTS
 from vxa.study import segmentation as seg
 
@@ -81,7 +82,7 @@ def test_the_judge_sees_a_render_and_tells_its_colours(figure):
     assert np.logical_and(found, hat.mask).sum() / np.logical_or(found, hat.mask).sum() > 0.6
     assert judge.present(labels, "hat")
     assert not judge.present(labels, "truck")
-    assert judge.colour_of(figure.image, hat.mask) == hat.colour
+    assert colour_of(figure.image, hat.mask, "hat") == hat.colour
     assert judge.mask(labels, "boy").sum() > found.sum(), "a person is the whole figure"
     with pytest.raises(ValueError, match="'bicycle' is not one of"):
         judge.mask(labels, "bicycle")

@@ -65,6 +65,11 @@ def shade(colour: Colour, factor: float) -> Colour:
     return tuple(round(c + (255 - c) * (factor - 1)) for c in colour)  # type: ignore[return-value]
 
 
+def tones_of(colour: Colour) -> dict[str, Colour]:
+    """Return the colour of each tone of a thing's sheets: those of its own colour, and the fixed ones."""
+    return {"main": colour, "shade": shade(colour, 0.72), "light": shade(colour, 1.45), **FIXED}
+
+
 def contrast(colour: Colour) -> Colour:
     """Return the colour of a pattern's marks: near white on dark sheets, a deep shade on light ones."""
     luminance = 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2]
@@ -123,12 +128,7 @@ class Canvas:
         self.colours.paste((20, 18, 26), mask=shifted)
 
     def _paint(self, item: Item, outlines: Sequence[tuple[list[tuple[float, float]], str]]) -> None:
-        sheets = {
-            "main": item.colour,
-            "shade": shade(item.colour, 0.72),
-            "light": shade(item.colour, 1.45),
-            **FIXED,
-        }
+        sheets = tones_of(item.colour)
         pen = ImageDraw.Draw(self.colours)
         width = round(self.style.outline * OVERSAMPLE)
         for points, tone in outlines:

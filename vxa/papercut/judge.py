@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from .nouns import COLOURS, GROUNDS, NOUNS
+from .nouns import GROUNDS, NOUNS
 from .shipped import WEIGHTS
 
 CLASSES = (*GROUNDS, *NOUNS)
@@ -110,11 +110,3 @@ def mask(labels: np.ndarray, noun: str) -> np.ndarray:
 def present(labels: np.ndarray, noun: str) -> bool:
     """Return whether the noun's own pixels cover at least `PRESENT` of the picture."""
     return bool((labels == CLASSES.index(noun)).mean() >= PRESENT)
-
-
-def colour_of(image: Image.Image, where: np.ndarray) -> str:
-    """Return the palette colour that is nearest, by the sum over channels, to the most masked pixels."""
-    pixels = np.asarray(image.convert("RGB"), dtype=np.float32)[where]
-    names, palette = list(COLOURS), np.array(list(COLOURS.values()), dtype=np.float32)
-    votes = np.abs(pixels[:, None] - palette).sum(-1).argmin(-1)
-    return names[int(np.bincount(votes, minlength=len(names)).argmax())]

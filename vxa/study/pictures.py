@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vxa.papercut import Scene, judge, scene
+from vxa.papercut.colour_reading import colour_of
 from vxa.papercut.parse import Row
 from vxa.papercut.scene import Split
 from vxa.study.metrics import Mask
@@ -106,10 +107,12 @@ def _judge_row(row: Row, sample: Scene, image: Image.Image, labels: NDArray[np.i
     others = {thing.noun for number, thing in enumerate(sample.things) if number not in row.things}
     if nouns & others or not all(judge.present(labels, noun) for noun in nouns):
         return None
-    where: Mask = np.any([judge.mask(labels, noun) for noun in nouns], axis=0)
-    if _CLASSES[row.upos] == "adjective" and judge.colour_of(image, where) != row.form:
+    masks = {noun: judge.mask(labels, noun) for noun in nouns}
+    if _CLASSES[row.upos] == "adjective" and any(
+        colour_of(image, where, noun) != row.form for noun, where in masks.items()
+    ):
         return None
-    return where
+    return np.asarray(np.any(list(masks.values()), axis=0))
 
 
 def _others(truth: Mask, nouns: dict[str, Mask]) -> Mask:

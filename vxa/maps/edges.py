@@ -21,7 +21,7 @@ from torch import Tensor
 
 from vxa.errors import SettingError
 
-__all__ = ["follow_edges", "picture_of_size"]
+__all__ = ["EdgeFilter", "follow_edges", "picture_of_size"]
 
 RADIUS = 12 / 256
 """Radius of the window, as a share of the picture's longer side."""
@@ -39,16 +39,51 @@ Values = NDArray[np.float32]
 def follow_edges(values: Values, picture: Image.Image) -> Values:
     """Return a map, float32 [h, w], filtered along the colours of a picture of any size; it is ≥ 0."""
     height, width = values.shape
-    scale = min(1.0, LONGEST / max(height, width))
-    small = (max(1, round(height * scale)), max(1, round(width * scale)))
-    with torch.no_grad():
-        guide = _colours(picture, small)
-        target = _resize(torch.from_numpy(values)[None], small)
-        slope, offset = _fit(guide, target, max(1, round(RADIUS * max(small))))
-        full = guide if small == (height, width) else _colours(picture, (height, width))
-        result = (_resize(slope, (height, width)) * full).sum(0) + _resize(offset, (height, width))[0]
-    filtered: Values = result.clamp_(min=0).numpy()
-    return filtered
+    return EdgeFilter(picture, (height, width))(values)
+
+
+class EdgeFilter:
+    """The guided filter of one picture, for maps of one size: what does not depend on the map is kept.
+
+    In every window, slope = (Σ + ε)⁻¹ cov(guide, map) and offset = mean(map) − slope · mean(guide), with Σ
+    the covariance of the guide's three channels (He et al. 2013, eq. 14 and 15).
+
+    Args:
+        picture: the guide, of any size.
+        size: (height, width) of the maps.
+    """
+
+    def __init__(self, picture: Image.Image, size: tuple[int, int]) -> None:
+        scale = min(1.0, LONGEST / max(size))
+        self._size = size
+        self._small = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+        self._radius = max(1, round(RADIUS * max(self._small)))
+        self._full = _colours(picture, size)
+        self._guide = self._full if self._small == size else _colours(picture, self._small)
+        self._mean = self._windows(self._guide)
+        products = self._windows((self._guide[:, None] * self._guide).flatten(0, 1))
+        covariance = products.reshape(3, 3, *self._small) - self._mean[:, None] * self._mean
+        ridge = EPSILON * torch.eye(3)[:, :, None, None]
+        self._inverse = torch.linalg.inv((covariance + ridge).permute(2, 3, 0, 1)).permute(2, 3, 0, 1)
+
+    @torch.no_grad()
+    def __call__(self, values: Values) -> Values:
+        """Return the map, float32 [h, w], filtered; it is ≥ 0."""
+        target = _resize(torch.tensor(values)[None], self._small)
+        mean = self._windows(target)
+        along = self._windows(self._guide * target) - self._mean * mean
+        slope = (self._inverse * along).sum(1)
+        offset = mean - (slope * self._mean).sum(0, keepdim=True)
+        slope, offset = (_resize(self._windows(each), self._size) for each in (slope, offset))
+        filtered: Values = ((slope * self._full).sum(0) + offset[0]).clamp_(min=0).numpy()
+        return filtered
+
+    def _windows(self, planes: Tensor) -> Tensor:
+        """Return the mean of every window of planes [n, h, w]; windows are cut at the border."""
+        side = 2 * self._radius + 1
+        for kernel, padding in (((side, 1), (self._radius, 0)), ((1, side), (0, self._radius))):
+            planes = functional.avg_pool2d(planes[None], kernel, 1, padding, count_include_pad=False)[0]
+        return planes
 
 
 def picture_of_size(picture: object, size: tuple[int, int]) -> Image.Image:
@@ -70,30 +105,6 @@ def picture_of_size(picture: object, size: tuple[int, int]) -> Image.Image:
             f"map is of one of {size[0]}×{size[1]}; give the image that the map is of"
         )
     return picture
-
-
-def _fit(guide: Tensor, target: Tensor, radius: int) -> tuple[Tensor, Tensor]:
-    """Return the mean coefficients at every pixel, slope [3, h, w] and offset [1, h, w].
-
-    In every window, slope = (Σ + ε)⁻¹ cov(guide, target) and offset = mean(target) − slope · mean(guide),
-    with Σ the covariance of the guide's three channels (He et al. 2013, eq. 14 and 15).
-    """
-    mean, mean_target = _window_mean(guide, radius), _window_mean(target, radius)
-    products = _window_mean((guide[:, None] * guide).flatten(0, 1), radius).reshape(3, 3, *guide.shape[1:])
-    covariance = products - mean[:, None] * mean + EPSILON * torch.eye(3)[:, :, None, None]
-    along = _window_mean(guide * target, radius) - mean * mean_target
-    solved = torch.linalg.solve(covariance.permute(2, 3, 0, 1), along.permute(1, 2, 0))
-    slope = solved.permute(2, 0, 1)
-    offset = mean_target - (slope * mean).sum(0, keepdim=True)
-    return _window_mean(slope, radius), _window_mean(offset, radius)
-
-
-def _window_mean(planes: Tensor, radius: int) -> Tensor:
-    """Return the mean of every window of planes [n, h, w]; windows are cut at the border."""
-    side = 2 * radius + 1
-    for kernel, padding in (((side, 1), (radius, 0)), ((1, side), (0, radius))):
-        planes = functional.avg_pool2d(planes[None], kernel, 1, padding, count_include_pad=False)[0]
-    return planes
 
 
 def _resize(planes: Tensor, size: tuple[int, int]) -> Tensor:

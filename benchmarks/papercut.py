@@ -19,7 +19,6 @@ from parts.papercut import (
     autoencoder,
     choices,
     generation,
-    joined,
     judge,
     prompt,
     refined,
@@ -30,9 +29,9 @@ from parts.report import add_parts, write_part
 
 PARTS: dict[str, Callable[[float], dict[str, Any]]] = {
     "world": world.measure, "size": size.measure, "autoencoder": autoencoder.measure, "judge": judge.measure,
+    "colours": judge.measure_colours,
     "generation": generation.measure, "attention": attention.measure, "refined": refined.measure,
-    "prompt": prompt.measure, "joined": joined.measure,
-    "maps_generated": choices.measure_generated, "maps_real": choices.measure_real,
+    "prompt": prompt.measure, "choices": choices.measure,
 }  # fmt: skip
 
 

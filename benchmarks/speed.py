@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 # CPU time of several threads would count their waiting for each other. Set before torch is loaded.
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
@@ -61,6 +62,21 @@ def passes(model: Sd15, rounds: int) -> Iterator[Row]:
     for name, side, bar in figures:
         sides = {key: samples[key] for key in ("forward s", side)}
         yield Row(name, ratio(samples, side, "forward s"), "×", bar, sides)
+
+
+def refining(name: str, model: Any, size: int, rounds: int) -> Row:
+    """Return the time from an image to one word's map, refined over not refined."""
+    picture = Image.new("RGB", (size, size), "white")
+
+    def look(refine: bool) -> None:
+        vxa.visualize(model, picture, "a hat", self_attention=refine).heat_map("hat", refine=refine)
+
+    look(True)
+    samples = time_in_turns({"plain s": lambda: look(False), "refined s": lambda: look(True)}, rounds)
+    return Row(
+        f"one word's map of {name} at {size}×{size}, refined / not",
+        ratio(samples, "refined s", "plain s"), "×", 1.15, samples,
+    )  # fmt: skip
 
 
 def questions(model: Sd15, rounds: int) -> Row:
@@ -158,7 +174,11 @@ def measure(quick: bool) -> list[Row]:
     rounds = 1 if quick else 5
     added = memory(1 if quick else 2)  # before this process holds a network of its own
     model = Sd15()
-    rows = [*passes(model, rounds), questions(model, rounds), renderings(model, rounds)]
+    refined = [
+        refining("Stable Diffusion 1.5's shape", model, 512, rounds),
+        refining("papercut", vxa.load("papercut"), 256, 3 * rounds),
+    ]
+    rows = [*passes(model, rounds), *refined, questions(model, rounds), renderings(model, rounds)]
     return [*rows, added, imports(rounds)]
 
 

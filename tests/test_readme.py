@@ -194,18 +194,23 @@ def test_the_model_card_holds_the_measured_figures():
 
 
 def test_the_defaults_are_those_that_dev_chose() -> None:
-    from vxa.maps.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
+    from vxa.maps.heat_map import DEFAULT_THRESHOLD, EDGES_THRESHOLD, REFINED_THRESHOLD
     from vxa.maps.refine import POWER
     from vxa.models.papercut import DEFAULT_SITES
+    from vxa.tracing.settings import PassSettings
 
     report = json.loads((ROOT / "benchmarks" / "reports" / "papercut.json").read_text("utf-8"))
-    chosen, refined = report["attention"], report["refined"]
-    assert (chosen["sites"], chosen["threshold"]) == (DEFAULT_SITES, DEFAULT_THRESHOLD)
+    measured, refined = report["attention"], report["refined"]
+    assert (measured["sites"], measured["threshold"]) == (DEFAULT_SITES, DEFAULT_THRESHOLD)
     assert (refined["sites"], refined["threshold"]) == (DEFAULT_SITES, REFINED_THRESHOLD)
-    joined = report["joined"]
-    assert joined[f"{DEFAULT_SITES}; not refined"]["threshold"] == DEFAULT_THRESHOLD
-    way = f"{DEFAULT_SITES}; self-attention up; power {POWER:g}, gamma 1"
-    assert joined[way]["threshold"] == REFINED_THRESHOLD
+    way = f"t = {PassSettings.timestep}, {PassSettings.noise}; {DEFAULT_SITES}"
+    up = f"{way}; self-attention up, power {POWER:g}"
+    thresholds = {
+        f"{way}; not refined": DEFAULT_THRESHOLD,
+        up: REFINED_THRESHOLD,
+        f"{up}; edges": EDGES_THRESHOLD,
+    }
+    assert {name: report["choices"][name]["threshold"] for name in thresholds} == thresholds
 
 
 def test_the_truth_table_is_the_reports():

@@ -11,7 +11,8 @@ from vxa.study.evaluate import Plan
 from vxa.study.report import markdown, write_report
 
 SELECTION = (
-    "default", "clean, refined", "noise", "inversion, refined", "daam", "vxa (best)",
+    "default", "default, edges", "one pass, refined", "noise", "inversion, refined", "daam", "vxa (best)",
+    "vxa (best), edges",
     "whole image", "centre", "another word", "untrained",
 )  # fmt: skip
 
@@ -35,7 +36,7 @@ def test_every_method_sees_the_same_questions(results):
     report, _ = results
     assert list(report["methods"]) == list(SELECTION)
     words = {name: figures["rendered"]["words"] for name, figures in report["methods"].items()}
-    assert words.pop("clean, refined") == 0  # of generated pictures only
+    assert words.pop("one pass, refined") == 0  # of generated pictures only
     assert set(words.values()) == {report["tracks"]["rendered"]["words"]}
     assert report["tracks"]["generated"]["pictures"] == 1
 

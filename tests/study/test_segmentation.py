@@ -1,6 +1,4 @@
-"""Scores, baselines and the choice of sites, on maps whose truth is known."""
-
-from types import SimpleNamespace
+"""Scores and baselines, on maps whose truth is known."""
 
 import numpy as np
 import pytest
@@ -68,34 +66,3 @@ def test_a_given_threshold_is_kept():
     score = seg.score(known_cases(2), lambda maps, noun: maps.masks[noun] * np.float32(0.7), threshold=0.4)
     assert score.threshold == 0.4
     assert score.miou == pytest.approx(1)
-
-
-class SitedMaps(KnownMaps):
-    """Maps of three blocks: IN01 and OUT02 hold half of the truth each, IN03 its complement.
-
-    A heat map is the mean over the selected blocks."""
-
-    labels = ("IN01", "IN03", "OUT02")
-    site_labels = labels
-
-    def select_sites(self, sites):
-        names = self.labels if sites == "all" else sites.split(",")
-        return [SimpleNamespace(label=label) for label in self.labels if label in names]
-
-    def heat_map(self, noun, sites, refine):
-        truth = self.masks[noun]
-        first = truth & (np.cumsum(truth).reshape(truth.shape) * 2 < truth.sum())
-        by_block = {"IN01": first, "IN03": ~truth, "OUT02": truth & ~first}
-        values = np.mean([by_block[site.label] for site in self.select_sites(sites)], axis=0)
-        return SimpleNamespace(upsampled=lambda: values.astype(np.float32))
-
-
-def test_the_choice_of_sites_adds_a_block_that_helps_and_drops_one_that_does_not():
-    developed = [
-        seg.Case(case.scene, SitedMaps(case.maps.masks), case.noun, case.truth) for case in known_cases(3)
-    ]
-    for starts in (["all"], ["IN01"], ["all", "OUT02"]):
-        sites, scores = seg.choose_sites(developed, starts)
-        assert sites == "IN01,OUT02"
-        assert scores[sites].miou == pytest.approx(1)
-        assert set(starts) < set(scores)

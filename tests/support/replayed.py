@@ -10,10 +10,13 @@ from PIL import Image
 
 from vxa import AttentionMaps, Provenance, Site, Token
 from vxa.attention.recording import PassRecord
+from vxa.tracing.settings import PassSettings
 from vxa.ui.backend import Backend, Example, site_labels
 
 PROMPT = "a red hat, neckerchief"
 SIZE = (96, 64)
+PASS = (PassSettings.timestep, PassSettings.noise)
+"""Timestep and noise of the pass that a page asks for first."""
 LATENT = (12, 8)
 SITES = (
     Site("down.0.attn2", "cross", "down", 0, 2, 1, "IN01"),
@@ -42,7 +45,11 @@ def record(site: Site, seed: int) -> PassRecord:
 
 
 def saved_maps(
-    prompt: str, timestep: int = 1, noise: str = "none", seed: int = 0, refine: bool = False
+    prompt: str,
+    timestep: int = PassSettings.timestep,
+    noise: str = PassSettings.noise,
+    seed: int = 0,
+    refine: bool = False,
 ) -> AttentionMaps:
     own = (OWN,) if refine else ()
     return AttentionMaps(

@@ -11,6 +11,7 @@ from PIL import Image
 
 from vxa.attention.sites import REFINING_CELLS
 from vxa.errors import ImageError, PromptError, RecordingError, SettingError, SiteError, VxaError, WordError
+from vxa.tracing.settings import Noise
 from vxa.tracing.visualize import visualize
 
 PROMPT = "red hat, neck"
@@ -36,7 +37,7 @@ def test_maps_of_an_image(sd_model: Any, picture: Image.Image) -> None:
     assert [site.kind for site in maps.sites] == ["cross"] * 11
     provenance = maps.provenance
     assert (provenance.model, provenance.prompt, provenance.timestep) == ("tiny", PROMPT, 5)
-    assert (provenance.noise, provenance.seed, provenance.notes) == ("none", 3, ())
+    assert (provenance.noise, provenance.seed, provenance.notes) == ("matched", 3, ())
     assert {"vxa", "torch", "diffusers"} <= set(provenance.versions)
     heat = maps.heat_map("hat")
     assert heat.sites == ("M00",)  # the model's default, f4
@@ -54,7 +55,7 @@ def test_probabilities_sum_to_one_over_all_tokens(sdxl_model: Any, picture: Imag
 def test_the_original_formula_from_the_models_own_q_and_k(site: str, sd_model: Any) -> None:
     """The formula Σ heads Σ tokens / max, computed here from the layer's inputs and weights."""
     picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (32, 16, 3), dtype=np.uint8))
-    maps = visualize(sd_model, picture, PROMPT)
+    maps = visualize(sd_model, picture, PROMPT, timestep=1, noise="none")
     name = next(s.name for s in maps.sites if s.label == site)
     layer = sd_model.network.get_submodule(name)
     inputs: dict[str, torch.Tensor] = {}
@@ -96,13 +97,16 @@ def test_only_the_wanted_sites_are_run(sd_model: Any, picture: Image.Image) -> N
 
 
 def test_maps_do_not_depend_on_the_seed_without_noise(sd_model: Any, picture: Image.Image) -> None:
-    one, two = (visualize(sd_model, picture, PROMPT, seed=seed).heat_map("hat").values for seed in (0, 1))
-    assert np.array_equal(one, two)
+    def values(noise: Noise, seed: int) -> np.ndarray:
+        return visualize(sd_model, picture, PROMPT, noise=noise, seed=seed).heat_map("hat").values
+
+    assert np.array_equal(values("none", 0), values("none", 1))
+    assert not np.array_equal(values("matched", 0), values("matched", 1))
 
 
 def test_matched_noise_is_the_schedules(sd_model: Any, picture: Image.Image) -> None:
     seen = spy(sd_model)
-    visualize(sd_model, picture, PROMPT, timestep=300)
+    visualize(sd_model, picture, PROMPT, timestep=300, noise="none")
     visualize(sd_model, picture, PROMPT, timestep=300, noise="matched", seed=7)
     (clean, _), (noised, timestep) = seen
     epsilon = torch.randn(clean.shape, generator=torch.Generator().manual_seed(7))

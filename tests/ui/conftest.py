@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.replayed import PROMPT, SIZE, make_backend
+from support.replayed import PASS, PROMPT, SIZE, make_backend
 
 from vxa.ui.backend import Backend
 from vxa.ui.downloads import Downloads
@@ -39,7 +39,7 @@ def handlers(backend: Backend, tmp_path: Path) -> Handlers:
 @pytest.fixture
 def page_id(handlers: Handlers, image_file: Path) -> str:
     """The id of a page that has looked at the image."""
-    handlers.run("mine", str(image_file), PROMPT, 1, "none")
+    handlers.run("mine", str(image_file), PROMPT, *PASS)
     return "mine"
 
 

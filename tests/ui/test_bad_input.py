@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from support.replayed import PASS
 
 from vxa import VxaError
 from vxa.ui import strings
@@ -40,7 +41,7 @@ def goes_on(handlers: Handlers, photo: str) -> Callable[[Callable[[], object], s
     """Try what must be refused: one sentence that says what is expected, and the page is as it was."""
 
     def check(attempt: Callable[[], object], said: str) -> None:
-        handlers.run("mine", photo, PROMPT, 1, "none")
+        handlers.run("mine", photo, PROMPT, *PASS)
         before = handlers.picture("mine", Asked()).tobytes()
         with pytest.raises(VxaError) as refused:
             attempt()
@@ -91,7 +92,7 @@ def test_a_broken_image_is_refused_when_it_is_given_and_when_it_is_looked_at(
     with pytest.raises(VxaError, match=f"cannot read image '{name}': "):  # without our folder
         handlers.check_image(str(path))
     goes_on(lambda: handlers.check_image(str(path)), said)
-    goes_on(lambda: handlers.run("mine", str(path), PROMPT, 1, "none"), said)
+    goes_on(lambda: handlers.run("mine", str(path), PROMPT, *PASS), said)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ STRANGE: dict[str, Callable[[Path], str]] = {
 def test_any_image_is_looked_at(handlers: Handlers, tmp_path: Path, kind: str):
     path = STRANGE[kind](tmp_path)
     handlers.check_image(path)
-    assert handlers.run("mine", path, PROMPT, 1, "none").summary
+    assert handlers.run("mine", path, PROMPT, *PASS).summary
     assert Path(handlers.picture_file("mine", Asked("1"))).is_file()
 
 
@@ -192,6 +193,6 @@ def test_a_camera_s_image_is_taken(handlers: Handlers, tmp_path: Path):
     "prompt", ["a 🎩 on a 🐈", "قبعة حمراء", "hat " * 300, "<b>hat</b> ${1} {{2}} \u202e neck"]
 )
 def test_any_words_are_looked_for(handlers: Handlers, photo: str, prompt: str):
-    assert handlers.run("mine", photo, prompt, 1, "none").summary
+    assert handlers.run("mine", photo, prompt, *PASS).summary
     assert handlers.picture("mine", Asked(mode="overlay")).size[0] > 0
     assert "vxa-chip-word" in handlers.chips(prompt)

@@ -60,7 +60,7 @@ def test_sh_reads_back_any_prompt(prompt: str) -> None:
 
 def _words(prompt: str) -> list[str]:
     given = ["my cat.png", prompt]
-    options = ["--noise", "matched", "--seed", "7", "--mode", "overlay", "-o", "out.png"]
+    options = ["--timestep", "1", "--seed", "7", "--mode", "overlay", "-o", "out.png"]
     if prompt.startswith("-"):
         return ["vxa", "show", *options, "--", *given]
     return ["vxa", "show", *given, *options]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.replayed import PROMPT, SITES, SIZE, same_pixels, saved_maps
+from support.replayed import PASS, PROMPT, SITES, SIZE, same_pixels, saved_maps
 
 from vxa import ImageError, SettingError, read_maps
 from vxa.maps.heat_map import REFINED_THRESHOLD
@@ -41,9 +41,9 @@ def test_a_pass_keeps_its_maps_for_its_page_alone(handlers: Handlers, page_id: s
 
 
 def test_a_pass_says_what_it_looked_at_and_which_sites_there_are(handlers: Handlers, image_file: Path):
-    looked = handlers.run("mine", str(image_file), PROMPT, 1.0, "none", site="mid 9×9 · M00")
+    looked = handlers.run("mine", str(image_file), PROMPT, *PASS, site="mid 9×9 · M00")
     assert PROMPT in looked.summary
-    assert "one pass at timestep 1, noise none" in looked.summary
+    assert "one pass at timestep 50, noise matched" in looked.summary
     assert "2 sites" in looked.summary
     assert looked.sites == site_labels(SITES, "f2", (12, 8))
     assert looked.site == "mid 6×4 · M00"
@@ -100,18 +100,18 @@ def test_maps_are_refined_where_self_attention_was_recorded(
         handlers.picture(page_id, REFINED)
     with pytest.raises(SettingError, match="without self-attention"):
         handlers.words_at(page_id, REFINED, 1, 1)
-    handlers.run(page_id, str(image_file), PROMPT, 1, "none", refine=True)
+    handlers.run(page_id, str(image_file), PROMPT, *PASS, refine=True)
     maps = saved_maps(PROMPT, refine=True)
     expected = render(maps, image_file, "contour", tokens="3", refine=True)
     assert same_pixels(handlers.picture(page_id, REFINED), expected)
     plain = render(maps, image_file, "contour", tokens="3")
     assert same_pixels(handlers.picture(page_id, Asked("3", mode="contour")), plain)
     assert not same_pixels(expected, plain)
-    assert passes == [1]
+    assert passes == [50]
     # The self-attention's queries and keys, and its matrix: what is computed of it is kept.
     assert handlers.pages.get(page_id).nbytes - before == 4 * (2 * 24 * 6 + 24 * 24)
     spot = handlers.words_at(page_id, REFINED, 10, 20)
-    assert spot.where == "refined · M00 · t = 1"
+    assert spot.where == "refined · M00 · t = 50"
     heat = maps.heat_map(tokens=spot.words[0][0].tokens, refine=True)
     assert spot.words[0][1] == pytest.approx(float(heat.upsampled()[20, 10]))
     assert "each word&#x27;s refined map here" in spot_html(spot)
@@ -120,7 +120,7 @@ def test_maps_are_refined_where_self_attention_was_recorded(
 def test_a_refined_picture_is_taken_away(
     handlers: Handlers, page_id: str, image_file: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    handlers.run(page_id, str(image_file), PROMPT, 1, "none", refine=True)
+    handlers.run(page_id, str(image_file), PROMPT, *PASS, refine=True)
     command, python = handlers.command(page_id, REFINED)
     assert shlex.split(command)[4:] == [
         "--model", "replayed", "--mode", "contour", "--tokens", "3", "--refine", "-o", "my-cat-contour.png",
@@ -155,10 +155,10 @@ def test_the_command_and_the_python_lines_make_the_same_picture(
 
 
 def test_the_command_says_what_is_not_the_default_alone(handlers: Handlers, page_id: str, image_file: Path):
-    handlers.run("mine", str(image_file), "-x", 999, "matched")
+    handlers.run("mine", str(image_file), "-x", 999, "none")
     command, _ = handlers.command(page_id, Asked())
     assert shlex.split(command) == [
-        "vxa", "show", "--model", "replayed", "--timestep", "999", "--noise", "matched", "--mode", "overlay",
+        "vxa", "show", "--model", "replayed", "--timestep", "999", "--noise", "none", "--mode", "overlay",
         "-o", "my-cat-overlay.png", "--", "my cat.png", "-x",
     ]  # fmt: skip
 
@@ -209,13 +209,13 @@ def test_stopping_ends_the_work_where_it_tells_its_progress(handlers: Handlers, 
 
     object.__setattr__(backend, "run", run)
     with pytest.raises(Stopped):
-        handlers.run("mine", str(image_file), PROMPT, 1, "none", progress=progress)
+        handlers.run("mine", str(image_file), PROMPT, *PASS, progress=progress)
     assert not handlers._stops
 
 
 def test_what_was_stopped_before_does_not_stop_the_next(handlers: Handlers, image_file: Path):
     handlers.stop("mine")
-    assert handlers.run("mine", str(image_file), PROMPT, 1, "none").summary
+    assert handlers.run("mine", str(image_file), PROMPT, *PASS).summary
 
 
 @pytest.mark.parametrize(
@@ -240,17 +240,19 @@ def test_what_the_picture_is_no_longer_of_is_told(handlers: Handlers, page_id: s
     other_image = image_file.with_name("other.png")
     Image.new("RGB", SIZE[::-1]).save(other_image)
 
-    def told(image: Path | None = image_file, prompt: str = PROMPT, timestep: float = 1, noise: str = "none"):
+    def told(
+        image: Path | None = image_file, prompt: str = PROMPT, timestep: float = 50, noise: str = "matched"
+    ):
         return handlers.earlier(page_id, image and str(image), prompt, timestep, noise)
 
-    assert told() == told(same_image) == told(timestep=1.0) == ""
+    assert told() == told(same_image) == told(timestep=50.0) == ""
     assert handlers.earlier("other", None, "anything", 7, "matched") == ""
     assert strings.EARLIER_IMAGE in told(other_image)
     assert strings.EARLIER_IMAGE in told(None)
     assert PROMPT in told(prompt="something else")
-    assert "timestep 1" in told(timestep=300)
-    assert "noise none" in told(noise="matched")
-    assert "timestep 1 and noise none" in told(timestep=300, noise="matched")
+    assert "timestep 50" in told(timestep=300)
+    assert "noise matched" in told(noise="none")
+    assert "timestep 50 and noise matched" in told(timestep=300, noise="none")
     handlers.run(page_id, str(other_image), "something else", 300, "matched")
     assert told(other_image, "something else", 300, "matched") == ""
 
@@ -285,7 +287,7 @@ def test_a_defect_is_one_sentence_on_the_page_and_a_traceback_in_the_log(caplog:
 def test_pages_at_once_get_their_own(handlers: Handlers, image_file: Path):
     prompts = [f"hat{number} neck" for number in range(6)]
     threads = [
-        threading.Thread(target=handlers.run, args=(prompt, str(image_file), prompt, 1, "none"))
+        threading.Thread(target=handlers.run, args=(prompt, str(image_file), prompt, *PASS))
         for prompt in prompts
     ]
     for thread in threads:
@@ -296,7 +298,7 @@ def test_pages_at_once_get_their_own(handlers: Handlers, image_file: Path):
 
 
 def test_the_page_says_which_words_papercut_does_not_know(handlers: Handlers, image_file: Path):
-    handlers.run("mine", str(image_file), PROMPT, 1, "none")
+    handlers.run("mine", str(image_file), PROMPT, *PASS)
     kept = handlers.pages.get("mine")
     for model, prompt, told in (
         ("papercut", "a sofa", True),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.replayed import PROMPT, same_pixels, saved_maps, tokenize
+from support.replayed import PASS, PROMPT, same_pixels, saved_maps, tokenize
 
 from vxa.errors import WordError
 from vxa.pictures.render import render
@@ -54,12 +54,12 @@ def test_a_word_that_the_picture_does_not_have_is_refused(handlers: Handlers, pa
 
 def test_a_press_before_the_page_knows_of_the_edit_shows_the_word(handlers: Handlers, image_file: Path):
     asked = Asked("3", anchor=handlers.edited(PROMPT).anchor)
-    handlers.run("mine", str(image_file), LONGER, 1, "none")
+    handlers.run("mine", str(image_file), LONGER, *PASS)
     settled = handlers.settled("mine", asked)
     assert (settled.selection, settled.anchor) == ("4", "")
     wanted = render(saved_maps(LONGER), image_file, "overlay", tokens="4")
     assert same_pixels(handlers.picture("mine", settled), wanted)
-    handlers.run("mine", str(image_file), "a dog", 1, "none")
+    handlers.run("mine", str(image_file), "a dog", *PASS)
     assert handlers.settled("mine", asked).selection == ""
 
 

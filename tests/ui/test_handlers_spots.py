@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.replayed import PROMPT, SIZE, saved_maps
+from support.replayed import PASS, PROMPT, SIZE, saved_maps
 
 from vxa import SettingError
 from vxa.ui.asked import Asked
@@ -18,7 +18,7 @@ from vxa.ui.spot import spot_html
 def test_the_words_at_a_spot_are_ranked_by_their_maps_there(handlers: Handlers, page_id: str):
     spot = handlers.words_at(page_id, Asked(sites="down 12×8 · IN01", heads="1"), x=10, y=90)
     ranked = spot.words
-    assert (spot.x, spot.y, spot.where) == (10, 90, "IN01 · t = 1")
+    assert (spot.x, spot.y, spot.where) == (10, 90, "IN01 · t = 50")
     assert "the probability with which" in spot_html(spot)
     assert sorted(word.text for word, _ in ranked) == ["a", "hat", "neckerchief", "red"]
     values = [value for _, value in ranked]
@@ -60,18 +60,18 @@ def test_a_spot_of_the_picture_is_found_in_the_image(handlers: Handlers, page_id
 @pytest.mark.parametrize(
     ("mode", "wheres"),
     [
-        ("words", ["M00 · t = 1"] * 4),
-        ("sites", ["IN01 · t = 1", "M00 · t = 1"]),
-        ("matrix", ["IN01 · t = 1", "M00 · t = 1"] * 4),
-        ("difference", ["M00 · t = 1"] * 3),
-        ("timesteps", ["M00 · t = 1", "M00 · t = 300"]),
+        ("words", ["M00 · t = 50"] * 4),
+        ("sites", ["IN01 · t = 50", "M00 · t = 50"]),
+        ("matrix", ["IN01 · t = 50", "M00 · t = 50"] * 4),
+        ("difference", ["M00 · t = 50"] * 3),
+        ("timesteps", ["M00 · t = 50", "M00 · t = 300"]),
     ],
 )
 def test_every_cell_of_a_figure_knows_its_spot(
     handlers: Handlers, page_id: str, image_file: Path, mode: str, wheres: list[str]
 ):
     """A white image but for one black pixel, which is what each cell is darkest at."""
-    handlers.run_timesteps(page_id, str(image_file), PROMPT, 1, "none", "1, 300")
+    handlers.run_timesteps(page_id, str(image_file), PROMPT, *PASS, "50, 300")
     kept = handlers.pages.get(page_id)
     row, column = 60, 20
     pixels = np.full((*SIZE, 3), 255, np.uint8)

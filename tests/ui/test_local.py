@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from support.replayed import PASS
 from torch.nn.modules import module as torch_module
 
 import vxa
@@ -55,7 +56,7 @@ def test_sixteen_pages_at_once_get_their_own_in_the_order_of_asking(
             if what == strings.DONE:
                 done.append(number)
 
-        handlers.run(pages[number], photo(tmp_path, number), pages[number], 1, "none", progress=progress)
+        handlers.run(pages[number], photo(tmp_path, number), pages[number], *PASS, progress=progress)
 
     threads = []
     for number in range(PAGES):
@@ -82,7 +83,7 @@ def test_stop_acts_within_the_model_and_nothing_is_left_of_it(
     inner = unet.conv_out.register_forward_pre_hook(lambda module, inputs: ran.append("ended"))
     first = unet.down_blocks[0].register_forward_pre_hook(lambda module, inputs: handlers.stop("mine"))
     works = {
-        "run": lambda: handlers.run("mine", photo(tmp_path, 0), "hat", 1, "none"),
+        "run": lambda: handlers.run("mine", photo(tmp_path, 0), "hat", *PASS),
         "paint": lambda: handlers.paint("mine", "hat", 0),
     }
     with pytest.raises(Stopped):
@@ -92,4 +93,4 @@ def test_stop_acts_within_the_model_and_nothing_is_left_of_it(
         hook.remove()
     assert not torch_module._global_forward_pre_hooks
     assert not any(module._forward_hooks for module in unet.modules())
-    assert handlers.run("mine", photo(tmp_path, 0), "hat", 1, "none").summary
+    assert handlers.run("mine", photo(tmp_path, 0), "hat", *PASS).summary

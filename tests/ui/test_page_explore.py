@@ -21,7 +21,7 @@ from support.browser import (
     wait_for_picture,
     wait_until_shown,
 )
-from support.replayed import PROMPT, SIZE, make_backend, saved_maps
+from support.replayed import PASS, PROMPT, SIZE, make_backend, saved_maps
 
 from vxa.pictures.render import render
 from vxa.ui.asked import Asked
@@ -127,7 +127,7 @@ def test_an_answer_that_comes_too_late_is_dropped(handlers: Handlers, image_file
     gradio = pytest.importorskip("gradio")
     from vxa.ui.exploring import redrawn
 
-    handlers.run("mine", str(image_file), PROMPT, 1, "none")
+    handlers.run("mine", str(image_file), PROMPT, *PASS)
     assert (
         redrawn(handlers, "mine", Asked("3")) == [gradio.update()] * 5
     )  # nobody has asked for a picture yet
@@ -156,8 +156,8 @@ def test_what_the_picture_is_no_longer_of_is_said_until_the_next_pass(page: Any)
     page.wait_for_timeout(500)
     assert said.is_visible()
     page.click("#vxa_settings > button")
-    page.check("#vxa_noise input[value=matched]")
-    said.filter(has_text="noise none").wait_for()
+    page.check("#vxa_noise input[value=none]")
+    said.filter(has_text="noise matched").wait_for()
     page.click("#vxa_press")
     said.wait_for(state="detached")
     page.fill("#vxa_prompt textarea", PROMPT)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support.replayed import PASS
 from torch.nn.modules import module as torch_module
 from typer.testing import CliRunner
 
@@ -131,7 +132,7 @@ def test_what_ends_an_image_leaves_the_page_as_it_was(
 ):
     Image.effect_noise((24, 40), 90).save(tmp_path / "photo.png")
     if had:
-        handlers.run("mine", str(tmp_path / "photo.png"), "hat", 1, "none")
+        handlers.run("mine", str(tmp_path / "photo.png"), "hat", *PASS)
     before = handlers.pages.find("mine")
 
     def progress(fraction: float, what: str) -> None:
@@ -153,12 +154,12 @@ def test_what_ends_an_image_leaves_the_page_as_it_was(
 def test_another_pass_is_of_the_image_again(handlers: Handlers, sd_model: Any):
     made = handlers.paint("mine", PROMPT, 3)
     assert handlers.earlier("mine", made.image, PROMPT, 300, "matched", 9) == ""
-    assert PROMPT in handlers.earlier("mine", made.image, "blue", 1, "none")
-    looked = handlers.run("mine", made.image, PROMPT, 1, "none")
-    assert "one pass at timestep 1, noise none" in looked.summary
+    assert PROMPT in handlers.earlier("mine", made.image, "blue", *PASS)
+    looked = handlers.run("mine", made.image, PROMPT, *PASS)
+    assert "one pass at timestep 50, noise matched" in looked.summary
     assert not handlers.pages.get("mine").maps.steps
     handlers.paint("mine", PROMPT, 3)
-    handlers.run_timesteps("mine", made.image, PROMPT, 1, "none", "1, 7")
+    handlers.run_timesteps("mine", made.image, PROMPT, *PASS, "1, 7")
     assert [maps.provenance.timestep for maps in handlers.pages.get("mine").passes] == [1, 7]
 
 
@@ -325,7 +326,7 @@ def test_a_trace_that_fails_midway_does_not_cost_the_image(
     assert "made, not traced" in summary
     assert handlers.pages.find("mine") is None
     assert sites["choices"] == list(handlers.backend.sites)
-    handlers.run("mine", image["value"], PROMPT, 1, "none")  # the next press looks at it
+    handlers.run("mine", image["value"], PROMPT, *PASS)  # the next press looks at it
     assert same(handlers.pages.get("mine").image, wanted)
     assert not any(part._forward_hooks for part in sd_model.network.modules())
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.replayed import PASS
 
 from vxa.ui.pictures import Pictures
 
@@ -58,7 +59,7 @@ def test_a_folder_that_somebody_cleared_is_no_trouble(tmp_path: Path):
 def test_the_pages_picture_is_the_librarys_own(handlers, image_file: Path, mode: str):  # type: ignore[no-untyped-def]
     from vxa.ui.asked import Asked
 
-    handlers.run("mine", str(image_file), "a red hat", 1, "none")
+    handlers.run("mine", str(image_file), "a red hat", *PASS)
     path = Path(handlers.picture_file("mine", Asked(mode=mode)))
     assert path.name == f"my-cat-{mode}.png"
     with Image.open(path) as written:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from support.replayed import PROMPT, SITES, saved_maps
+from support.replayed import PASS, PROMPT, SITES, saved_maps
 
 from vxa.errors import SettingError
 from vxa.io.infotext import Infotext, parse_infotext
@@ -41,10 +41,10 @@ def test_every_setting_is_there_and_back():
 def test_of_ours_what_is_not_named_is_as_at_first():
     changed = recorded(written([saved_maps(PROMPT)], Asked()).settings)
     assert changed == {
-        "vxa_noise_seed": 0, "vxa_timestep": 1, "vxa_noise": "none", "vxa_indices": "", "vxa_against": "",
+        "vxa_noise_seed": 0, "vxa_timestep": 50, "vxa_noise": "matched", "vxa_indices": "", "vxa_against": "",
         "vxa_sites": "default sites", "vxa_heads": "mean", "vxa_refine": False, "vxa_mode": "overlay",
         "vxa_opacity": 0.8,
-        "vxa_threshold": 0.4, "vxa_colormap": "inferno", "vxa_normalize": "max", "vxa_resample": "bicubic",
+        "vxa_threshold": 0.35, "vxa_colormap": "inferno", "vxa_normalize": "max", "vxa_resample": "bicubic",
     }  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def test_a_picture_is_kept_with_how_it_was_made(handlers: Handlers, image_file: 
 
 
 def test_without_a_host_there_is_no_outputs_folder(handlers: Handlers, image_file: Path):
-    handlers.run("mine", str(image_file), PROMPT, 1, "none")
+    handlers.run("mine", str(image_file), PROMPT, *PASS)
     with pytest.raises(SettingError, match="Make the files"):
         handlers.keep("mine", Asked())
 

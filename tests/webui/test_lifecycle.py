@@ -404,7 +404,7 @@ def test_the_settings_page_asks_for_what_the_tab_begins_with(host: FakeHost) -> 
     assert added["vxa_folder"].given[0] == str(host.folder / "outputs" / "vxa-images")
     assert {one.section for one in added.values()} == {("vxa", "VXA")}
     assert settings.initial_values() == {
-        "vxa_mode": "overlay", "vxa_colormap": "inferno", "vxa_threshold": 0.4, "vxa_noise": "none",
+        "vxa_mode": "overlay", "vxa_colormap": "inferno", "vxa_threshold": 0.35, "vxa_noise": "matched",
     }  # fmt: skip
 
 

@@ -22,14 +22,14 @@ from vxa.maps.notebook import heat_html
 from vxa.maps.region import Region
 from vxa.tokens import shorten
 
-DEFAULT_THRESHOLD = 0.4
-"""Threshold τ of a mask, as a fraction of the map's maximum."""
+DEFAULT_THRESHOLD = 0.35
+"""Threshold τ of a mask, as a fraction of the map's maximum (benchmarks/papercut.py, choices)."""
 
 REFINED_THRESHOLD = 0.45
-"""Threshold τ for refined maps, which are flatter inside an object (benchmarks/papercut.py, joined)."""
+"""Threshold τ for refined maps, which are flatter inside an object (the same)."""
 
 EDGES_THRESHOLD = 0.45
-"""Threshold τ for masks that follow the picture's edges."""
+"""Threshold τ of a mask that follows the picture's edges (the same)."""
 
 LARGEST_SIDE, LARGEST_AREA = 32768, 2**28
 """Pixels of an upsampled map: 1 GB of float32 at the most."""

@@ -21,7 +21,7 @@ _SCENES = 60
 
 def whole(evidence: Evidence, word: str) -> Values:
     """Return a map that marks the whole image."""
-    return np.ones(evidence.clean.image_size, np.float32)
+    return np.ones(evidence.one_pass.image_size, np.float32)
 
 
 def centre(evidence: Evidence, word: str) -> Values:
@@ -31,9 +31,9 @@ def centre(evidence: Evidence, word: str) -> Values:
 
 def another_word(evidence: Evidence, word: str) -> Values:
     """Return the refined map of another word of the caption, chosen by the picture's seed."""
-    others = [each.text for each in evidence.clean.words if each.text != word] or [word]
+    others = [each.text for each in evidence.one_pass.words if each.text != word] or [word]
     other = str(np.random.default_rng(evidence.picture.seed).choice(others))
-    return evidence.clean.heat_map(other, refine=True).upsampled()
+    return evidence.one_pass.heat_map(other, refine=True).upsampled()
 
 
 def untrained(evidence: Evidence, word: str) -> Values:

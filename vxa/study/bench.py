@@ -23,7 +23,7 @@ from vxa.study.evaluate import (
     rendered_evidence,
 )
 from vxa.study.evidence import Evidence
-from vxa.study.methods import BEST, METHODS, SETTINGS, Method, methods_for
+from vxa.study.methods import METHODS, TUNED, Method, methods_for
 from vxa.study.pictures import Track
 from vxa.study.report import comparison
 from vxa.study.summary import below, summary, with_interval
@@ -31,7 +31,7 @@ from vxa.version import __version__
 
 __all__ = ["NAMES", "run"]
 
-NAMES = (*METHODS, *(name + BEST for name in SETTINGS))
+NAMES = (*METHODS, *TUNED)
 """Names of all methods."""
 
 Advance = Callable[[], None]
@@ -74,14 +74,12 @@ def _select_methods(model: DiffusersModel, plan: Plan, advance: Advance) -> dict
         raise SettingError(
             f"there is no method {', '.join(unknown) or '…'}; choose some of {', '.join(NAMES)}"
         )
-    tuned = [name.removesuffix(BEST) for name in plan.methods if name.endswith(BEST)]
+    tuned = [name for name in plan.methods if name in TUNED]
     best: Mapping[str, Method] = {}
     if tuned:
         developed = rendered_evidence(model, "dev", range(plan.developed))
         best = best_settings(_count(developed, advance), tuned)
-    return {
-        name: best[name.removesuffix(BEST)] if name.endswith(BEST) else METHODS[name] for name in plan.methods
-    }
+    return {name: best[name] if name in TUNED else METHODS[name] for name in plan.methods}
 
 
 @dataclass

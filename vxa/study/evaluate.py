@@ -17,7 +17,7 @@ from vxa.models.diffusers import DiffusersModel
 from vxa.papercut import scene
 from vxa.papercut.scene import Split
 from vxa.study.evidence import Evidence, evidence_of_generation, evidence_of_picture
-from vxa.study.methods import BEST, METHODS, SETTINGS, Cut, Method, Read, methods_for
+from vxa.study.methods import BEST, EDGES, METHODS, TUNED, Cut, Method, Read, methods_for
 from vxa.study.metrics import average_precision, iou, ious, leakage, pointing
 from vxa.study.pictures import Question, judged, rendered
 from vxa.study.segmentation import THRESHOLDS
@@ -28,7 +28,7 @@ class Plan:
     """Methods and numbers of pictures of a bench.
 
     Attributes:
-        methods: names in `METHODS`; a peer's name followed by `BEST` is that peer at its best settings.
+        methods: names in `METHODS`; or in `TUNED`: a peer at its best settings.
         split: split of the pictures that are reported.
         scenes: number of rendered pictures.
         generated: number of pictures generated from captions.
@@ -46,7 +46,7 @@ class Plan:
     @property
     def pictures(self) -> int:
         """Number of all pictures."""
-        tuned = any(name.endswith(BEST) for name in self.methods)
+        tuned = any(name in TUNED for name in self.methods)
         return self.scenes + self.generated + (self.developed if tuned else 0)
 
 
@@ -100,33 +100,30 @@ def answers(evidence: Evidence, methods: Mapping[str, Method]) -> Iterator[Answe
             )  # fmt: skip
 
 
-def best_settings(developed: Iterable[Evidence], peers: Iterable[str]) -> dict[str, Method]:
-    """Return each peer at the settings, cut and τ with the best mean IoU of objects on these pictures."""
-    readers = {(peer, setting): read for peer in peers for setting, read in SETTINGS[peer].items()}
+def best_settings(developed: Iterable[Evidence], names: Iterable[str]) -> dict[str, Method]:
+    """Return each method of `TUNED` at the settings, cut and τ with the best mean IoU of objects here."""
+    readers = {(name, setting): read for name in names for setting, read in TUNED[name].items()}
     tables: dict[tuple[str, str, Cut], list[NDArray[np.float64]]] = {}
     for evidence in developed:
         for question in evidence.picture.questions:
             if question.kind == "noun":
-                for (peer, setting), read in readers.items():
+                for (name, setting), read in readers.items():
                     for cut, scores in _by_cut(read(evidence, question.word), question).items():
-                        tables.setdefault((peer, setting, cut), []).append(scores)
-    return {peer: _best(peer, readers, tables) for peer in dict.fromkeys(peer for peer, _ in readers)}
+                        tables.setdefault((name, setting, cut), []).append(scores)
+    return {name: _best(name, readers, tables) for name in dict.fromkeys(name for name, _ in readers)}
 
 
 def _best(
-    peer: str,
+    name: str,
     readers: Mapping[tuple[str, str], Read],
     tables: Mapping[tuple[str, str, Cut], list[NDArray[np.float64]]],
 ) -> Method:
-    means = {key: np.mean(scores, axis=0) for key, scores in tables.items() if key[0] == peer}
+    means = {key: np.mean(scores, axis=0) for key, scores in tables.items() if key[0] == name}
     _, setting, cut = key = max(means, key=lambda key: float(means[key].max()))
     threshold = THRESHOLDS[int(means[key].argmax())]
-    return Method(
-        readers[peer, setting],
-        cut,
-        threshold,
-        f"{METHODS[peer].about}, at {setting}, τ {threshold} of the {cut}",
-    )
+    about = f"{METHODS[name.partition(BEST)[0]].about}, at {setting}, τ {threshold} of the {cut}"
+    along = ", along the picture's edges" if name.endswith(EDGES) else ""
+    return Method(readers[name, setting], cut, threshold, about + along)
 
 
 def _by_cut(values: NDArray[np.float32], question: Question) -> dict[Cut, NDArray[np.float64]]:

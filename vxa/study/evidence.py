@@ -1,8 +1,9 @@
 """Evidence of a picture: its recorded passes, each computed once and shared by all methods.
 
-    clean       one pass on the picture without noise, timestep 1: read by one-pass maps
-    dimmed      the same with pixels in [0, 1], as the original extension feeds its encoder
-    untrained   the clean pass of an untrained network
+    one_pass    one pass on the picture: `vxa.visualize` with its defaults
+    untrained   the same pass of an untrained network
+    clean       one pass without noise, at timestep 1: read by the original extension
+    dimmed      the same with pixels in [0, 1], as that extension feeds its encoder
     noised      the mean of passes on the picture with noise of several levels: `vxa.attribute`
     inverted    the mean of passes along the picture's DDIM inversion
     trace       the mean of a generated picture's own steps: `vxa.trace`
@@ -25,6 +26,7 @@ from PIL import Image
 from torch import Tensor
 
 from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.edges import EdgeFilter
 from vxa.models.diffusers import DiffusersModel
 from vxa.study.pictures import Picture
 from vxa.study.untrained import untrained_model
@@ -48,13 +50,13 @@ class Evidence:
     trace: AttentionMaps | None = None
 
     @cached_property
-    def clean(self) -> AttentionMaps:
-        """One pass on the picture without noise."""
+    def one_pass(self) -> AttentionMaps:
+        """`vxa.visualize` with its defaults."""
         return visualize(self.model, self.picture.image, self.picture.caption, self_attention=True)
 
     @cached_property
     def untrained(self) -> AttentionMaps:
-        """Clean pass of the untrained network."""
+        """`one_pass` of the untrained network."""
         model = untrained_model(self.model)
         return visualize(model, self.picture.image, self.picture.caption, self_attention=True)
 
@@ -70,14 +72,27 @@ class Evidence:
         return attribute(self.model, picture.image, picture.caption, inversion="ddim", self_attention=True)
 
     @cached_property
+    def clean(self) -> AttentionMaps:
+        """One pass on the picture without noise, at timestep 1."""
+        return self._clean(self.model)
+
+    @cached_property
     def dimmed(self) -> AttentionMaps:
-        """One pass on the latent of pixels in [0, 1]."""
-        return visualize(_DimmedModel(self.model), self.picture.image, self.picture.caption)
+        """`clean` on the latent of pixels in [0, 1]."""
+        return self._clean(_DimmedModel(self.model))
+
+    @cached_property
+    def edges(self) -> EdgeFilter:
+        """Filter along the picture's edges, for maps over the picture."""
+        return EdgeFilter(self.picture.image, self.picture.image.size[::-1])
 
     @cached_property
     def steps(self) -> AttentionMaps:
         """One pass for each step of the sampler, in order, every head separate."""
         return self.read_steps()
+
+    def _clean(self, model: object) -> AttentionMaps:
+        return visualize(model, self.picture.image, self.picture.caption, timestep=1, noise="none")
 
 
 def evidence_of_picture(model: DiffusersModel, picture: Picture) -> Evidence:

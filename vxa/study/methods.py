@@ -3,16 +3,7 @@
 A method reads the evidence of a picture and thresholds its map into a mask at τ, a fraction of the maximum or
 of the range. A peer without a threshold of its own gets τ = 0.4, the best in DAAM's table.
 
-The maps of "default" were chosen on `dev` by `python benchmarks/papercut.py maps_generated maps_real`, each
-candidate at its own best τ, by mean IoU:
-
-- Generated pictures: all steps of the generation, refined, at the sites of a single pass: 0.637 (0.599–0.672,
-  125 nouns). One clean pass of the finished picture has 0.628. The best of 136 candidates, the later steps
-  alone, has 0.650, within the noise.
-- Other pictures: one clean pass: 0.711 (0.683–0.739, 138 nouns). The best of 100 candidates, several passes,
-  has 0.742.
-
-τ was chosen on both together, by `joined`.
+The maps of "default" were chosen on `dev` by `python benchmarks/papercut.py choices`.
 """
 
 from __future__ import annotations
@@ -24,7 +15,7 @@ from operator import attrgetter
 from typing import Literal
 
 from vxa.maps.attention_maps import AttentionMaps
-from vxa.maps.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
+from vxa.maps.heat_map import DEFAULT_THRESHOLD, EDGES_THRESHOLD, REFINED_THRESHOLD
 from vxa.study import baselines, peers
 from vxa.study.evidence import Evidence
 from vxa.study.metrics import Mask
@@ -73,8 +64,8 @@ def _ours(source: Source, about: str, refine: bool = True, tracks: tuple[Track, 
 
 
 def _default(evidence: Evidence) -> AttentionMaps:
-    """Return the passes that VXA reads: the trace of a generated picture, else one clean pass."""
-    return evidence.clean if evidence.trace is None else evidence.trace
+    """Return the passes that VXA reads: the trace of a generated picture, else one pass."""
+    return evidence.one_pass if evidence.trace is None else evidence.trace
 
 
 def _on_steps(formula: peers.Formula) -> Read:
@@ -85,13 +76,22 @@ def _on_clean(formula: peers.Formula) -> Read:
     return lambda evidence, word: formula(evidence.clean, word)
 
 
-_CLEAN, _NOISED, _INVERTED = (attrgetter(name) for name in ("clean", "noised", "inverted"))
+def along_edges(read: Read) -> Read:
+    """Return a reader of the same maps, filtered along the picture's edges."""
+    return lambda evidence, word: evidence.edges(read(evidence, word))
+
+
+_ONE_PASS, _NOISED, _INVERTED = (attrgetter(name) for name in ("one_pass", "noised", "inverted"))
 
 METHODS: dict[str, Method] = {
-    "default": _ours(_default, "all steps of a generation, one clean pass of any other picture"),
+    "default": _ours(_default, "all steps of a generation, one pass of any other picture"),
+    "default, edges": Method(
+        along_edges(_heat_map(_default, refine=True)), "max", EDGES_THRESHOLD,
+        "VXA: the same, refined by self-attention, along the picture's edges",
+    ),
     "cross-attention alone": _ours(_default, "the same", refine=False),
-    "clean": _ours(_CLEAN, "one clean pass of the finished picture", False, ("generated",)),
-    "clean, refined": _ours(_CLEAN, "one clean pass of the finished picture", True, ("generated",)),
+    "one pass": _ours(_ONE_PASS, "one pass of the finished picture", False, ("generated",)),
+    "one pass, refined": _ours(_ONE_PASS, "one pass of the finished picture", True, ("generated",)),
     "noise": _ours(_NOISED, "attribute, matched noise", False, ("rendered",)),
     "noise, refined": _ours(_NOISED, "attribute, matched noise", True, ("rendered",)),
     "inversion": _ours(_INVERTED, "attribute, DDIM inversion", False, ("rendered",)),
@@ -125,8 +125,8 @@ def methods_for(methods: Mapping[str, Method], track: Track) -> dict[str, Method
     return {name: method for name, method in methods.items() if track in method.tracks}
 
 
-BEST = " (best)"
-"""Suffix of a peer's name for that peer at its best settings."""
+BEST, EDGES = " (best)", ", edges"
+"""Suffixes of a peer's name: that peer at its best settings, and these along the picture's edges."""
 
 SETTINGS: dict[str, Mapping[str, Read]] = {
     "vxa": {
@@ -144,3 +144,12 @@ SETTINGS: dict[str, Mapping[str, Read]] = {
 """Settings of each peer that are compared on `dev`, with every cut and τ.
 
 The original extension gets pixels in [−1, 1] here, as its encoder expects."""
+
+TUNED: dict[str, Mapping[str, Read]] = {
+    **{peer + BEST: settings for peer, settings in SETTINGS.items()},
+    **{
+        peer + BEST + EDGES: {setting: along_edges(read) for setting, read in settings.items()}
+        for peer, settings in SETTINGS.items()
+    },
+}
+"""Settings to choose from on `dev`, by the name of the method that they make."""

@@ -1,7 +1,7 @@
-"""Scores of one-pass maps as segmentations of papercut scenes, and the choice of sites and threshold.
+"""Scores of one-pass maps as segmentations of papercut scenes.
 
-Sites and threshold are chosen on `dev` scenes. `test` scenes, some with pairs of colour and noun never seen
-in training, are only reported. A score belongs to a (scene, object noun) pair: the noun's map against the
+Whatever is chosen is chosen on `dev` scenes. `test` scenes, some with pairs of colour and noun never seen in
+training, are only reported. A score belongs to a (scene, object noun) pair: the noun's map against the
 exact mask of everything it names. Grounds, and nouns inside a compound ("apple tree"), are not objects.
 """
 
@@ -19,6 +19,7 @@ from vxa.models.protocol import Model
 from vxa.papercut import Scene, scene
 from vxa.papercut.scene import Split
 from vxa.study.metrics import Mask, bootstrap, ious, pointing
+from vxa.tracing.settings import PassSettings
 from vxa.tracing.visualize import visualize
 
 THRESHOLDS = tuple(round(0.1 + 0.05 * i, 2) for i in range(17))
@@ -67,8 +68,8 @@ def cases(
     split: Split,
     count: int,
     first: int = 0,
-    timestep: int = 1,
-    noise: str = "none",
+    timestep: int = PassSettings.timestep,
+    noise: str = PassSettings.noise,
     refine: bool = False,
 ) -> Iterator[Case]:
     """Yield the cases of consecutive scenes, from one pass per scene that records every site."""
@@ -112,44 +113,6 @@ def summed(table: NDArray[np.float64], hits: Sequence[bool], threshold: float | 
     best = int(means.argmax()) if threshold is None else THRESHOLDS.index(threshold)
     miou, low, high = bootstrap(table[:, best].tolist())
     return Score(means, THRESHOLDS[best], miou, low, high, float(np.mean(hits)), len(table))
-
-
-def site_choices(model: Model) -> list[str]:
-    """Return all cross-attention blocks by name, after the groups of them."""
-    cross = [site for site in model.sites if site.kind == "cross"]
-    groups = [
-        "all",
-        "down",
-        "mid",
-        "up",
-        *(f"f{factor}" for factor in sorted({site.factor for site in cross})),
-    ]
-    return groups + list(dict.fromkeys(site.label for site in cross))
-
-
-def choose_sites(developed: Sequence[Case], choices: Sequence[str]) -> tuple[str, dict[str, Score]]:
-    """Return the best choice on these cases, and all scores.
-
-    The search starts at `choices`, then adds or removes one block at a time while the mean IoU rises by more
-    than 0.002."""
-    scores: dict[str, Score] = {}
-    best, near = "", list(choices)
-    while near:
-        scores |= {choice: score(developed, site_mapper(choice)) for choice in near}
-        better = max(near, key=lambda name: scores[name].miou)
-        if best and scores[better].miou <= scores[best].miou + 0.002:
-            break
-        best = better
-        near = [choice for choice in _a_block_away(best, developed[0].maps) if choice not in scores]
-    return best, scores
-
-
-def _a_block_away(choice: str, maps: AttentionMaps) -> list[str]:
-    """Return the choices with one block more or one less, in run order."""
-    current = {site.label for site in maps.select_sites(choice)}
-    labels = dict.fromkeys(maps.site_labels)
-    toggled = [current ^ {label} for label in labels]
-    return [",".join(label for label in labels if label in each) for each in toggled if each]
 
 
 def whole_image(developed: Iterable[Case]) -> Score:

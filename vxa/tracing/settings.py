@@ -18,7 +18,7 @@ class PassSettings(Settings):
     """Noise level, noise and size of a pass, as `vxa.visualize` takes them."""
 
     timestep: int = setting(
-        1,
+        50,
         "Timestep",
         "The noise level the model is told, from 0 (clean).",
         low=0,
@@ -26,7 +26,7 @@ class PassSettings(Settings):
         entry="VXA timestep",
     )
     noise: Noise = setting(
-        "none",
+        "matched",
         "Noise",
         "none shows the model the clean image; matched adds the noise that the timestep means.",
         choices=NOISES,

@@ -18,6 +18,7 @@ from vxa.attention.sites import Site
 from vxa.io.infotext import Infotext, read_infotext
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.tokens import Token
+from vxa.tracing.settings import PassSettings
 from vxa.ui import strings
 
 __all__ = [
@@ -130,8 +131,8 @@ class Backend:
     run: Run
     sites: tuple[str, ...]
     timesteps: int = 1000
-    timestep: int = 1
-    noise: str = "none"
+    timestep: int = PassSettings.timestep
+    noise: str = PassSettings.noise
     examples: tuple[Example, ...] = ()
     paint: Paint | None = None
     expected: Callable[[str, bool], AttentionMaps] | None = None

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from vxa.maps.attention_maps import AttentionMaps, Provenance
+from vxa.tracing.settings import PassSettings
 from vxa.ui.asked import Asked
 
 __all__ = ["command_line", "python_lines", "trace_line", "trace_python"]
 
 # What `vxa show` and `vxa.visualize` take when they are told nothing.
-_PASS_DEFAULTS = {"timestep": 1, "noise": "none", "seed": 0}
+_PASS_DEFAULTS = {name: getattr(PassSettings, name) for name in ("timestep", "noise", "seed")}
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:+-]+")
 # Within double quotes: an end of them (for PowerShell the curly ones too), a variable, a command, a new line.

@@ -18,6 +18,7 @@ from vxa.attention.sums import SumRecord
 from vxa.errors import VxaError
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.recent import Recent
+from vxa.tracing.settings import PassSettings
 from vxa.ui import strings
 
 __all__ = ["Kept", "PageGone", "PageId", "Pages", "Wanted", "maps_bytes"]
@@ -41,8 +42,8 @@ class Wanted:
 
     digest: str = ""
     prompt: str = ""
-    timestep: int = 1
-    noise: str = "none"
+    timestep: int = PassSettings.timestep
+    noise: str = PassSettings.noise
     seed: int = 0
     refine: bool = False
     traced: bool = False

@@ -10,7 +10,7 @@ import gradio as gr
 
 from vxa.pictures.modes import MODES
 from vxa.pictures.view import COLORMAPS
-from vxa.tracing.settings import NOISES
+from vxa.tracing.settings import NOISES, PassSettings
 from vxa.ui.asked import Asked
 from vxa.webui import strings
 from vxa.webui.host import options
@@ -56,7 +56,7 @@ def _control_settings() -> tuple[Setting, ...]:
             "vxa_threshold", Asked.threshold, strings.THRESHOLD_SETTING, gr.Slider,
             {"minimum": 0, "maximum": 1, "step": 0.05}, lambda value: 0 <= value <= 1,
         ),
-        _choice("vxa_noise", "none", strings.NOISE_SETTING, NOISES),
+        _choice("vxa_noise", PassSettings.noise, strings.NOISE_SETTING, NOISES),
     )  # fmt: skip
 
 

@@ -1,195 +1,170 @@
-"""Sites, steps and refinement of our maps, chosen on dev: for generated pictures, and for finished ones.
+"""Pass, sites, self-attention, power, threshold and edges of our maps: chosen on dev, on both tracks at once.
 
-Each way is a choice of these. All read the same pictures, on which no peer's settings were chosen, and each
-is scored at its own best τ.
+Each way has three figures: the mean IoU of its maps on rendered and on generated pictures, both at the one τ
+that is best for their sum, and the correlation with what changes when the word is swapped (the causal check).
+A rendered picture is read by one pass, a generated one by all steps of its generation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
-from functools import cache
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 import vxa
 from vxa import load
-from vxa.attention.sums import SumRecord
+from vxa.maps import refine as refining
 from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.edges import EdgeFilter
 from vxa.maps.heat_map import resized
-from vxa.maps.refine import refine_maps
 from vxa.models.diffusers import DiffusersModel
 from vxa.models.papercut import DEFAULT_SITES
 from vxa.papercut import scene
 from vxa.study import segmentation as seg
-from vxa.study.evidence import GUIDANCE, STEPS
-from vxa.study.metrics import ious, pointing
-from vxa.study.pictures import Picture, judged, rendered
-
-from .attention import row
+from vxa.study.causal import change, correlation, swapped
+from vxa.study.evidence import made
+from vxa.study.metrics import ious
+from vxa.study.pictures import TRACKS, Picture, judged, rendered
+from vxa.tracing.settings import Noise, PassSettings
 
 FIRST = 1000
-"""Seed of the first picture; the peers' settings were chosen on the seeds from 0."""
+"""Seed of the first picture; the peers' settings are chosen on the seeds from 0."""
 
-SITES = (DEFAULT_SITES, "f2,IN01", "f1,f2", "all")
+SITES = (
+    DEFAULT_SITES, "OUT02,OUT03", "IN01,IN03,OUT02,OUT03", "IN01,OUT02,OUT03,OUT04,OUT05", "f2,IN01", "f1,f2",
+    "all",
+)  # fmt: skip
+OWN = {"up": ("OUT04", "OUT05"), "OUT04": ("OUT04",), "all": ("IN01", "OUT04", "OUT05")}
+POWERS = (1.0, 2.0, 3.0)
+"""Powers of the mean over sites that are compared with `refine.POWER`."""
 
-MOST = 20
-"""Number of the best ways in the report; those of the default sites and of the clean pass are all in it."""
-
-RANGES = {
-    "all steps": (0, 1, 2, 3), "steps 0-9": (0, 1), "steps 10-19": (2, 3), "steps 5-14": (1, 2),
-    "steps 5-19": (1, 2, 3), "steps 10-14": (2,), "steps 15-19": (3,),
+PASSES: dict[str, tuple[int, Noise]] = {
+    "1, none": (1, "none"), "50, none": (50, "none"), "50, matched": (50, "matched"),
+    "100, matched": (100, "matched"),
 }  # fmt: skip
-"""Quarters of the sampler's steps; the first is the noisiest."""
+"""Timestep and noise of the pass on a rendered picture."""
 
-LEVELS = {
-    "t = 100, 300, 500, 700, 900": (100, 300, 500, 700, 900), "t = 100, 300, 500": (100, 300, 500),
-    "t = 1, 100, 200": (1, 100, 200), "t = 300": (300,),
-}  # fmt: skip
+DEFAULT_PASS = f"{PassSettings.timestep}, {PassSettings.noise}"
 
 Values = NDArray[np.float32]
-Ways = Mapping[str, Callable[[str], Values]]
+Figures = dict[str, dict[str, list[Any]]]
 
 
-def measure_generated(scale: float) -> dict[str, Any]:
-    """Score every way to make the maps of a picture while it is generated."""
+@dataclass(frozen=True)
+class Way:
+    """A way to make a map; `own` is the self-attention that refines it, "" for none."""
+
+    at: str = DEFAULT_PASS
+    sites: str = DEFAULT_SITES
+    own: str = "up"
+    power: float = refining.POWER
+    edges: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of the way in the report."""
+        refined = f"self-attention {self.own}, power {self.power:g}" if self.own else "not refined"
+        return f"t = {self.at}; {self.sites}; {refined}{'; edges' * self.edges}"
+
+
+WAYS = (
+    *(Way(sites=sites, own=own) for sites in SITES for own in ("", *OWN)),
+    *(Way(at, own=own) for at in PASSES for own in ("", "up", "OUT04") if at != DEFAULT_PASS),
+    *(Way(power=power) for power in POWERS),
+    *(Way(own=own, edges=True) for own in ("", "up", "OUT04")),
+)
+
+
+@dataclass
+class _Word:
+    """A word of some maps, with what several ways share."""
+
+    maps: AttentionMaps
+    word: str
+
+    @cached_property
+    def _by_site(self) -> list[Values]:
+        return [self.maps.heat_map(self.word, sites=site.label).values[None] for site in self.maps.sites]
+
+    @cached_property
+    def _gathered(self) -> dict[str, Values]:
+        return {
+            own: refining.gathered(
+                self._by_site,
+                [self.maps.records[site.name] for site in self.maps.self_sites if site.label in labels],
+            )
+            for own, labels in OWN.items()
+        }
+
+    def values(self, way: Way) -> Values:
+        """Return the way's map over the image, edges left out."""
+        if not way.own:
+            return self.maps.heat_map(self.word, sites=way.sites).upsampled()
+        numbers = [self.maps.sites.index(site) for site in self.maps.select_sites(way.sites)]
+        joined = refining.joined(self._gathered[way.own][numbers], self.maps.extent, way.power)[0]
+        return resized(joined, self.maps.image_size, self.maps.extent, "bicubic")
+
+
+def measure(scale: float) -> dict[str, Any]:
+    """Score every way, the best first."""
     model = load("papercut")
-    count = round(60 * scale)
-    pictures = (_generated(model, seed) for seed in range(FIRST, FIRST + count))
-    return _best(tqdm(pictures, "generated", count))
+    found: Figures = defaultdict(lambda: defaultdict(list))
+    for seed in tqdm(range(FIRST, FIRST + round(60 * scale)), "pictures"):
+        _add_scores(found, *_rendered(model, seed))
+        _add_scores(found, *_generated(model, seed), model=model)
+    rows = {name: _row(figures) for name, figures in found.items()}
+    ranked = sorted(rows, key=lambda name: -rows[name]["rendered"] - rows[name]["generated"])
+    nouns = {track: len(found[ranked[0]][track]) for track in TRACKS}
+    return {"nouns": nouns, **{name: rows[name] for name in ranked}}
 
 
-def measure_real(scale: float) -> dict[str, Any]:
-    """Score every way to make the maps of a finished picture."""
-    model = load("papercut")
-    count = round(60 * scale)
-    pictures = (_real(model, rendered(seed, "dev")) for seed in range(FIRST, FIRST + count))
-    return _best(tqdm(pictures, "rendered", count))
-
-
-def _generated(model: DiffusersModel, seed: int) -> tuple[Picture, Ways]:
-    shown = scene(seed, "dev")
-    model.pipeline.set_progress_bar_config(disable=True)
-    with vxa.trace(model, bins=4, self_attention=True) as trace:
-        image = model.pipeline(
-            shown.caption, num_inference_steps=STEPS, guidance_scale=GUIDANCE,
-            generator=torch.Generator("cpu").manual_seed(seed),
-        ).images[0]  # fmt: skip
-    clean = vxa.visualize(model, image, shown.caption, self_attention=True)
-    traced = {name: _summed(trace.maps[0].of_bins(bins)) for name, bins in RANGES.items()}
-    ways = {**_ways("clean", clean), **_further("clean", clean)}
-    for name, maps in traced.items():
-        ways |= _ways(name, maps)
-        ways |= _further(name, maps)
-        ways |= _ways(f"{name} through the clean pass", _through(clean, maps), (True,))
-        ways |= _both(name, maps, clean)
-    return judged(image, shown), ways
-
-
-def _real(model: DiffusersModel, picture: Picture) -> tuple[Picture, Ways]:
-    clean = vxa.visualize(model, picture.image, picture.caption, self_attention=True)
+def _rendered(model: DiffusersModel, seed: int) -> tuple[Picture, dict[str, AttentionMaps]]:
+    picture = rendered(seed, "dev")
     passes = {
-        name: vxa.attribute(model, picture.image, picture.caption, levels, self_attention=True)
-        for name, levels in LEVELS.items()
+        name: vxa.visualize(model, picture.image, picture.caption, timestep, noise, self_attention="f1")
+        for name, (timestep, noise) in PASSES.items()
     }
-    passes["ddim"] = _summed(
-        vxa.attribute(model, picture.image, picture.caption, inversion="ddim", self_attention=True)
-    )
-    ways = {**_ways("clean", clean), **_further("clean", clean)}
-    for name, maps in passes.items():
-        ways |= _ways(name, maps)
-        ways |= _further(name, maps)
-        ways |= _ways(f"{name} through the clean pass", _through(clean, maps), (True,))
-        ways |= _both(name, maps, clean)
-    return picture, ways
+    return picture, passes
 
 
-def _ways(name: str, maps: AttentionMaps, refining: tuple[bool, ...] = (False, True)) -> Ways:
-    return {
-        f"{name}, {sites}{', refined' if refine else ''}": _reader(maps, sites, refine)
-        for sites in SITES
-        for refine in refining
-    }
+def _generated(model: DiffusersModel, seed: int) -> tuple[Picture, dict[str, AttentionMaps]]:
+    shown = scene(seed, "dev")
+    with vxa.trace(model, self_attention="f1") as trace:
+        image = made(model, shown.caption, seed)
+    return judged(image, shown), dict.fromkeys(PASSES, trace.maps[0])
 
 
-def _reader(maps: AttentionMaps, sites: str, refine: bool) -> Callable[[str], Values]:
-    return lambda word: maps.heat_map(word, sites=sites, refine=refine).upsampled()
-
-
-def _both(name: str, maps: AttentionMaps, clean: AttentionMaps) -> Ways:
-    """Return the ways that average two refined maps, each divided by its maximum."""
-    pairs = [(_reader(maps, sites, True), _reader(clean, sites, True)) for sites in SITES]
-    return {
-        f"{name} and clean, {sites}, refined": lambda word, pair=pair: _mean(*(read(word) for read in pair))
-        for sites, pair in zip(SITES, pairs, strict=True)
-    }
-
-
-def _mean(first: Values, second: Values) -> Values:
-    return (first / first.max() + second / second.max()) / 2
-
-
-def _further(name: str, maps: AttentionMaps) -> Ways:
-    """Return two further ways: refined twice, and weighed by the word's share among the caption's words."""
-    own = [maps.records[site.name] for site in maps.self_sites]
-    size = maps.image_size
-
-    @cache
-    def once(word: str) -> Values:
-        return maps.heat_map(word, sites=SITES[0], refine=True).values
-
-    @cache
-    def every() -> Values:
-        return np.sum([once(word) for word in dict.fromkeys(found.text for found in maps.words)], axis=0)
-
-    def twice(word: str) -> Values:
-        return resized(refine_maps([once(word)[None]], own)[0], size, (1.0, 1.0), "bicubic")
-
-    def share(word: str) -> Values:
-        return resized(once(word) ** 2 / every(), size, (1.0, 1.0), "bicubic")
-
-    return {f"{name}, {SITES[0]}, refined twice": twice, f"{name}, {SITES[0]}, refined, its share": share}
-
-
-def _through(clean: AttentionMaps, maps: AttentionMaps) -> AttentionMaps:
-    """Replace the maps' self-attention by that of the clean pass."""
-    own = {site.name: clean.records[site.name] for site in clean.self_sites}
-    return replace(maps, records={**maps.records, **own})
-
-
-def _summed(maps: AttentionMaps) -> AttentionMaps:
-    """Add up the maps' bins once, so that no question has to."""
-    records = {}
-    for name, record in maps.records.items():
-        assert isinstance(record, SumRecord)
-        total = record.sums.sum(0, keepdim=True)
-        records[name] = replace(record, sums=total, passes=(sum(record.passes),))
-    return replace(maps, records=records)
-
-
-def _best(pictures: Iterable[tuple[Picture, Ways]]) -> dict[str, Any]:
-    """Return the scores of the best ways and of the plainest, best first."""
-    tables: dict[str, list[tuple[NDArray[np.float64], bool]]] = {}
-    for picture, ways in pictures:
-        for name, found in _scores(picture, ways):
-            tables.setdefault(name, []).append(found)
-    scores = {
-        name: seg.summed(np.stack([by_tau for by_tau, _ in found]), [hit for _, hit in found])
-        for name, found in tables.items()
-    }
-    ranked = sorted(scores, key=lambda name: -scores[name].miou)
-    kept = [name for name in ranked if name in ranked[:MOST] or SITES[0] in name or name.startswith("clean")]
-    return {"ways": len(ranked), **{name: row(scores[name]) for name in kept}}
-
-
-def _scores(picture: Picture, ways: Ways) -> Iterator[tuple[str, tuple[NDArray[np.float64], bool]]]:
+def _add_scores(
+    found: Figures, picture: Picture, passes: dict[str, AttentionMaps], model: DiffusersModel | None = None
+) -> None:
+    along_edges = EdgeFilter(picture.image, picture.image.size[::-1])
     for question in picture.questions:
-        if question.kind == "noun":
-            for name, read in ways.items():
-                values = read(question.word)
-                scores = ious(values, question.truth, seg.THRESHOLDS)
-                yield name, (scores, pointing(values, question.truth))
+        if question.kind != "noun":
+            continue
+        swap = model and made(model, swapped(picture.caption, question.word, picture.seed), picture.seed)
+        for way, values in _maps(passes, question.word):
+            values = along_edges(values) if way.edges else values
+            found[way.name][picture.track].append(ious(values, question.truth, seg.THRESHOLDS))
+            if swap is not None:
+                found[way.name]["causal"].append(correlation(values, change(picture.image, swap)))
+
+
+def _maps(passes: dict[str, AttentionMaps], word: str) -> Iterator[tuple[Way, Values]]:
+    words = {name: _Word(maps, word) for name, maps in passes.items()}
+    for way in WAYS:
+        yield way, words[way.at].values(way)
+
+
+def _row(figures: dict[str, list[Any]]) -> dict[str, Any]:
+    means = {track: np.mean(figures[track], axis=0) for track in TRACKS}
+    best = int(sum(means.values()).argmax())
+    return {
+        **{track: round(float(mean[best]), 4) for track, mean in means.items()},
+        "threshold": seg.THRESHOLDS[best], "causal": round(float(np.mean(figures["causal"])), 4),
+    }  # fmt: skip

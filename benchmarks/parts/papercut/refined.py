@@ -1,4 +1,4 @@
-"""Maps of one clean pass, refined by self-attention, at the threshold that `joined` chose on dev."""
+"""Maps of one pass, refined by self-attention, at the threshold that `choices` chose on dev."""
 
 from __future__ import annotations
 

@@ -12,11 +12,15 @@ pytest.importorskip("diffusers")
 from support.scenes import cached_scene
 
 from vxa.papercut.judge import CLASSES, Judge, to_tensor
+from vxa.training.batches import window_at
+from vxa.training.captions import crop_caption, partial_caption
 from vxa.training.judge import class_weights, judge_loss, labels_of, spoil
-from vxa.training.latents import crop_caption, make_latents, partial_caption, read_latents
-from vxa.training.loop import Average, Plan, train
+from vxa.training.latents import make_latents, read_latents
+from vxa.training.loop import train
 from vxa.training.networks import autoencoder, text_encoder, unet
-from vxa.training.unet import schedule, timestep_chances, train_unet, window_at
+from vxa.training.noise import schedule, timestep_chances
+from vxa.training.trainer import Average, Plan
+from vxa.training.unet import train_unet
 from vxa.training.vae import crops
 
 
@@ -61,8 +65,19 @@ def test_the_average_follows_the_weights():
     average = Average(network, decay=0.9)
     nn.init.constant_(network.weight, 1.0)
     for step in range(200):
-        average.update(network, step)
+        average.update(network, average.decay_at(step))
     assert average.weights["weight"].item() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_averaged_weights_are_lent_to_the_network_and_taken_back():
+    network = nn.Linear(1, 1, bias=False)
+    average = Average(network, decay=0.9)
+    place, own = network.weight.data_ptr(), network.weight.item()
+    average.weights["weight"].fill_(7.0)
+    with average.applied(network):
+        assert (network.weight.item(), network.training) == (7.0, False)
+    assert (network.weight.item(), network.training) == (own, True)
+    assert network.weight.data_ptr() == place, "a captured step would not find the weights"
 
 
 def test_the_autoencoder_starts_with_colour():
@@ -148,13 +163,16 @@ def test_a_windows_caption_names_the_things_inside():
     assert crop_caption(things[2:], shares[2:], random.Random(0)) == ""
 
 
-def test_a_partial_caption_names_one_thing_or_two():
+def test_a_partial_caption_names_as_many_things_as_it_is_told():
     things = [("sky", "blue", "plain"), ("girl", "", "plain"), ("scarf", "red", "striped")]
-    captions = {partial_caption(things, random.Random(seed)) for seed in range(200)}
-    nouns = [[noun for noun, _, _ in things if noun in caption] for caption in captions]
-    assert {len(named) for named in nouns} == {1, 2}
-    assert "a striped red scarf" in captions
-    assert partial_caption([], random.Random(0)) == ""
+
+    def named(count):
+        captions = [partial_caption(things, count, random.Random(seed)) for seed in range(100)]
+        return {sum(noun in caption for noun, _, _ in things) for caption in captions}
+
+    assert [named(count) for count in (1, 2, 5)] == [{1}, {2}, {3}]
+    assert "a striped red scarf" in {partial_caption(things, 1, random.Random(seed)) for seed in range(100)}
+    assert partial_caption([], 1, random.Random(0)) == ""
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,10 @@ from tqdm import tqdm
 from vxa.papercut.judge import CLASSES, Judge
 from vxa.papercut.scene import Scene, scene
 
-from .loop import Plan, mixed_precision, rank, train
+from .loop import train
+from .machine import mixed_precision, rank
+from .rendering import pictures_of, to_pixels
+from .trainer import Plan
 
 
 def labels_of(sample: Scene) -> np.ndarray:
@@ -27,10 +30,7 @@ def labels_of(sample: Scene) -> np.ndarray:
 def render_labelled(count: int, first: int, split: str = "train") -> tuple[Tensor, Tensor]:
     """Render consecutive seeds: pictures uint8 [count, 3, 256, 256] and classes uint8 [count, 256, 256]."""
     scenes = [scene(first + i, split) for i in tqdm(range(count), "rendering", mininterval=10)]
-    pictures = (
-        torch.from_numpy(np.stack([np.asarray(s.image) for s in scenes])).permute(0, 3, 1, 2).contiguous()
-    )
-    return pictures, torch.from_numpy(np.stack([labels_of(s) for s in scenes]))
+    return pictures_of(scenes), torch.from_numpy(np.stack([labels_of(s) for s in scenes]))
 
 
 @torch.no_grad()
@@ -40,7 +40,7 @@ def reconstruct(vae: AutoencoderKL, count: int, first: int) -> tuple[Tensor, Ten
     decoded = []
     for picture in tqdm(pictures, "reconstructing", mininterval=10):
         with mixed_precision():
-            latent = vae.encode(picture[None].float() / 127.5 - 1).latent_dist.sample()
+            latent = vae.encode(to_pixels(picture[None])).latent_dist.sample()
             pixels = vae.decode(latent).sample
         decoded.append(((pixels.float() + 1) * 127.5).round().clamp(0, 255).byte())
     return torch.cat(decoded), classes
@@ -48,7 +48,7 @@ def reconstruct(vae: AutoencoderKL, count: int, first: int) -> tuple[Tensor, Ten
 
 def spoil(pictures: Tensor, generator: torch.Generator) -> Tensor:
     """Blur, tint and add noise to uint8 pictures, as decoding does; return float32, about in [−1, 1]."""
-    x = pictures.float() / 127.5 - 1
+    x = to_pixels(pictures)
     shape = (len(x), 1, 1, 1)
     small = F.interpolate(x, scale_factor=0.5, mode="area")
     blurred = F.interpolate(small, scale_factor=2.0, mode="bilinear", align_corners=False)

@@ -7,6 +7,9 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from torch import Tensor
+from transformers import CLIPTokenizer
+
 from vxa.papercut.vocabulary import vocabulary
 
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
@@ -63,3 +66,9 @@ def write_tokenizer(folder: Path) -> None:
     }
     for name, values in (("tokenizer_config", config), ("special_tokens_map", special)):
         (folder / f"{name}.json").write_text(json.dumps(values, indent=2), "utf-8", newline="\n")
+
+
+def token_ids(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
+    """Return the captions' token ids [n, 77], cut or padded to that length."""
+    encoded = tokenizer(captions, padding="max_length", truncation=True, max_length=77, return_tensors="pt")
+    return encoded.input_ids

@@ -1,14 +1,13 @@
-"""Training of the UNet and its text encoder: noise prediction on SD1's schedule, nothing else.
+"""Training of the UNet and its text encoder, on saved latents or on a stream of scenes.
 
-No mask, box or attention map enters the loss, so the attention learns from noise prediction alone. The cheap
-steps come first: windows of 16×16 latents, captioned with the things in them; then whole scenes. With
-torchrun, every process trains on its own batches, and the gradients are averaged.
+On saved latents the cheap steps come first: windows of 16×16 latents, captioned with the things in them; then
+whole scenes. With torchrun, every process trains on its own batches, and the gradients are averaged. A stream
+has whole scenes alone.
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,106 +16,24 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from .latents import CROP, GRID, Latents, crop_caption, partial_caption
-from .loop import Plan, computes_in_bf16, rank, train
+from .batches import Batches
+from .captions import SHARES
+from .latents import Latents
+from .loop import train, train_on_stream
+from .machine import computes_in_bf16, rank
 from .networks import text_encoder, unet
-from .tokenizer import write_tokenizer
+from .noise import DROPPED, noise_errors, noise_loss, schedule, timestep_chances
+from .pool import draw
+from .rendering import render_batch, rendering
+from .stream import Sizes, Stream, encode_batch
+from .tokenizer import token_ids, write_tokenizer
+from .trainer import Plan
 
-GAMMA = 1.0
-"""Signal-to-noise ratio above which timesteps are drawn less often."""
+FIRST = 200_000_000
+"""Seed of the first scene of a stream with seed 0."""
 
-DROPPED = 0.1
-"""Share of captions left empty, for classifier-free guidance."""
-
-PARTIAL = 0.2
-"""Share of whole scenes whose caption names only one or two things. The world's own captions never name hair
-or neck without a person; a prompt may."""
-
-
-def schedule() -> DDIMScheduler:
-    """Build Stable Diffusion 1's scheduler: scaled linear, ε-prediction."""
-    return DDIMScheduler(
-        num_train_timesteps=1000,
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-        prediction_type="epsilon",
-    )
-
-
-@dataclass(frozen=True)
-class Batches:
-    """Batches of scaled latents with token ids: windows while `step < crops`, whole scenes after that.
-
-    `sizes` are the batch sizes of the two."""
-
-    data: Latents
-    scale: float
-    tokenizer: CLIPTokenizer
-    crops: int
-    sizes: tuple[int, int]
-
-    def draw(self, step: int, rng: random.Random) -> tuple[Tensor, Tensor]:
-        """Draw latents [n, 4, s, s] and ids [n, 77]."""
-        crop = step < self.crops
-        one = self._window if crop else self._whole
-        pairs = [one(rng) for _ in range(self.sizes[0 if crop else 1])]
-        captions = ["" if rng.random() < DROPPED else caption for _, caption in pairs]
-        ids = self.tokenizer(
-            captions, padding="max_length", truncation=True, max_length=77, return_tensors="pt"
-        ).input_ids
-        return torch.stack([latent.float() for latent, _ in pairs]) * self.scale, ids
-
-    def _whole(self, rng: random.Random) -> tuple[Tensor, str]:
-        i = rng.randrange(len(self.data.captions))
-        partial = rng.random() < PARTIAL
-        return self.data.latents[i], (
-            partial_caption(self.data.things[i], rng) if partial else self.data.captions[i]
-        )
-
-    def _window(self, rng: random.Random) -> tuple[Tensor, str]:
-        i = rng.randrange(len(self.data.captions))
-        things, first = self.data.things[i], int(self.data.first[i])
-        covers = self.data.covers[first : first + len(things)].float()
-        y, x = window_at(covers[rng.randrange(len(things))], rng)
-        window = covers[:, y : y + CROP, x : x + CROP].sum((1, 2))
-        shares = torch.stack([window / covers.sum((1, 2)).clamp(min=1), window / (255 * CROP * CROP)], 1)
-        return self.data.latents[i, :, y : y + CROP, x : x + CROP], crop_caption(things, shares, rng)
-
-
-def window_at(cover: Tensor, rng: random.Random, jitter: int = 5) -> tuple[int, int]:
-    """Choose row and column of a window around the centre of mass of `cover` [32, 32].
-
-    Each is shifted at random by up to `jitter` cells. Uniformly random windows would show mostly grounds."""
-    weight = cover.clamp(min=1e-3)
-    middle = [(weight.sum(1 - axis) * torch.arange(GRID)).sum() / weight.sum() for axis in (0, 1)]
-    at = [round(m.item() - CROP / 2) + rng.randint(-jitter, jitter) for m in middle]
-    return tuple(min(max(a, 0), GRID - CROP) for a in at)  # type: ignore[return-value]
-
-
-def timestep_chances(scheduler: DDIMScheduler) -> Tensor:
-    """Return the probability of each timestep [1000].
-
-    Half is uniform, half in proportion to min(SNR, γ) / SNR, the weight of Hang et al. 2023
-    (arXiv:2303.09556). Otherwise the noise of nearly clean latents, which depends little on the prompt, would
-    dominate the gradient."""
-    ratio = scheduler.alphas_cumprod / (1 - scheduler.alphas_cumprod)
-    weights = ratio.clamp(max=GAMMA) / ratio
-    return 0.5 * weights / weights.sum() + 0.5 / len(weights)
-
-
-def noise_loss(networks: nn.ModuleDict, latents: Tensor, ids: Tensor, scheduler: DDIMScheduler) -> Tensor:
-    """Return the mean squared error of the predicted noise, at timesteps drawn by `timestep_chances`."""
-    noise = torch.randn_like(latents)
-    timesteps = torch.multinomial(timestep_chances(scheduler), len(latents), replacement=True)
-    timesteps = timesteps.to(latents.device)
-    noisy = scheduler.add_noise(latents, noise, timesteps)
-    states = networks["text_encoder"](ids)[0]
-    predicted = networks["unet"](noisy, timesteps, states).sample
-    return (predicted.float() - noise).pow(2).mean()
+DEV = 5000
+"""Seed of the first dev scene that is measured on."""
 
 
 def train_unet(
@@ -134,12 +51,11 @@ def train_unet(
     """Train a pipeline and write it to `folder` in fp16: `crops` steps on windows, the rest on whole scenes.
 
     With `start`, training continues from its networks, with a new warm-up."""
-    write_tokenizer(folder / "tokenizer")
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    networks = _networks(tokenizer, seed, start, device).to(device)
+    tokenizer = _tokenizer(folder)
+    networks = _networks(tokenizer, seed, start, device)
     scheduler = schedule()
-    # A network trained further keeps the scale of the latents that it was trained on.
-    scale = start.vae.config.scaling_factor if start else round(float(1 / data.latents.float().std()), 5)
+    cumulative = timestep_chances(scheduler).cumsum(0).to(device)
+    scale = _scale(start, data.latents)
     batches = Batches(data, scale, tokenizer, crops, sizes)
 
     def loss_of(step: int) -> Tensor:
@@ -147,17 +63,54 @@ def train_unet(
         step_seed = (seed * 1_000_003 + step) * 64 + rank()
         torch.manual_seed(step_seed)
         latents, ids = batches.draw(step, random.Random(step_seed))
-        return noise_loss(networks, latents.to(device), ids.to(device), scheduler)
+        return noise_loss(networks, latents.to(device), ids.to(device), scheduler, cumulative)
 
     plan = Plan(steps, rate, warmup=200, average=0.998, slower={"text_encoder": 0.3})
     train(networks, plan, loss_of, folder / "unet.checkpoint", device)
-    vae.register_to_config(scaling_factor=scale)
-    parts = {"vae": vae, "tokenizer": tokenizer, "scheduler": scheduler, **networks}
-    unused = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-    pipeline = StableDiffusionPipeline(**parts, **unused)
-    if rank() == 0:
-        pipeline.to("cpu", torch.float16).save_pretrained(folder / "pipeline", safe_serialization=True)
-    return pipeline
+    return _write_pipeline(folder, vae, scale, tokenizer, scheduler, networks)
+
+
+def train_unet_on_stream(
+    folder: Path,
+    vae: AutoencoderKL,
+    sizes: Sizes,
+    steps: int,
+    seed: int,
+    device: str,
+    rate: float = 7e-4,
+    start: StableDiffusionPipeline | None = None,
+) -> StableDiffusionPipeline:
+    """Train a pipeline as `train_unet` does, on whole scenes that are rendered meanwhile.
+
+    `unet-stream.json` in `folder` says what it took, and the error on dev scenes from beginning to end."""
+    tokenizer = _tokenizer(folder)
+    networks = _networks(tokenizer, seed, start, device)
+    scheduler = schedule()
+    cumulative = timestep_chances(scheduler).cumsum(0).to(device)
+    shares = torch.tensor(SHARES, device=device).cumsum(0)
+    empty = token_ids(tokenizer, [""]).to(device)
+    vae.to(device).eval().requires_grad_(False)
+    with rendering(folder / "tokenizer", sizes.workers, FIRST + seed * 1_000_000, sizes.rendered) as source:
+        dev = encode_batch(render_batch(range(DEV, DEV + sizes.dev), "dev", tokenizer), vae, device)
+        stream = Stream(source, vae, sizes, device, ("latents", "ids"))
+        scale = _scale(start, stream.pool.columns["latents"][: sizes.least])
+
+        def loss_of() -> Tensor:
+            rows = stream.draw()
+            variants = draw(shares, sizes.batch)
+            ids = rows["ids"].gather(1, variants[:, None, None].expand(-1, 1, 77))[:, 0].long()
+            dropped = torch.rand(sizes.batch, 1, device=device) < DROPPED
+            ids = torch.where(dropped, empty, ids)
+            return noise_loss(networks, rows["latents"].float() * scale, ids, scheduler, cumulative)
+
+        def measure() -> dict[str, float]:
+            return noise_errors(networks, dev["latents"].float() * scale, dev["ids"][:, 0].long(), scheduler)
+
+        slower = {"text_encoder": 0.3}
+        plan = Plan(steps, rate, warmup=300, average=0.9995, checkpoint_every=1000, slower=slower)
+        checkpoint = folder / "unet-stream.checkpoint"
+        train_on_stream(networks, plan, loss_of, stream, measure, checkpoint, seed, device)
+    return _write_pipeline(folder, vae, scale, tokenizer, scheduler, networks)
 
 
 def attend_by_products(denoiser: UNet2DConditionModel, encoder: CLIPTextModel) -> None:
@@ -167,6 +120,12 @@ def attend_by_products(denoiser: UNet2DConditionModel, encoder: CLIPTextModel) -
     one profile, 0.74 against 0.56 s of a core for a step of 16 windows)."""
     denoiser.set_attn_processor(AttnProcessor())
     encoder.set_attn_implementation("eager")
+
+
+def _tokenizer(folder: Path) -> CLIPTokenizer:
+    """Write papercut's tokenizer to the folder, and load it."""
+    write_tokenizer(folder / "tokenizer")
+    return CLIPTokenizer.from_pretrained(folder / "tokenizer")
 
 
 def _networks(
@@ -181,4 +140,29 @@ def _networks(
         denoiser, encoder = start.unet.float(), start.text_encoder.float()
     if device == "cpu" and computes_in_bf16(device):
         attend_by_products(denoiser, encoder)
-    return nn.ModuleDict({"unet": denoiser, "text_encoder": encoder})
+    return nn.ModuleDict({"unet": denoiser, "text_encoder": encoder}).to(device)
+
+
+def _scale(start: StableDiffusionPipeline | None, latents: Tensor) -> float:
+    """Return the factor that gives latents unit spread.
+
+    A network that is trained further keeps the scale of the latents that it was trained on."""
+    return start.vae.config.scaling_factor if start else round(float(1 / latents.float().std()), 5)
+
+
+def _write_pipeline(
+    folder: Path,
+    vae: AutoencoderKL,
+    scale: float,
+    tokenizer: CLIPTokenizer,
+    scheduler: DDIMScheduler,
+    networks: nn.ModuleDict,
+) -> StableDiffusionPipeline:
+    """Return the trained parts as a pipeline, which the first process writes to the folder in fp16."""
+    vae.register_to_config(scaling_factor=scale)
+    parts = {"vae": vae, "tokenizer": tokenizer, "scheduler": scheduler, **networks}
+    unused = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    pipeline = StableDiffusionPipeline(**parts, **unused)
+    if rank() == 0:
+        pipeline.to("cpu", torch.float16).save_pretrained(folder / "pipeline", safe_serialization=True)
+    return pipeline

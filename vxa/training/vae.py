@@ -1,31 +1,19 @@
-"""Training of the autoencoder on crops of rendered scenes, and of its decoder on whole ones."""
+"""Training of the autoencoder on crops of rendered scenes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
-from tqdm import tqdm
 
-from vxa.papercut.scene import scene
-
-from .loop import Plan, train
+from .loop import train
 from .networks import autoencoder
+from .rendering import render, to_pixels
+from .trainer import Plan
 
 KL_WEIGHT = 5e-5
-POSTERIOR_SPREAD = 0.04
-"""Approximate standard deviation of the trained posterior."""
-
-
-def render(count: int, first: int = 0, split: str = "train") -> Tensor:
-    """Render the pictures of consecutive seeds, uint8 [count, 3, 256, 256]."""
-    pictures = [
-        np.asarray(scene(first + i, split).image) for i in tqdm(range(count), "rendering", mininterval=10)
-    ]
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
 
 
 def crops(pictures: Tensor, count: int, side: int, generator: torch.Generator) -> Tensor:
@@ -37,7 +25,7 @@ def crops(pictures: Tensor, count: int, side: int, generator: torch.Generator) -
     )
     if torch.rand((), generator=generator) < 0.5:
         windows = windows.flip(-1)
-    return windows.float() / 127.5 - 1
+    return to_pixels(windows)
 
 
 def reconstruction_loss(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
@@ -67,34 +55,5 @@ def train_vae(
         return reconstruction_loss(vae, crops(pictures, 8, 64, generator).to(device))
 
     train(vae, Plan(steps, rate, warmup=100, average=0.995), loss_of, folder / "vae.checkpoint", device)
-    vae.save_pretrained(folder / "vae")
-    return vae
-
-
-def train_decoder(
-    folder: Path,
-    vae: AutoencoderKL,
-    pictures: Tensor,
-    latents: Tensor,
-    steps: int,
-    seed: int,
-    device: str,
-    rate: float = 2e-4,
-) -> AutoencoderKL:
-    """Train the decoder further, on whole pictures [n, 3, 256, 256] and their latents.
-
-    The encoder is frozen, so the latents that a UNet was trained on stay valid. Pictures are whole because a
-    group norm's statistics on a crop differ from those of the picture it is cut from."""
-    torch.manual_seed(seed)
-    vae.to(device).encoder.requires_grad_(False)
-    vae.quant_conv.requires_grad_(False)
-
-    def loss_of(step: int) -> Tensor:
-        index = torch.randint(0, len(pictures), (1,))
-        latent = latents[index].float()
-        decoded = vae.decode((latent + POSTERIOR_SPREAD * torch.randn_like(latent)).to(device)).sample
-        return (decoded.float() - (pictures[index].float() / 127.5 - 1).to(device)).pow(2).mean()
-
-    train(vae, Plan(steps, rate, warmup=20, average=0.98), loss_of, folder / "decoder.checkpoint", device)
     vae.save_pretrained(folder / "vae")
     return vae

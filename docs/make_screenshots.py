@@ -232,7 +232,7 @@ def main(folder: Path, looks: list[str], address: str) -> None:
 def serve() -> Any:
     """The app over papercut, at a free port."""
     import vxa
-    from vxa.cli.model import native_latent
+    from vxa.models.unet import native_latent
     from vxa.ui.app import start
     from vxa.ui.local import examples, local_backend
 
@@ -241,7 +241,8 @@ def serve() -> Any:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     return start(
-        lambda folder: local_backend(model, "papercut", native_latent(model), examples(folder)), port=port
+        lambda folder: local_backend(model, "papercut", native_latent(model.network), examples(folder)),
+        port=port,
     )
 
 

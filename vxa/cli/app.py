@@ -9,7 +9,9 @@ from pathlib import Path
 import typer
 
 from vxa.cli.console import quiet, status
-from vxa.cli.model import load_quietly, native_latent
+from vxa.cli.model import load_quietly
+from vxa.models.settings import LoadSettings
+from vxa.models.unet import native_latent
 from vxa.ui import strings
 from vxa.ui.app import start
 from vxa.ui.backend import Backend
@@ -21,13 +23,13 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 _ENDING = ("SIGTERM", "SIGHUP", "SIGBREAK")  # SIGHUP: the terminal was closed; SIGBREAK: Windows' Ctrl+Break
 
 
-def serve(model: str, device: str, host: str, port: int, browser: bool) -> None:
+def serve(model: str, loading: LoadSettings, host: str, port: int, browser: bool) -> None:
     """Serve the page over the named model; return when it is interrupted or terminated."""
     _end_as_by_ctrl_c()
-    loaded = load_quietly(model, device)
+    loaded = load_quietly(model, loading)
 
     def backend(folder: Path) -> Backend:
-        return local_backend(loaded, model, native_latent(loaded), examples(folder))
+        return local_backend(loaded, model, native_latent(loaded.network), examples(folder))
 
     with status("starting the page"), quiet():
         page = start(backend, host, port, browser)

@@ -108,7 +108,6 @@ WebuiFolder = Annotated[
 ModelName = Annotated[
     str, Option("--model", help="papercut, a diffusers folder, a .safetensors checkpoint, or a hub id.")
 ]
-Device = Annotated[str, Option(help="auto (CUDA where there is one), cpu, cuda, cuda:1, mps.")]
 Version = Annotated[bool, Option("--version", help="Show the version and leave.")]
 
 Mode = Annotated[str, Option(help=_one_of(MODES))]

@@ -55,7 +55,8 @@ def _root(
 @app.command("app")
 @with_settings
 def open_page(
-    model: options.ModelName = "papercut",
+    model: options.ModelNames = [],  # noqa: B006
+    models: options.ModelFolders = [],  # noqa: B006
     *,
     loading: LoadSettings,
     host: options.Host = "127.0.0.1",
@@ -65,7 +66,7 @@ def open_page(
     """Serve the page, in which all of this is done by mouse and keyboard."""
     from vxa.cli.app import serve
 
-    serve(model, loading, host, port, browser)
+    serve(model, models, loading, host, port, browser)
 
 
 for command in (show, trace, attribute, compare, generate, tokens, sites, scene):

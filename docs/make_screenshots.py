@@ -231,18 +231,19 @@ def main(folder: Path, looks: list[str], address: str) -> None:
 
 def serve() -> Any:
     """The app over papercut, at a free port."""
-    import vxa
-    from vxa.cli.model import native_latent
+    from vxa.models.choices import ModelChoice
+    from vxa.models.settings import LoadSettings
     from vxa.ui.app import start
-    from vxa.ui.local import examples, local_backend
+    from vxa.ui.loading import ModelLoader
+    from vxa.ui.local import choosing_backend, examples
 
-    model = vxa.load("papercut")
+    loader = ModelLoader([ModelChoice("papercut", "papercut")], LoadSettings(device="cpu"), "papercut")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    return start(
-        lambda folder: local_backend(model, "papercut", native_latent(model), examples(folder)), port=port
-    )
+    page = start(lambda folder: choosing_backend(loader, loader.slot, examples(folder)), port=port)
+    loader.choose("papercut")
+    return page
 
 
 if __name__ == "__main__":

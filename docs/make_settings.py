@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vxa.generation.settings import GenerationSettings
 from vxa.maps.settings import Selection
+from vxa.models.settings import LoadSettings
 from vxa.pictures.view import View
 from vxa.settings import Settings, settings_of
 from vxa.tracing.settings import PassSettings
@@ -18,6 +19,7 @@ KINDS: dict[str, type[Settings]] = {
     "How it is shown": View,
     "How the pass is made": PassSettings,
     "How a picture is generated": GenerationSettings,
+    "Where the model runs": LoadSettings,
 }
 _MARKS = re.compile(r"(<!-- settings -->\n).*?(<!-- /settings -->)", re.DOTALL)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,3 +19,12 @@ def test_help_describes_the_command(command: Path) -> None:
     process = subprocess.run([sys.executable, str(command), "--help"], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
     assert "usage:" in process.stdout
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_gpu_is_not_measured_without_one() -> None:
+    command = [sys.executable, str(BENCHMARKS / "memory.py")]
+    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    process = subprocess.run(command, capture_output=True, text=True, env=hidden)
+    assert process.returncode == 2
+    assert "there is no CUDA device here" in process.stderr

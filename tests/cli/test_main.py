@@ -287,6 +287,12 @@ SHOW = ("show", "PHOTO", "red hat, neck", "-o", "OUT/out.png", "--model", "MODEL
         ((*SHOW, "--resample", "cubic"), "'cubic'.*bicubic, nearest"),
         ((*SHOW, "--normalize", "sum"), "'sum'.*max, minmax, absolute, original"),
         ((*SHOW, "--device", "abacus"), "'abacus'; choose one of auto, cpu"),
+        (("app", "--model", "nowhere"), "there is no model at 'nowhere'"),
+        (("app", "--models", "nowhere"), "there is no folder 'nowhere'"),
+        (("app", "--device", "abacus"), "'abacus'; choose one of auto, cpu"),
+        ((*SHOW, "--dtype", "half"), "dtype 'half' .*auto, fp32, fp16, bf16"),
+        ((*SHOW, "--device", "cpu", "--dtype", "fp16"), "dtype fp16 is for a GPU"),
+        ((*SHOW, "--device", "cpu", "--offload", "model"), "offload 'model' .* is a CPU"),
         ((*SHOW, "--frobnicate"), "--frobnicate; see vxa show --help"),
         ((*SHOW, "--words"), "'--words' requires an argument; see vxa show --help"),
         ((*SHOW[:5], "--model", "no/such/model"), "'no/such/model'"),
@@ -327,7 +333,7 @@ def test_a_user_error_is_one_line_and_leaves_nothing(
 def test_a_defect_keeps_its_traceback(photo: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import vxa.models
 
-    def broken(source: object) -> None:
+    def broken(source: object, **settings: object) -> None:
         raise ZeroDivisionError("a defect")
 
     monkeypatch.setattr(vxa.models, "load", broken)

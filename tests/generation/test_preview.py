@@ -43,6 +43,23 @@ def test_the_last_pass_tells_the_image_that_is_made(sd_model: Any, scheduler: st
     assert not sd_model.network._forward_hooks
 
 
+def test_a_preview_is_decoded_in_float32_where_half_precision_overflows(sd_model: Any):
+    vae = sd_model.pipeline.vae.half()
+    vae.register_to_config(force_upcast=True)
+    decode, seen = vae.decode, []
+
+    def spy(latent: torch.Tensor, **options: Any) -> Any:
+        seen.append((latent.dtype, vae.dtype))
+        return decode(latent, **options)
+
+    vae.decode = spy
+    with previewing(sd_model) as preview:
+        sd_model.pipeline("hat", num_inference_steps=1, height=16, width=8, output_type="latent")
+        assert preview.image((16, 8)).size == (8, 16)
+    assert seen == [(torch.float32, torch.float32)]
+    assert vae.dtype == torch.float16
+
+
 def test_another_threads_passes_are_not_seen_and_nothing_is_left_of_an_error(sd_model: Any):
     def run() -> None:
         sd_model.pipeline("hat", num_inference_steps=1, height=16, width=8, output_type="latent")

@@ -51,6 +51,48 @@ def test_a_folder_of_one_variant_loads(variant: str, sd_model: Any, tmp_path: Pa
     assert np.allclose(before.values, after.values, atol=1e-6)
 
 
+@pytest.mark.parametrize("variant", [None, "fp16"])
+@pytest.mark.parametrize("dtype", ["fp32", "bf16", torch.bfloat16])
+def test_a_folder_is_read_in_the_precision_that_is_asked_for(
+    variant: str | None, dtype: Any, sd_pipeline: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diffusers import DiffusionPipeline
+
+    sd_pipeline.to(torch.float16 if variant else torch.float32)
+    sd_pipeline.save_pretrained(tmp_path, variant=variant)
+    moved: list[Any] = []
+    monkeypatch.setattr(DiffusionPipeline, "to", lambda self, *where: moved.append(where))
+    loaded = vxa.load(tmp_path, dtype=dtype).pipeline  # type: ignore[attr-defined]
+    wanted = torch.float32 if dtype == "fp32" else torch.bfloat16
+    assert {part.dtype for part in (loaded.unet, loaded.vae, loaded.text_encoder)} == {wanted}
+    assert moved == [(torch.device("cpu"),)]  # nothing is converted once it is read
+
+
+def test_loading_tells_how_far_it_is(sd_pipeline: Any, tmp_path: Path) -> None:
+    sd_pipeline.save_pretrained(tmp_path, variant="fp16")
+    size = sum(path.stat().st_size for path in tmp_path.rglob("*.safetensors"))
+    sd_pipeline.unet.save_pretrained(tmp_path / "unet", variant="non_ema")  # not what is loaded
+    told: list[tuple[int, int]] = []
+    vxa.load(tmp_path, advance=lambda *counts: told.append(counts))
+    assert told[0] == (0, size)
+    assert told[-1] == (size, size)
+    assert told == sorted(told)
+
+
+class _Enough(Exception):
+    """Raised to end the work."""
+
+
+def test_loading_can_be_ended_from_within(sd_pipeline: Any, tmp_path: Path) -> None:
+    sd_pipeline.save_pretrained(tmp_path)
+
+    def stop(done: int, total: int) -> None:
+        raise _Enough
+
+    with pytest.raises(_Enough):
+        vxa.load(tmp_path, advance=stop)
+
+
 def test_a_variant_of_one_part_stands_in_for_its_plain_weights(sd_pipeline: Any, tmp_path: Path) -> None:
     sd_pipeline.save_pretrained(tmp_path)
     unet = tmp_path / "unet" / "diffusion_pytorch_model.safetensors"

@@ -70,6 +70,21 @@ def test_half_precision_averages_and_training_leftovers(sd_pipeline: Any, tmp_pa
     assert torch.equal(unet.conv_in.weight, sd_pipeline.unet.conv_in.weight.half().float())
 
 
+def test_a_checkpoint_is_read_in_the_precision_that_is_asked_for(sdxl_pipeline: Any, tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "m.safetensors", ldm_weights(sdxl_pipeline))
+    told: list[tuple[int, int]] = []
+    loaded = from_single_file(
+        str(path), [family_of(sdxl_pipeline)], torch.bfloat16, lambda *counts: told.append(counts)
+    ).pipeline
+    parts = (loaded.unet, loaded.vae, loaded.text_encoder, loaded.text_encoder_2)
+    assert {weight.dtype for part in parts for weight in part.parameters()} == {torch.bfloat16}
+    assert torch.equal(loaded.unet.conv_in.weight, sdxl_pipeline.unet.conv_in.weight.bfloat16())
+    size = path.stat().st_size
+    assert told == sorted(told)
+    assert {total for _, total in told} == {size}
+    assert 0.5 * size < told[-1][0] <= size  # the header is of some size in a tiny file
+
+
 def test_open_clips_last_layer_is_left_out(sdxl_pipeline: Any, tmp_path: Path) -> None:
     """SD2's files have 24 layers, of which its UNet reads the last but one."""
     weights = ldm_weights(sdxl_pipeline)

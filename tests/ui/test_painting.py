@@ -201,7 +201,7 @@ def test_the_commands_make_the_same_image_and_picture(
     made = Path(f"red-hat-neck-3-{mode}.png")
     assert same(Image.open(made), wanted)
     made.unlink()
-    monkeypatch.setattr("vxa.cli.model.load_quietly", lambda model, device: sd_model)
+    monkeypatch.setattr("vxa.cli.model.load_quietly", lambda model, loading: sd_model)
     from vxa.cli.main import app
 
     for line in command.splitlines():

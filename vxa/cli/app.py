@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
 from vxa.cli.console import quiet, status
-from vxa.cli.model import load_quietly, native_latent
+from vxa.models import find_model
+from vxa.models.choices import model_choices
+from vxa.models.placement import find_placement
+from vxa.models.settings import LoadSettings
 from vxa.ui import strings
 from vxa.ui.app import start
 from vxa.ui.backend import Backend
-from vxa.ui.local import examples, local_backend
+from vxa.ui.loading import ModelLoader
+from vxa.ui.local import choosing_backend, examples
 
 __all__ = ["serve"]
 
@@ -21,19 +26,30 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 _ENDING = ("SIGTERM", "SIGHUP", "SIGBREAK")  # SIGHUP: the terminal was closed; SIGBREAK: Windows' Ctrl+Break
 
 
-def serve(model: str, device: str, host: str, port: int, browser: bool) -> None:
-    """Serve the page over the named model; return when it is interrupted or terminated."""
+def serve(
+    models: Sequence[str], folders: Sequence[Path], loading: LoadSettings, host: str, port: int, browser: bool
+) -> None:
+    """Serve the page over the models; return when it is interrupted or terminated.
+
+    The first model is loaded once the page is up. Raises a VxaError before that for a name that is no
+    model's, and for a device that cannot be used.
+    """
+    choices = model_choices(models, folders)
+    for source in models:
+        find_model(source)
+    find_placement(choices[0].source, loading)
     _end_as_by_ctrl_c()
-    loaded = load_quietly(model, device)
+    loader = ModelLoader(choices, loading, choices[0].name)
 
     def backend(folder: Path) -> Backend:
-        return local_backend(loaded, model, native_latent(loaded), examples(folder))
+        return choosing_backend(loader, loader.slot, examples(folder))
 
     with status("starting the page"), quiet():
         page = start(backend, host, port, browser)
     if host not in _LOCAL:
         typer.echo(strings.open_to_all(host, port), err=True)
     typer.echo(strings.address(page.local_url))
+    loader.choose(choices[0].name)
     try:
         while True:
             time.sleep(1)  # on Windows, no signal but Ctrl+C ends a sleep

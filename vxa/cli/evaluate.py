@@ -7,6 +7,7 @@ from pathlib import Path
 from vxa.cli.console import progress, quiet
 from vxa.cli.model import load_quietly
 from vxa.errors import SettingError
+from vxa.models.settings import LoadSettings
 
 __all__ = ["evaluated"]
 
@@ -34,7 +35,7 @@ def evaluated(
     named = tuple(part.strip() for part in methods.split(",")) if methods else NAMES
     plan = Plan(named, split, scenes, generated, seed=seed)  # type: ignore[arg-type]
     _check_folder(report)
-    model = load_quietly("papercut")
+    model = load_quietly("papercut", LoadSettings(device="cpu"))
     with progress("pictures", plan.pictures) as advance, quiet():
         found, pictures = run(model, plan, advance)  # type: ignore[arg-type]
     if report is not None:

@@ -13,9 +13,11 @@ import typer
 from vxa.cli import options
 from vxa.cli.console import OneLineErrors
 from vxa.cli.model import export_webui, sites, tokens
+from vxa.cli.options import with_settings
 from vxa.cli.scene import scene
 from vxa.cli.show import show
 from vxa.cli.trace import attribute, compare, generate, trace
+from vxa.models.settings import LoadSettings
 
 __all__ = ["app", "main"]
 
@@ -51,17 +53,20 @@ def _root(
 
 
 @app.command("app")
+@with_settings
 def open_page(
-    model: options.ModelName = "papercut",
+    model: options.ModelNames = [],  # noqa: B006
+    models: options.ModelFolders = [],  # noqa: B006
+    *,
+    loading: LoadSettings,
     host: options.Host = "127.0.0.1",
     port: options.Port = 7861,
-    device: options.Device = "auto",
     browser: options.Browser = True,
 ) -> None:
     """Serve the page, in which all of this is done by mouse and keyboard."""
     from vxa.cli.app import serve
 
-    serve(model, device, host, port, browser)
+    serve(model, models, loading, host, port, browser)
 
 
 for command in (show, trace, attribute, compare, generate, tokens, sites, scene):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from vxa.cli import options
 from vxa.cli.console import columns, note, quiet, status
-from vxa.errors import PromptError, SettingError
+from vxa.errors import PromptError
+from vxa.models.settings import LoadSettings
 from vxa.tokens import shorten
 
 if TYPE_CHECKING:
@@ -18,38 +19,21 @@ __all__ = [
     "check_prompt",
     "export_webui",
     "load_quietly",
-    "native_latent",
     "sites",
     "tell_unknown_words",
     "tokens",
 ]
 
-_DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
+_TO_READ = LoadSettings(device="cpu", dtype="bf16")
+"""Of a model that is loaded for its tokenizer and layers alone: half the memory, for no pass is made."""
 
 
-def load_quietly(name: str, device: str = "cpu") -> Model:
-    """Load the named model on the device."""
+def load_quietly(name: str, settings: LoadSettings) -> Model:
+    """Load the named model."""
     from vxa.models import load
 
     with status(f"loading {name}"), quiet():
-        loaded = load(name)
-        if device != "cpu":
-            _place(loaded, device)
-    return loaded
-
-
-def _place(model: Any, device: str) -> None:
-    import torch
-
-    if device.partition(":")[0] not in _DEVICES:
-        raise SettingError(f"there is no device {device!r}; choose one of {', '.join(_DEVICES)}")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        model.pipeline.to(device)
-    except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise SettingError(f"device {device!r} cannot be used ({reason}); choose cpu") from error
+        return load(name, **vars(settings))
 
 
 def check_prompt(prompt: str) -> None:
@@ -62,14 +46,6 @@ def check_prompt(prompt: str) -> None:
         prompt.encode()
     except UnicodeEncodeError:
         raise PromptError(f"the prompt {shorten(prompt)!r} is not UTF-8 text; type it again") from None
-
-
-def native_latent(model: Any) -> tuple[int, int] | None:
-    """Return the (height, width) of the latents that the network was made for, if it says so."""
-    size = getattr(model.network.config, "sample_size", None)
-    if size is None:
-        return None
-    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 def tell_unknown_words(model: str, prompt: str) -> None:
@@ -89,7 +65,9 @@ def tokens(prompt: options.Prompt, model: options.ModelName = "papercut") -> Non
     check_prompt(prompt)
     folder = tokenizer_folder(model)
     with quiet():
-        listed = tokens_of_folder(folder, prompt) if folder else load_quietly(model).tokenize(prompt)
+        listed = (
+            tokens_of_folder(folder, prompt) if folder else load_quietly(model, _TO_READ).tokenize(prompt)
+        )
     tell_unknown_words(model, prompt)
     texts = {word.tokens[0]: word.text for word in words_of(listed)}
     rows: list[tuple[object, ...]] = []
@@ -104,9 +82,10 @@ def tokens(prompt: options.Prompt, model: options.ModelName = "papercut") -> Non
 def sites(model: options.ModelName = "papercut") -> None:
     """List the attention layers (sites) of the model; * marks those that are read by default."""
     from vxa.attention.sites import select_sites
+    from vxa.models.unet import native_latent
 
-    loaded = load_quietly(model)
-    size = native_latent(loaded)
+    loaded = load_quietly(model, _TO_READ)
+    size = native_latent(loaded.network)
     cross = [site for site in loaded.sites if site.kind == "cross"]
     default = set(select_sites(cross, loaded.default_sites, size))
     rows = [

@@ -108,7 +108,19 @@ WebuiFolder = Annotated[
 ModelName = Annotated[
     str, Option("--model", help="papercut, a diffusers folder, a .safetensors checkpoint, or a hub id.")
 ]
-Device = Annotated[str, Option(help="auto (CUDA where there is one), cpu, cuda, cuda:1, mps.")]
+ModelNames = Annotated[
+    list[str],
+    Option(
+        "--model",
+        help="papercut, a diffusers folder, a .safetensors checkpoint, or a hub id. Give several to choose "
+        "among them on the page, the first one to begin with.",
+        show_default=False,
+    ),
+]
+ModelFolders = Annotated[
+    list[Path],
+    Option("--models", help="Choose on the page among the models in this folder, too.", show_default=False),
+]
 Version = Annotated[bool, Option("--version", help="Show the version and leave.")]
 
 Mode = Annotated[str, Option(help=_one_of(MODES))]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_outputs", "check_passes", "check_unused", "saved_maps", "summary", "write_outputs"]
 
-_OF_A_PASS = ("model", "device", "timestep", "noise", "seed", "max_side")
+_OF_A_PASS = ("model", "device", "dtype", "offload", "timestep", "noise", "seed", "max_side")
 _NAMED = 8  # tokens named one by one in the summary
 _SEARCHED = 1024  # pixels a side within which the peak of a huge map is searched
 

@@ -8,6 +8,7 @@ from vxa.cli.console import quiet, status
 from vxa.cli.model import check_prompt, load_quietly, tell_unknown_words
 from vxa.errors import PromptError
 from vxa.maps.settings import Selection
+from vxa.models.settings import LoadSettings
 from vxa.tracing.settings import PassSettings
 from vxa.tracing.timesteps import parse_timesteps
 from vxa.tracing.visualize import visualize
@@ -22,7 +23,7 @@ __all__ = ["watch_passes"]
 
 def watch_passes(
     name: str,
-    device: str,
+    loading: LoadSettings,
     image: Image,
     prompt: str | None,
     settings: PassSettings,
@@ -37,7 +38,7 @@ def watch_passes(
     if prompt is None:
         raise PromptError('no prompt was given; describe the image after its path, as in "hat, neck"')
     check_prompt(prompt)
-    loaded = load_quietly(name, device)
+    loaded = load_quietly(name, loading)
     tell_unknown_words(loaded.name, prompt)
     recorded = None if everything else selection.sites or loaded.default_sites
     one = (settings.timestep,)

@@ -10,6 +10,7 @@ from vxa.cli import options
 from vxa.cli.console import columns
 from vxa.cli.options import with_settings
 from vxa.maps.settings import Selection
+from vxa.models.settings import LoadSettings
 from vxa.pictures.view import View
 from vxa.tracing.settings import PassSettings
 
@@ -33,7 +34,7 @@ def show(
     view: View,
     save: options.Save = None,
     maps: options.SavedMaps = None,
-    device: options.Device = "auto",
+    loading: LoadSettings,
 ) -> None:
     """Draw where the model sees some words of PROMPT in IMAGE."""
     from vxa.cli.outputs import check_outputs, check_passes, check_unused, saved_maps, summary, write_outputs
@@ -55,7 +56,7 @@ def show(
 
         everything = save is not None or (not asked["sites"] and mode in ("sites", "matrix"))
         several = (timesteps or "") if mode == "timesteps" else None
-        answered = watch_passes(model, device, picture, prompt, settings, several, selection, everything)
+        answered = watch_passes(model, loading, picture, prompt, settings, several, selection, everything)
     drawn = render(answered, picture, mode, **asked, **compared, **vars(view))
     rows = summary(answered, answered[0].heat_map(**asked))
     write_outputs(drawn, output, answered[0], save)

@@ -12,6 +12,7 @@ from vxa.cli.options import Without, with_settings
 from vxa.errors import SettingError
 from vxa.generation.settings import GenerationSettings
 from vxa.maps.settings import Selection
+from vxa.models.settings import LoadSettings
 from vxa.pictures.view import View
 from vxa.tokens import shorten
 
@@ -27,7 +28,7 @@ def generate(
     output: options.Output,
     settings: GenerationSettings,
     model: options.ModelName = "papercut",
-    device: options.Device = "auto",
+    loading: LoadSettings,
 ) -> None:
     """Make a picture of PROMPT with the model."""
     from vxa.cli.model import check_prompt, load_quietly, tell_unknown_words
@@ -36,7 +37,7 @@ def generate(
 
     check_image_path(output)
     check_prompt(prompt)
-    loaded = load_quietly(model, device)
+    loaded = load_quietly(model, loading)
     tell_unknown_words(loaded.name, f"{prompt} {settings.negative}")
     with progress("denoising", settings.steps) as advance, quiet():
         picture = make_image(loaded, prompt, settings, advance)
@@ -60,7 +61,7 @@ def trace(
     save: options.Save = None,
     animate: options.Animate = None,
     masks: options.MaskFolder = None,
-    device: options.Device = "auto",
+    loading: LoadSettings,
 ) -> None:
     """Make a picture of PROMPT and draw what each word painted, over all steps."""
     from vxa.cli.model import check_prompt, load_quietly, tell_unknown_words
@@ -75,7 +76,7 @@ def trace(
         check_image_path(image)
     check_prompt(prompt)
     kept = outputs.bins(bins)
-    loaded = load_quietly(model, device)
+    loaded = load_quietly(model, loading)
     tell_unknown_words(loaded.name, f"{prompt} {settings.negative}")
     options: dict[str, Any] = {"bins": kept, "self_attention": selection.refine}
     expected = expected_maps(loaded, prompt, settings, **options)
@@ -111,7 +112,7 @@ def attribute(
     save: options.Save = None,
     animate: options.Animate = None,
     masks: options.MaskFolder = None,
-    device: options.Device = "auto",
+    loading: LoadSettings,
 ) -> None:
     """Draw where the model sees each word of PROMPT in IMAGE, averaged over noise levels."""
     from vxa.cli.model import check_prompt, load_quietly, tell_unknown_words
@@ -128,7 +129,7 @@ def attribute(
     check_prompt(prompt)
     kept = outputs.bins(bins)
     picture = read_image(image)
-    loaded = load_quietly(model, device)
+    loaded = load_quietly(model, loading)
     tell_unknown_words(loaded.name, prompt)
     token_groups(loaded.tokenize(prompt), selection.words, selection.tokens)  # raises, before the passes
     levels = None if timesteps is None else parse_timesteps(timesteps, loaded.num_timesteps)

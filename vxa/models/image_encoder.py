@@ -1,16 +1,18 @@
-"""Latents of images by diffusers' autoencoders: AutoencoderKL, and those of its shape, such as TAESD."""
+"""Latents of images by diffusers' autoencoders, and back: AutoencoderKL, and those of its shape (TAESD)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vxa.errors import ModelError
 from vxa.models.protocol import pixels_for
 
-__all__ = ["encode_mode", "scale_latent"]
+__all__ = ["encode_mode", "full_precision", "scale_latent"]
 
 
 @torch.no_grad()
@@ -20,18 +22,25 @@ def encode_mode(vae: Any, pixels: Tensor, device: torch.device) -> Tensor:
     Raises:
         ModelError: the autoencoder gives no latent.
     """
+    with full_precision(vae) as dtype:
+        return _mode_of(vae.encode(pixels_for(device, pixels, dtype))).float().cpu()
+
+
+@contextmanager
+def full_precision(vae: Any) -> Iterator[torch.dtype]:
+    """Yield the precision of the autoencoder's input, which is float32 in this block where fp16 overflows.
+
+    SDXL's own VAE overflows in fp16 and says so (`force_upcast`); diffusers' pipelines upcast it too.
+    """
     dtype = vae.dtype
-    # SDXL's own VAE overflows in half precision; diffusers' image-to-image pipelines upcast it too.
-    upcast = dtype == torch.float16 and getattr(vae.config, "force_upcast", None)
+    if dtype != torch.float16 or not getattr(vae.config, "force_upcast", None):
+        yield dtype
+        return
     try:
-        if upcast:
-            vae.to(dtype=torch.float32)
-        return (
-            _mode_of(vae.encode(pixels_for(device, pixels, torch.float32 if upcast else dtype))).float().cpu()
-        )
+        nn.Module.to(vae, dtype=torch.float32)  # the VAE's own `to` warns each time
+        yield torch.float32
     finally:
-        if upcast:
-            vae.to(dtype=dtype)
+        nn.Module.to(vae, dtype=dtype)
 
 
 def scale_latent(latent: Tensor, config: Any) -> Tensor:

@@ -20,23 +20,32 @@ from vxa.errors import ModelError
 from vxa.models.diffusers import DiffusersModel
 from vxa.models.pipeline_checks import SUPPORTED
 from vxa.models.quiet import quietly
-from vxa.models.weight_files import find_variant
+from vxa.models.weight_files import Advance, chosen_files, find_variant, read_ahead
 
 with quietly("transformers"):
-    from diffusers import DiffusionPipeline
+    from diffusers import DiffusionPipeline, __version__
 
 __all__ = ["catching_bad_models", "from_pretrained"]
 
 _LIBRARIES = ("diffusers", "transformers")
+# diffusers deprecated its name of the precision in 0.42, and knew no other before.
+_DTYPE = "dtype" if tuple(map(int, __version__.split(".")[:2])) >= (0, 42) else "torch_dtype"
 _INDEX = "model_index.json"
 # Raised by diffusers, transformers and safetensors for broken, incomplete and missing models.
 _LOADING_ERRORS = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError)
 
 
-def from_pretrained(source: str) -> DiffusersModel:
-    """Load the model from a diffusers folder or the hub, from safetensors only.
+def from_pretrained(
+    source: str, dtype: torch.dtype = torch.float32, advance: Advance | None = None
+) -> DiffusersModel:
+    """Load the model from a diffusers folder or the hub onto the CPU, from safetensors only.
 
     Where a part has weights of a variant alone (`….fp16.safetensors`), the model is loaded in that variant.
+
+    Args:
+        source: a folder or a hub id.
+        dtype: the precision of the weights, whatever their files have.
+        advance: called with the bytes read of the weights' files, and the total.
 
     Raises:
         ModelError: it cannot be loaded, or is not a model VXA understands.
@@ -44,10 +53,14 @@ def from_pretrained(source: str) -> DiffusersModel:
     local = os.path.isdir(source)
     with catching_bad_models(source), quietly(*(_LIBRARIES if local else ())):  # keep a download's bars
         place, files = (source, _list_folder(source)) if local else _find_on_hub(source)
-        variant = find_variant(source, files, _parts(source, place))
-        pipeline = DiffusionPipeline.from_pretrained(place, use_safetensors=True, variant=variant)
-        # Weights saved in half precision load as half in transformers 5, as float32 in diffusers: use one.
-        pipeline.to(torch.float32)
+        parts = _parts(source, place)
+        variant = find_variant(source, files, parts)
+        chosen = {"use_safetensors": True, "variant": variant}
+        if not os.path.isdir(place):
+            place = DiffusionPipeline.download(place, **chosen)
+        if advance is not None:
+            read_ahead(Path(place), chosen_files(files, parts, variant), advance)
+        pipeline = DiffusionPipeline.from_pretrained(place, **{_DTYPE: dtype}, **chosen)
     return DiffusersModel(pipeline, name=source)
 
 

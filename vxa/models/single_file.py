@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import init_empty_weights
 from safetensors import safe_open
 from torch import nn
@@ -31,6 +32,7 @@ from vxa.models.loading import catching_bad_models
 from vxa.models.pipeline_checks import SUPPORTED
 from vxa.models.prediction_type import find_prediction_type
 from vxa.models.quiet import quietly
+from vxa.models.weight_files import Advance
 
 with quietly("transformers"):
     import diffusers
@@ -47,8 +49,19 @@ _UNUSED = re.compile(
 _LAYER = re.compile(r"transformer\.resblocks\.(\d+)\.")
 
 
-def from_single_file(path: str, families: Sequence[Family] | None = None) -> DiffusersModel:
-    """Load the model from one .safetensors checkpoint; nothing is downloaded.
+def from_single_file(
+    path: str,
+    families: Sequence[Family] | None = None,
+    dtype: torch.dtype = torch.float32,
+    advance: Advance | None = None,
+) -> DiffusersModel:
+    """Load the model from one .safetensors checkpoint onto the CPU; nothing is downloaded.
+
+    Args:
+        path: the checkpoint.
+        families: the families that are known; None for those of the package.
+        dtype: the precision of the weights, whatever the file has.
+        advance: called with the bytes of the weights that were read, and those of the whole file.
 
     Raises:
         ModelError: the file is broken, not such a checkpoint, or incomplete, or CLIP's vocabulary is missing.
@@ -60,7 +73,7 @@ def from_single_file(path: str, families: Sequence[Family] | None = None) -> Dif
         quietly("diffusers", "transformers"),
         safe_open(path, framework="pt") as file,
     ):
-        checkpoint = _Checkpoint(path, file)
+        checkpoint = _Checkpoint(path, file, dtype, advance)
         pipeline = _build(checkpoint, _family_of(checkpoint, known))
     return DiffusersModel(pipeline, name=path)
 
@@ -83,8 +96,10 @@ def _check_content(path: str) -> None:
 class _Checkpoint:
     """Open checkpoint: the shapes of its weights, and the weights of one network after another."""
 
-    def __init__(self, path: str, file: Any) -> None:
+    def __init__(self, path: str, file: Any, dtype: torch.dtype, advance: Advance | None) -> None:
         self.path, self._file = path, file
+        self._dtype, self._advance = dtype, advance
+        self._read, self._size = 0, Path(path).stat().st_size
         self.metadata: Mapping[str, str] = file.metadata() or {}
         self.shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
 
@@ -95,9 +110,17 @@ class _Checkpoint:
     def fill(self, part: str, network: nn.Module, sources: Mapping[str, Source], prefix: str) -> None:
         """Load the network's weights. Raises ModelError unless the checkpoint has exactly these."""
         self._check(part, sources, prefix)
-        weights = {own: source.take(self._file.get_tensor(source.name)) for own, source in sources.items()}
+        weights = {own: self._take(source) for own, source in sources.items()}
         network.load_state_dict(weights, assign=True)
         network.eval()
+
+    def _take(self, source: Source) -> torch.Tensor:
+        stored = self._file.get_tensor(source.name)
+        weight = source.take(stored, self._dtype)
+        self._read += weight.numel() * stored.element_size()
+        if self._advance is not None:
+            self._advance(min(self._read, self._size), self._size)
+        return weight
 
     def _check(self, part: str, sources: Mapping[str, Source], prefix: str) -> None:
         shapes, used = self.shapes, {source.name for source in sources.values()}

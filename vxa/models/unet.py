@@ -29,6 +29,14 @@ def usual_sites(sites: Sequence[Site]) -> str:
     return "f4" if any(site.factor == 4 for site in sites) else "all"
 
 
+def native_latent(unet: Any) -> tuple[int, int] | None:
+    """Return the (height, width) of the latents that the network was made for, if it says so."""
+    size = getattr(unet.config, "sample_size", None)
+    if size is None:
+        return None
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
 def number_sites(walk: Iterable[Site]) -> tuple[Site, ...]:
     """Number the sites, given in run order, by `index` among those of their kind."""
     counts: dict[Kind, int] = {"self": 0, "cross": 0}

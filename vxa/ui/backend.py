@@ -8,6 +8,7 @@ The panel imports no model library; a host fills this in with its own model, its
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +25,9 @@ from vxa.ui import strings
 __all__ = [
     "Backend",
     "Example",
+    "LoadStatus",
+    "ModelFacts",
+    "Models",
     "Paint",
     "Painted",
     "Progress",
@@ -101,6 +105,64 @@ class Example:
     scene: int | None = None
 
 
+@dataclass(frozen=True)
+class LoadStatus:
+    """What there is to say of the page's model.
+
+    Attributes:
+        number: another one after each change.
+        model: the name of the model that is being loaded, or else of the one that is there.
+        loading: how far it is, in words; blank while nothing is being loaded.
+        fraction: how far it is.
+        placed: the precision and the device of the model that is there, in words; blank for none.
+        problem: why the last one was not loaded, in a sentence; blank for nothing.
+    """
+
+    number: int
+    model: str
+    loading: str = ""
+    fraction: float = 0.0
+    placed: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The facts of a model that the page's controls depend on.
+
+    Attributes:
+        model: its name in provenance.
+        sites: labels to choose a site by; see site_labels.
+        timesteps: how many noise levels there are.
+    """
+
+    model: str
+    sites: tuple[str, ...]
+    timesteps: int
+
+
+class Models(Protocol):
+    """Models among which a page lets one choose. They are loaded while the page is up."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the models."""
+
+    @property
+    def status(self) -> LoadStatus:
+        """What there is to say of the model now."""
+
+    @property
+    def facts(self) -> ModelFacts | None:
+        """The facts of the model that is there; None while there is none."""
+
+    def choose(self, name: str) -> None:
+        """Begin to load the model of that name. Raises SettingError where no model has it."""
+
+    def hold(self, progress: Progress) -> AbstractContextManager[object]:
+        """A block in which the model stays the same; it begins when there is one."""
+
+
 @dataclass(frozen=True, eq=False)
 class Backend:
     """The facts of one model.
@@ -123,6 +185,7 @@ class Backend:
         keeps_all: whether the picture of every pass is to be saved so.
         current_sites: the labels for the model of this moment, none before there is one; None where the model
             never changes.
+        models: models to choose among; None where the page offers no choice.
     """
 
     model: str
@@ -140,6 +203,7 @@ class Backend:
     keep: Callable[[Image.Image, Infotext], str] | None = None
     keeps_all: Callable[[], bool] = lambda: False
     current_sites: Callable[[], tuple[str, ...]] | None = None
+    models: Models | None = None
 
 
 def site_labels(

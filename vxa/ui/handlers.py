@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from vxa.tracing.timesteps import parse_timesteps
 from vxa.ui import strings
 from vxa.ui.anchor import Anchor, noted
 from vxa.ui.asked import Asked
-from vxa.ui.backend import Backend, Progress
+from vxa.ui.backend import Backend, ModelFacts, Progress
 from vxa.ui.chips import Chip, chips
 from vxa.ui.commands import command_line, python_lines, trace_line, trace_python
 from vxa.ui.downloads import Downloads, file_stem
@@ -104,19 +105,36 @@ class Handlers:
 
     def current_sites(self, page: str | None, site: str | None) -> Offered | None:
         """The sites of the model that the host has now, where `site` was chosen; None while it has none."""
-        labels = self.backend.current_sites() if self.backend.current_sites else self.backend.sites
+        labels = self.backend.current_sites() if self.backend.current_sites else self.facts.sites
         kept = self.pages.find(page)
         return offered(labels, site, kept.maps if kept else None) if labels else None
+
+    @property
+    def facts(self) -> ModelFacts:
+        """The facts of the model that is there; before there is one, what the page begins with."""
+        backend = self.backend
+        found = backend.models.facts if backend.models else None
+        return found or ModelFacts(backend.model, backend.sites, backend.timesteps)
+
+    def _held(self, told: Progress) -> AbstractContextManager[object]:
+        """A block of one model, where the model may be exchanged; it waits until there is one."""
+        return self.backend.models.hold(told) if self.backend.models else nullcontext()
 
     def earlier(
         self, page: str | None, image: str | None, prompt: str, timestep: Any, noise: str, seed: Any = 0
     ) -> str:
         """What to say when the page's picture is no longer of what is set; blank when it is."""
         try:
-            of = earlier(self.pages.get(page), image, prompt, timestep, noise, seed)
+            of = self._earlier(self.pages.get(page), image, prompt, timestep, noise, seed)
         except PageGone:
             return ""
         return strings.earlier(of) if of else ""
+
+    def _earlier(self, kept: Kept, *wanted: Any) -> list[str]:
+        """What the page's maps are of that is set otherwise now; another model comes first."""
+        model = kept.maps.provenance.model
+        other = self.backend.models is not None and model != self.facts.model
+        return [*([strings.earlier_setting("model", model)] if other else []), *earlier(kept, *wanted)]
 
     def run(
         self,
@@ -132,7 +150,7 @@ class Handlers:
     ) -> Looked:
         """One pass over the image file, kept for the page; `refine` records self-attention too."""
         started = time.perf_counter()
-        with Stoppable(self._stops, page, progress) as told:
+        with Stoppable(self._stops, page, progress) as told, self._held(told):
             kept = one_pass(self.backend, image, prompt, timestep, noise, seed, refine, told)
         self.pages.put(page, kept)
         return looked(kept, site, time.perf_counter() - started)
@@ -156,8 +174,8 @@ class Handlers:
         `refine` asks for, it gets those of what is set.
         """
         started = time.perf_counter()
-        wanted = parse_timesteps(timesteps or "", self.backend.timesteps)
-        with Stoppable(self._stops, page, progress) as told:
+        with Stoppable(self._stops, page, progress) as told, self._held(told):
+            wanted = parse_timesteps(timesteps or "", self.facts.timesteps)
             kept = self._current(page, image, prompt, noise, seed)
             if kept is None or kept.wanted.traced or (refine and not kept.wanted.refine):
                 kept = one_pass(self.backend, image, prompt, timestep, noise, seed, refine, told)
@@ -173,7 +191,7 @@ class Handlers:
         kept = self.pages.find(page)
         if kept is None:
             return None
-        return None if earlier(kept, image, prompt, kept.wanted.timestep, noise, seed) else kept
+        return None if self._earlier(kept, image, prompt, kept.wanted.timestep, noise, seed) else kept
 
     def stop(self, page: str | None) -> None:
         """Stop what the page has asked for, where it can be stopped."""
@@ -199,10 +217,8 @@ class Handlers:
             raise PromptError(strings.NO_GENERATE)
         started, number, folder = time.perf_counter(), whole("seed", seed), self.downloads.folder
         prompt, refine = prompt or "", bool(refine)
-        if self.backend.expected is not None:
-            maps, asked = self.backend.expected(prompt, refine), asked or Asked()
-            check_drawable(maps, read_in(asked, maps, self._given(asked, maps), strict=False))
-        with Stoppable(self._stops, page, progress) as told:
+        with Stoppable(self._stops, page, progress) as told, self._held(told):
+            self._check_expected(prompt, refine, asked or Asked())
             made = painted(self.backend.paint, self.pages, page, prompt, number, refine, folder, told)
         seconds = time.perf_counter() - started
         image = "" if made.path is None else str(made.path)
@@ -210,10 +226,16 @@ class Handlers:
             self.uploads.add(image)
         problem = "" if made.problem is None else sentence(made.problem)
         if made.kept is None:
-            summary, sites = strings.untraced(prompt, seconds), self.backend.sites
+            summary, sites = strings.untraced(prompt, seconds), self.facts.sites
             return Made(sites, site or sites[0], summary, image, strings.not_traced(problem))
         said = looked(made.kept, site, seconds)
         return Made(said.sites, said.site, said.summary, image, problem)
+
+    def _check_expected(self, prompt: str, refine: bool, asked: Asked) -> None:
+        """Raise the error of what the maps of an image of the prompt could not answer, before it is made."""
+        if self.backend.expected is not None:
+            maps = self.backend.expected(prompt, refine)
+            check_drawable(maps, read_in(asked, maps, self._given(asked, maps), strict=False))
 
     def _answering(self, page: str | None, asked: Asked) -> tuple[Kept, Asked]:
         """What the page has, where that answers what is asked, and that in the tokens of its maps."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,15 +19,17 @@ from vxa.io.images import save_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.models.protocol import Model
 from vxa.papercut.scene import scene
+from vxa.tokens import Token
 from vxa.tracing.pipeline import Trace
 from vxa.tracing.visualize import visualize
 from vxa.ui import strings
 from vxa.ui.assets import asset
-from vxa.ui.backend import Backend, Example, Paint, Painted, Progress, site_labels
+from vxa.ui.backend import Backend, Example, Models, Paint, Painted, Progress, site_labels
+from vxa.ui.slot import LoadedModel, ModelSlot
 from vxa.ui.stopping import Stopped
 from vxa.ui.turns import Turns
 
-__all__ = ["examples", "local_backend"]
+__all__ = ["choosing_backend", "examples", "local_backend"]
 
 _FIGURE_PROMPT = "a boy wearing a red hat and his white cat"
 _FIGURE_SCENE = 83
@@ -41,21 +43,42 @@ def local_backend(
     model: Model, source: str, latent_size: tuple[int, int] | None, shown: tuple[Example, ...]
 ) -> Backend:
     """The backend over a model that is loaded; `latent_size` is the one it was made for."""
-    turns, makes = Turns(), getattr(model, "pipeline", None) is not None
+    slot, turns = ModelSlot(LoadedModel(model, source, latent_size)), Turns()
+    makes = getattr(model, "pipeline", None) is not None
     return Backend(
         model=model.name,
         source=lambda name: source,
         tokenize=model.tokenize,
-        run=_run(model, turns),
+        run=_run(slot, turns),
         sites=site_labels(model.sites, model.default_sites, latent_size),
         timesteps=model.num_timesteps,
         examples=shown,
-        paint=_paint(model, turns) if makes else None,
-        expected=_expected(model) if makes else None,
+        paint=_paint(slot, turns) if makes else None,
+        expected=_expected(slot) if makes else None,
     )
 
 
-def _run(model: Model, turns: Turns) -> Callable[..., AttentionMaps]:
+def choosing_backend(models: Models, slot: ModelSlot, shown: tuple[Example, ...]) -> Backend:
+    """The backend over the models that `models` loads into the slot; there need not be one yet."""
+    turns = Turns()
+
+    def tokenize(prompt: str) -> Sequence[Token]:
+        return slot.loaded.model.tokenize(prompt) if slot.loaded else ()
+
+    return Backend(
+        model=models.status.model,
+        source=lambda name: name,  # a model that was loaded by its name has that as its name
+        tokenize=tokenize,
+        run=_run(slot, turns),
+        sites=site_labels((), "", None),
+        examples=shown,
+        paint=_paint(slot, turns),
+        expected=_expected(slot),
+        models=models,
+    )
+
+
+def _run(slot: ModelSlot, turns: Turns) -> Callable[..., AttentionMaps]:
     def run(
         image: Image.Image,
         prompt: str,
@@ -66,10 +89,10 @@ def _run(model: Model, turns: Turns) -> Callable[..., AttentionMaps]:
         sites: str | None = None,
         refine: bool = False,
     ) -> AttentionMaps:
-        with turns.turn(lambda ahead: progress(0.0, strings.ahead(ahead))):
+        with slot.hold(progress) as held, turns.turn(lambda ahead: progress(0.0, strings.ahead(ahead))):
             with interruptible(lambda: progress(0.1, strings.LOOKING)):
                 maps = visualize(
-                    model, image, prompt, timestep, noise, seed, sites,  # type: ignore[arg-type]
+                    held.model, image, prompt, timestep, noise, seed, sites,  # type: ignore[arg-type]
                     self_attention=refine,
                 )  # fmt: skip
             progress(1.0, strings.DONE)
@@ -78,14 +101,15 @@ def _run(model: Model, turns: Turns) -> Callable[..., AttentionMaps]:
     return run
 
 
-def _expected(model: Model) -> Callable[[str, bool], AttentionMaps]:
+def _expected(slot: ModelSlot) -> Callable[[str, bool], AttentionMaps]:
     def expected(prompt: str, refine: bool) -> AttentionMaps:
-        return expected_maps(model, prompt, bins=STEP_BINS, self_attention=refine)
+        with slot.hold(lambda fraction, what: None) as held:
+            return expected_maps(held.model, prompt, bins=STEP_BINS, self_attention=refine)
 
     return expected
 
 
-def _paint(model: Model, turns: Turns) -> Paint:
+def _paint(slot: ModelSlot, turns: Turns) -> Paint:
     def paint(
         prompt: str, seed: int, refine: bool, progress: Progress, seen: Callable[[Painted], None]
     ) -> Painted:
@@ -107,12 +131,13 @@ def _paint(model: Model, turns: Turns) -> Paint:
             progress(done / wanted.steps, strings.denoising(done, wanted.steps))
 
         with (
+            slot.hold(progress) as held,
             turns.turn(lambda ahead: progress(0.0, strings.ahead(ahead))),
             interruptible(tell),
-            previewing(model) as preview,
+            previewing(held.model) as preview,
         ):
             showing = _Showing(preview, seed, seen)
-            made = make_traced(model, prompt, wanted, advance, options)
+            made = make_traced(held.model, prompt, wanted, advance, options)
         return Painted(made.image, made.maps[0] if made.maps else None, made.problem or showing.problem)
 
     return paint

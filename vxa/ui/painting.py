@@ -110,7 +110,7 @@ class _SoFar:
             self.pages.exchange(self.page, self._now, self._before)
 
 
-def bar_html(fraction: float, what: str) -> str:
-    """How far it is, as a bar with its text."""
-    value = f'max="1" value="{fraction:.3f}" aria-label="{strings.PAINTING}"'
+def bar_html(fraction: float, what: str, name: str = strings.PAINTING) -> str:
+    """How far it is, as a bar with its text; `name` is what the bar is called by those who hear it."""
+    value = f'max="1" value="{fraction:.3f}" aria-label="{name}"'
     return f'<p class="vxa-hint"><progress {value}></progress> <span>{what}</span></p>'

@@ -10,6 +10,7 @@ import gradio as gr
 
 from vxa.ui import strings
 from vxa.ui.backend import Backend
+from vxa.ui.choosing import choosing, wire_choosing
 from vxa.ui.compat import component, served_folder
 from vxa.ui.downloads import Downloads
 from vxa.ui.exploring import wire_shown
@@ -45,6 +46,7 @@ def panel(backend: Backend, folder: Path, **page: Any) -> gr.Blocks:
         # The script gives the picture its name under gradios that let nobody say it.
         picture = f'<span hidden data-names="vxa_picture">{escape(strings.PICTURE_ALT)}</span>'
         html(f"<h1>{escape(strings.TITLE)}</h1><p>{escape(strings.LEAD)}</p>{picture}", "header")
+        choice = choosing(backend)
         with component(gr.Row, equal_height=False, elem_classes=["vxa-columns"]):
             with component(gr.Column, scale=2, min_width=340, elem_classes=["vxa-given"]):
                 left = given(backend, handlers.chips(first), handlers.edited(first).anchor if first else "")
@@ -57,4 +59,5 @@ def panel(backend: Backend, folder: Path, **page: Any) -> gr.Blocks:
         wire_shown(handlers, state, left, right)
         wire_keep(handlers, state, left, right)
         wire_following(handlers, state, left, right)
+        wire_choosing(handlers, blocks, state, choice, left, right)
     return blocks

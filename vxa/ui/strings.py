@@ -9,6 +9,10 @@ from vxa.tokens import shorten
 TITLE = "Visualize Cross-Attention"
 LEAD = "See which pixels the model ties to each word of a prompt."
 
+# The model
+MODEL = "Model"
+LOADING = "How far the model is loaded"
+
 # What goes in
 IMAGE = "Image"
 EXAMPLES = "Examples"
@@ -224,6 +228,31 @@ def port_taken(host: str, port: int) -> str:
 def strange_number(name: str, value: object) -> str:
     """A number box that holds none."""
     return f"{name} {value!r} is not a whole number; give one such as 1"
+
+
+def loading(name: str, done: int, total: int) -> str:
+    """How far a model's weights are read, in bytes."""
+    size = f": {_size(done)} of {_size(total)}" if total else ""
+    return f"loading {name}{size}"
+
+
+def placing(name: str) -> str:
+    """What is said when the weights are read, and the former model may still be at work."""
+    return f"loading {name}: it is read, and takes its place as soon as no request is at work"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def loaded(name: str, placed: str) -> str:
+    """The model that is there."""
+    return f"{name} · {placed}"
+
+
+def no_such_model(name: str, names: Sequence[str]) -> str:
+    """A name that no choice has."""
+    return f"there is no model {name!r} to choose; choose one of {', '.join(names)}"
 
 
 NO_CHECKPOINT = "the webui has no checkpoint loaded; choose one at the top of the page, or wait until it is"

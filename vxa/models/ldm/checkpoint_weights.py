@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from vxa.models.ldm.weight_names import Names, rename_weights
@@ -62,11 +63,11 @@ class Source:
         rows = [3 * rows[0], *rows[1:]] if self.third is not None else rows
         return rows == [side for side in shape if side != 1]
 
-    def take(self, weight: Tensor) -> Tensor:
-        """Return the network's weight, in float32, from the checkpoint's."""
+    def take(self, weight: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Return the network's weight, in the precision `dtype`, from the checkpoint's."""
         weight = weight if self.third is None else weight.chunk(3)[self.third]
         weight = weight.T if self.transposed else weight
-        return weight.reshape(self.shape).float().contiguous()
+        return weight.reshape(self.shape).to(dtype).contiguous()
 
 
 def find_sources(network: nn.Module, names: Names, prefix: str) -> dict[str, Source]:

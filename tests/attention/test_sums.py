@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vxa.attention.calls import AttentionCall, split_heads
-from vxa.attention.recording import PassRecord
+from vxa.attention.records import PassRecord
 from vxa.attention.sums import SiteSum, SumRecord
 from vxa.errors import HeadError, TokenIndexError
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vxa.attention.calls import AttentionCall, split_heads
-from vxa.attention.recording import PassRecord
+from vxa.attention.records import PassRecord
 from vxa.attention.sites import Site
 from vxa.errors import RecordingError
 from vxa.maps.attention_maps import Provenance

@@ -1,14 +1,15 @@
 """Attention of one layer (site) in one pass, as the network computes it, for every row of the batch.
 
     call = AttentionCall(query, key, scale)                # softmax(q kᵀ · scale + bias), not computed yet
-    call.probabilities(row=1, heads=slice(0, 4))           # float32 [4, queries, tokens]
+    call.of_row(1).probabilities(slice(0, 4))              # float32 [4, queries, tokens]
+    join([call, other], row=1).in_float().probabilities()  # float32 [heads, 2 · queries, tokens]
 
 A `GivenAttention` holds probabilities that the layer computed itself, edits included.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,7 +17,35 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-__all__ = ["AttentionCall", "GivenAttention", "Product", "expand_mask", "full_precision", "split_heads"]
+__all__ = [
+    "AttentionCall",
+    "GivenAttention",
+    "JointRow",
+    "Product",
+    "RowAttention",
+    "expand_mask",
+    "full_precision",
+    "join",
+    "split_heads",
+]
+
+
+class RowAttention(Protocol):
+    """Attention of one row: of one site, or of sites of one shape, one below the other."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(heads, queries of all its sites, tokens)."""
+
+    @property
+    def device(self) -> torch.device:
+        """Device on which the layer computes."""
+
+    def probabilities(self, heads: slice = slice(None)) -> Tensor:
+        """Return float32 probabilities [heads, queries, tokens], with their graph if any."""
+
+    def of_sites(self, sites: slice) -> RowAttention:
+        """Return the attention of some of its sites."""
 
 
 class Product(Protocol):
@@ -30,11 +59,59 @@ class Product(Protocol):
     def device(self) -> torch.device:
         """Device on which the layer computes."""
 
-    def probabilities(self, row: int, heads: slice = slice(None)) -> Tensor:
-        """Return float32 probabilities [heads, queries, tokens] of one row."""
+    @property
+    def group(self) -> Hashable | None:
+        """Value that calls have in common that `join` can compute together; None if it can join none."""
+
+    def of_row(self, row: int) -> RowAttention:
+        """Return the attention of one row."""
 
     def of_rows(self, rows: Sequence[int]) -> Product:
         """Return a copy of some rows, which later operations of the network cannot change."""
+
+
+@dataclass(frozen=True, eq=False)
+class _RowCall:
+    """softmax(q kᵀ · scale + bias) of one row, about to be computed; a RowAttention.
+
+    Attributes:
+        query: [heads, sites, queries of each site, channels].
+        key: [heads, sites, tokens, channels].
+        scale: the factor of the logits.
+        bias: added to the logits, [heads or 1, queries or 1, tokens]; None is nothing.
+    """
+
+    query: Tensor
+    key: Tensor
+    scale: float
+    bias: Tensor | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(heads, queries of all sites, tokens)."""
+        heads, sites, queries, _ = self.query.shape
+        return heads, sites * queries, self.key.shape[2]
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the query."""
+        return self.query.device
+
+    def probabilities(self, heads: slice = slice(None)) -> Tensor:
+        """Return float32 probabilities [heads, queries, tokens], with their graph if any.
+
+        The scale is a factor of the float32 product: where a host lets products round their operands
+        (TF32), those of half precision stay exact.
+        """
+        query, key = (each[heads].flatten(0, 1).float() for each in (self.query, self.key))
+        bias, beta = (query.new_empty(()), 0) if self.bias is None else (_of_heads(self.bias, heads), 1)
+        with full_precision(self.device):
+            logits = torch.baddbmm(bias, query, key.transpose(1, 2), beta=beta, alpha=self.scale)
+        return logits.softmax(-1).view(-1, self.shape[1], logits.shape[-1])
+
+    def of_sites(self, sites: slice) -> _RowCall:
+        """Return the attention of some of its sites."""
+        return _RowCall(self.query[:, sites], self.key[:, sites], self.scale, self.bias)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +141,17 @@ class AttentionCall:
         """Device of the query."""
         return self.query.device
 
-    def probabilities(self, row: int, heads: slice = slice(None)) -> Tensor:
-        """Return float32 probabilities [heads, queries, tokens] of one row, with their graph if any."""
-        with full_precision(self.device):
-            keys = self.key[row, heads].float() * self.scale
-            logits = torch.bmm(self.query[row, heads].float(), keys.transpose(1, 2))
-            if self.bias is not None:
-                logits = logits + _at(self.bias, row, heads).float()
-            return logits.softmax(-1)
+    @property
+    def group(self) -> Hashable | None:
+        """Value that calls of one shape, scale, precision and device have in common; None under a mask."""
+        if self.bias is not None:
+            return None
+        return self.query.shape, self.key.shape, self.scale, self.query.dtype, self.key.dtype, self.device
+
+    def of_row(self, row: int) -> RowAttention:
+        """Return the attention of one row, without a copy."""
+        bias = None if self.bias is None else _of_row(self.bias, row)
+        return _RowCall(self.query[row][:, None], self.key[row][:, None], self.scale, bias)
 
     def of_rows(self, rows: Sequence[int]) -> AttentionCall:
         """Return a copy of some rows."""
@@ -83,6 +163,32 @@ class AttentionCall:
 
 
 @dataclass(frozen=True, eq=False)
+class _RowProbabilities:
+    """Probabilities [heads, queries, tokens] of one row; a RowAttention."""
+
+    values: Tensor
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(heads, queries, tokens)."""
+        heads, queries, tokens = self.values.shape
+        return heads, queries, tokens
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the values."""
+        return self.values.device
+
+    def probabilities(self, heads: slice = slice(None)) -> Tensor:
+        """Return float32 probabilities [heads, queries, tokens], with their graph if any."""
+        return self.values[heads].float()
+
+    def of_sites(self, sites: slice) -> _RowProbabilities:
+        """Return it: there is one site."""
+        return self
+
+
+@dataclass(frozen=True, eq=False)
 class GivenAttention:
     """Probabilities of one site, computed by the layer itself.
 
@@ -91,6 +197,7 @@ class GivenAttention:
     """
 
     values: Tensor
+    group = None
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -103,13 +210,44 @@ class GivenAttention:
         """Device of the values."""
         return self.values.device
 
-    def probabilities(self, row: int, heads: slice = slice(None)) -> Tensor:
-        """Return float32 probabilities [heads, queries, tokens] of one row, with their graph if any."""
-        return self.values[row, heads].float()
+    def of_row(self, row: int) -> RowAttention:
+        """Return the attention of one row."""
+        return _RowProbabilities(self.values[row])
 
     def of_rows(self, rows: Sequence[int]) -> GivenAttention:
         """Return a copy of some rows."""
         return GivenAttention(self.values.detach()[list(rows)])
+
+
+@dataclass(frozen=True, eq=False)
+class JointRow:
+    """Copy of the queries and keys of one row, of several calls of one group.
+
+    Attributes:
+        values: [heads, calls · (queries + tokens), channels], in the network's precision.
+        queries: number of queries of each call.
+        tokens: number of keys of each call.
+        scale: the factor of the logits.
+    """
+
+    values: Tensor
+    queries: int
+    tokens: int
+    scale: float
+
+    def in_float(self) -> RowAttention:
+        """Return the attention, whose queries are those of the calls one below the other."""
+        each = self.queries + self.tokens
+        values = self.values.float().view(len(self.values), -1, each, self.values.shape[-1])
+        return _RowCall(values[:, :, : self.queries], values[:, :, self.queries :], self.scale)
+
+
+def join(calls: Sequence[AttentionCall], row: int) -> JointRow:
+    """Copy one row of calls of one group side by side; later operations of the network cannot change it."""
+    _, _, queries, tokens = calls[0].shape
+    parts = [each[row].detach() for call in calls for each in (call.query, call.key)]
+    with full_precision(calls[0].device):
+        return JointRow(torch.cat(parts, 1), queries, tokens, calls[0].scale)
 
 
 def split_heads(output: Tensor, heads: int) -> Tensor:
@@ -139,10 +277,13 @@ def _tensor(mask: Tensor) -> Tensor:
     return mask.detach()
 
 
-def _at(bias: Tensor, row: int, heads: slice) -> Tensor:
-    """Return the bias [heads or 1, queries or 1, tokens] of a row."""
-    own = bias[row if len(bias) > 1 else 0]
-    return own[heads] if len(own) > 1 else own
+def _of_row(bias: Tensor, row: int) -> Tensor:
+    """Return the bias [heads or 1, queries or 1, tokens] of a row, in float32."""
+    return bias[row if len(bias) > 1 else 0].float()
+
+
+def _of_heads(bias: Tensor, heads: slice) -> Tensor:
+    return bias[heads] if len(bias) > 1 else bias
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:

@@ -81,7 +81,7 @@ def _record_of(call: Product, row: int, grid: tuple[int, int]) -> PassRecord | S
         query, key = (_on_cpu(each[row].transpose(0, 1).flatten(1)) for each in (call.query, call.key))
         return PassRecord(query, key, call.shape[1], call.scale, grid)
     with torch.no_grad():
-        probabilities = call.probabilities(row).cpu()
+        probabilities = call.of_row(row).probabilities().cpu()
     return SumRecord(probabilities[None], (1,), grid, call.shape[3])
 
 

@@ -197,4 +197,4 @@ class GraphRecord:
 
     @cached_property
     def _probabilities(self) -> Tensor:
-        return self.call.probabilities(self.row)
+        return self.call.of_row(self.row).probabilities()

@@ -170,7 +170,7 @@ SD15 = ((1, 40), (1, 40), (2, 80), (2, 80), (4, 160), (4, 160), (8, 160), (4, 16
 def test_a_pass_of_sd15_launches_at_most_40_kernels_and_takes_at_most_32_megabytes() -> None:
     sums = PromptSums((64, 64), 1, False, None)
     batch = CallBatch(lambda sites, row, own, scratch: sums.add(sites, own, 0, scratch), ACCELERATOR_BYTES)
-    with Launches() as launches:
+    with Launches(memory=True) as launches:
         for index, (factor, channels) in enumerate(SD15):
             site = Site(f"{index}", "cross", "down", index, 8, factor, f"IN{index:02}")
             height, width = site.grid((64, 64))

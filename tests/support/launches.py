@@ -1,6 +1,6 @@
 """Count of the kernels that a block of code launches, and its memory, by torch's own dispatcher.
 
-    with Launches() as launches:
+    with Launches(memory=True) as launches:
         …
     launches.count["aten.bmm"]; launches.count.total()
     launches.peak                              # bytes of the tensors that the block made, alive at once
@@ -22,10 +22,11 @@ _ALLOCATIONS = ("empty", "new_empty", "empty_like", "empty_strided", "_unsafe_vi
 
 
 class Launches(TorchDispatchMode):
-    """Counter of operations that compute, by name, and of the memory of what they make."""
+    """Counter of operations that compute, by name, and of the memory of what they make, where it is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: bool = False) -> None:
         super().__init__()
+        self._memory = memory
         self.count: Counter[str] = Counter()
         self.peak = 0
         self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
@@ -34,7 +35,7 @@ class Launches(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         if not _is_view(func) and func.overloadpacket.__name__ not in _ALLOCATIONS:
             self.count[str(func.overloadpacket)] += 1
-        if not _aliases(func):
+        if self._memory and not _aliases(func):
             self._weigh(result)
         return result
 

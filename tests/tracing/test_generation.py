@@ -108,7 +108,7 @@ def test_what_does_not_fit_is_named() -> None:
     call = new_call()
     begin(call, 900, {0: 0})
     query, _ = queries(SITES[0], 1)
-    other = AttentionCall(split_heads(query, 2), torch.zeros(2, 2, 5, 2), 0.5)
+    other = AttentionCall(split_heads(query, 2), torch.zeros(2, 5, 2, 2), 0.5)
     with pytest.raises(RecordingError, match="attended to 5 tokens, and the prompt has 3"):
         call.receive(SITES[0], other)
 

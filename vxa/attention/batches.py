@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from vxa.attention.calls import AttentionCall, Product, RowAttention, join
@@ -30,18 +31,19 @@ Add = Callable[[Sequence[Site], int, RowAttention, int], None]
 """Adds the attention of sites of one shape, in one row; the last is the number of floats computed at once."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _HeldCall:
-    """A call that is held by reference, and the versions that its tensors had."""
+    """A call that is held by reference.
+
+    Attributes:
+        versions: those that its tensors had.
+        nbytes: bytes of the tensors, of every row.
+    """
 
     site: Site
     call: AttentionCall
     versions: tuple[int, int]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the tensors, of every row."""
-        return _nbytes(self.call.query) + _nbytes(self.call.key)
+    nbytes: int
 
 
 class CallBatch:
@@ -67,7 +69,7 @@ class CallBatch:
                 self._add((site,), row, call.of_row(row), max(capacity // 8, CPU_SCRATCH))
             return
         group = (site.kind, site.factor, call.group)
-        held = _HeldCall(site, call, _versions(call))
+        held = _HeldCall(site, call, _versions(call), _nbytes(call.query) + _nbytes(call.key))
         members = self._groups[group] = self._groups.pop(group, [])
         members.append(held)
         self._nbytes += held.nbytes
@@ -87,6 +89,7 @@ class CallBatch:
         self._groups.clear()
         self._nbytes = 0
 
+    @torch.no_grad()
     def _compute(self, group: Hashable) -> None:
         """Compute a group, row by row, after the network's tensors were copied and let go."""
         members = self._groups.pop(group)

@@ -119,8 +119,8 @@ class AttentionCall:
     """softmax(q kᵀ · scale + bias) of one site, about to be computed.
 
     Attributes:
-        query: [rows, heads, queries, channels].
-        key: [rows, heads, tokens, channels].
+        query: [rows, queries, heads, channels], as a projection has it.
+        key: [rows, tokens, heads, channels].
         scale: the factor of the logits, usually channels^-1/2.
         bias: added to the logits, broadcastable to [rows, heads, queries, tokens]; None is nothing.
     """
@@ -133,8 +133,8 @@ class AttentionCall:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(rows, heads, queries, tokens); the rows are those that both query and key have."""
-        rows = min(len(self.query), len(self.key))
-        return rows, self.query.shape[1], self.query.shape[2], self.key.shape[2]
+        query, key = self.query.shape, self.key.shape
+        return min(query[0], key[0]), query[2], query[1], key[1]
 
     @property
     def device(self) -> torch.device:
@@ -151,7 +151,8 @@ class AttentionCall:
     def of_row(self, row: int) -> RowAttention:
         """Return the attention of one row, without a copy."""
         bias = None if self.bias is None else _of_row(self.bias, row)
-        return _RowCall(self.query[row][:, None], self.key[row][:, None], self.scale, bias)
+        query, key = (each[row].transpose(0, 1)[:, None] for each in (self.query, self.key))
+        return _RowCall(query, key, self.scale, bias)
 
     def of_rows(self, rows: Sequence[int]) -> AttentionCall:
         """Return a copy of some rows."""
@@ -219,12 +220,15 @@ class GivenAttention:
         return GivenAttention(self.values.detach()[list(rows)])
 
 
+_BY_HEADS = (2, 0, 1, 3)  # [calls, queries and tokens, heads, channels] with the heads first
+
+
 @dataclass(frozen=True, eq=False)
 class JointRow:
     """Copy of the queries and keys of one row, of several calls of one group.
 
     Attributes:
-        values: [heads, calls · (queries + tokens), channels], in the network's precision.
+        values: [calls · (queries + tokens), heads, channels], in the network's precision.
         queries: number of queries of each call.
         tokens: number of keys of each call.
         scale: the factor of the logits.
@@ -237,23 +241,24 @@ class JointRow:
 
     def in_float(self) -> RowAttention:
         """Return the attention, whose queries are those of the calls one below the other."""
-        each = self.queries + self.tokens
-        values = self.values.float().view(len(self.values), -1, each, self.values.shape[-1])
+        split = self.values.view(-1, self.queries + self.tokens, *self.values.shape[1:])
+        values = split.new_empty([split.shape[place] for place in _BY_HEADS], dtype=torch.float32)
+        values.copy_(split.permute(_BY_HEADS))  # other precision and other order, in one operation
         return _RowCall(values[:, :, : self.queries], values[:, :, self.queries :], self.scale)
 
 
 def join(calls: Sequence[AttentionCall], row: int) -> JointRow:
     """Copy one row of calls of one group side by side; later operations of the network cannot change it."""
     _, _, queries, tokens = calls[0].shape
-    parts = [each[row].detach() for call in calls for each in (call.query, call.key)]
+    parts = [each[row] for call in calls for each in (call.query, call.key)]
     with full_precision(calls[0].device):
-        return JointRow(torch.cat(parts, 1), queries, tokens, calls[0].scale)
+        return JointRow(torch.cat(parts), queries, tokens, calls[0].scale)
 
 
 def split_heads(output: Tensor, heads: int) -> Tensor:
-    """Return a projection's output [rows, n, heads·channels] as a view [rows, heads, n, channels]."""
+    """Return a projection's output [rows, n, heads·channels] as a view [rows, n, heads, channels]."""
     rows, count, channels = output.shape
-    return output.view(rows, count, heads, channels // heads).transpose(1, 2)
+    return output.view(rows, count, heads, channels // heads)
 
 
 def expand_mask(mask: Any, rows: int, heads: int) -> Tensor | None:
@@ -288,6 +293,14 @@ def _of_heads(bias: Tensor, heads: slice) -> Tensor:
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
     """Return a context without a host's autocast, which would compute the products in half precision."""
-    if device.type in ("cpu", "cuda", "xpu"):
+    if device.type in ("cpu", "cuda", "xpu") and _is_autocast_on(device.type):
         return torch.autocast(device.type, enabled=False)
     return nullcontext()
+
+
+def _is_autocast_on(device_type: str) -> bool:
+    """Return whether autocast is on; torch before 2.4 does not tell it by device, so then it may be."""
+    try:
+        return torch.is_autocast_enabled(device_type)
+    except TypeError:
+        return True

@@ -78,7 +78,7 @@ class Recording:
 def _record_of(call: Product, row: int, grid: tuple[int, int]) -> PassRecord | SumRecord:
     """Return queries and keys where they tell the attention, else its probabilities, of every head."""
     if isinstance(call, AttentionCall) and call.bias is None:
-        query, key = (_on_cpu(each[row].transpose(0, 1).flatten(1)) for each in (call.query, call.key))
+        query, key = (_on_cpu(each[row].flatten(1)) for each in (call.query, call.key))
         return PassRecord(query, key, call.shape[1], call.scale, grid)
     with torch.no_grad():
         probabilities = call.of_row(row).probabilities().cpu()

@@ -14,7 +14,8 @@ from vxa.maps.attention_maps import Provenance
 from vxa.maps.steps import Schedule
 from vxa.models.session import Pass, Row
 from vxa.tokens import Token
-from vxa.tracing.generation import GenerationInfo, Settings, TracedCall, TracedPrompt
+from vxa.tracing.call_info import GenerationInfo, Settings, TracedPrompt
+from vxa.tracing.generation import TracedCall
 
 SITES = (Site("a", "cross", "down", 0, 2, 1, "IN01"), Site("b", "cross", "mid", 1, 2, 2, "M00"))
 SIZE = (4, 3)

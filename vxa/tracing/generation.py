@@ -13,86 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vxa.attention.batches import CallBatch
 from vxa.attention.calls import Product, RowAttention
 from vxa.attention.recording import check_shape, not_finite
-from vxa.attention.sites import SelfAttentionSpec, Site
+from vxa.attention.sites import Site
 from vxa.errors import RecordingError
-from vxa.maps.attention_maps import AttentionMaps, Provenance
-from vxa.maps.region import Region
-from vxa.maps.steps import Bins, CountedSteps, Schedule, check_bins
+from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.steps import CountedSteps, Schedule
 from vxa.models.session import Pass
-from vxa.tokens import Token
+from vxa.tracing.call_info import GenerationInfo, Settings, TracedPrompt
 from vxa.tracing.prompt_sums import PromptSums
 
-__all__ = ["GenerationInfo", "Settings", "TracedCall", "TracedPrompt"]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Options of a trace.
-
-    Attributes:
-        bins: the number of step bins, of equal length or lengths that differ by one; "each" keeps every step
-            separately.
-        heads: keep each head separately instead of their mean.
-        negative: keep the attention to the negative prompt too.
-        self_attention: keep it too, as the mean of its heads: True, or the self-attention sites.
-        grad: keep the last pass alone, with its graph.
-
-    Raises SettingError for bins that are neither a whole number from 1 nor "each".
-    """
-
-    bins: Bins = 1
-    heads: bool = False
-    negative: bool = False
-    self_attention: SelfAttentionSpec = False
-    grad: bool = False
-
-    def __post_init__(self) -> None:
-        check_bins(self.bins)
-
-
-@dataclass(frozen=True, eq=False)
-class TracedPrompt:
-    """Prompt of one image, read by one row of each pass.
-
-    Attributes:
-        image: the image's index in its call.
-        prompt: the text.
-        tokens: one for each position of the context.
-        negative: whether it is the negative prompt.
-        kept: the indices of the tokens to keep; None is all.
-        notes: facts about this prompt that a reader of its maps must know.
-    """
-
-    image: int
-    prompt: str
-    tokens: tuple[Token, ...]
-    negative: bool = False
-    kept: tuple[int, ...] | None = None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class GenerationInfo:
-    """Properties that all maps of a call share.
-
-    Attributes:
-        provenance: the model's; the call fills in the prompt and the timesteps.
-        default_sites: the sites that `sites=None` reads.
-        image_size: (height, width) of the image.
-        extent: the fraction (of height, of width) of the padded image that is image.
-        region: the part of the image that the passes work on; None is all of it.
-    """
-
-    provenance: Provenance
-    default_sites: str
-    image_size: tuple[int, int]
-    extent: tuple[float, float] = (1.0, 1.0)
-    region: Region | None = None
+__all__ = ["TracedCall"]
 
 
 class TracedCall:

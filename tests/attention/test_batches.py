@@ -10,7 +10,8 @@ import torch
 from support.launches import Launches
 
 from vxa.attention.batches import ACCELERATOR_BYTES, CallBatch
-from vxa.attention.calls import AttentionCall, GivenAttention, Product, RowAttention, split_heads
+from vxa.attention.calls import AttentionCall, GivenAttention, Product, split_heads
+from vxa.attention.row_attention import RowAttention
 from vxa.attention.sites import Site
 from vxa.errors import RecordingError
 from vxa.tracing.prompt_sums import PromptSums

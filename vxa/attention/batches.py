@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vxa.attention.calls import AttentionCall, Product, RowAttention, join
+from vxa.attention.calls import AttentionCall, Product, join
+from vxa.attention.row_attention import RowAttention
 from vxa.attention.sites import Site
 from vxa.attention.sums import CPU_SCRATCH
 from vxa.errors import RecordingError

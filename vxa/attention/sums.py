@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from vxa.attention.calls import RowAttention
+from vxa.attention.row_attention import RowAttention
 from vxa.errors import HeadError, TokenIndexError
 
 __all__ = ["CPU_SCRATCH", "SiteSum", "SumRecord"]

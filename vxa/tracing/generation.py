@@ -16,8 +16,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from vxa.attention.batches import CallBatch
-from vxa.attention.calls import Product, RowAttention
+from vxa.attention.calls import Product
 from vxa.attention.recording import check_shape, not_finite
+from vxa.attention.row_attention import RowAttention
 from vxa.attention.sites import Site
 from vxa.errors import RecordingError
 from vxa.maps.attention_maps import AttentionMaps

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vxa.attention.calls import RowAttention
+from vxa.attention.row_attention import RowAttention
 from vxa.attention.sites import Site
 from vxa.attention.sums import SiteSum, SumRecord
 

@@ -8,6 +8,8 @@ memory         memory that a trace adds to the peak, for three numbers of steps
 peers          time that VXA adds, and that daam and attention-map-diffusers from PyPI add
 peers_memory   memory that each of these adds to the peak
 sdxl           memory that a trace adds to the peak of SDXL at 1024×1024
+launches       kernels that a pass launches beside the untraced one, and the Python time of the hooks
+device         time and memory of traced generations on an accelerator (--device cuda); only where it is named
 
 One thread on one core; sides take turns. Every word, site and step is traced, with guidance, on networks of
 true size with random weights. Memory is measured in a process of its own. The rows of each part replace its
@@ -22,6 +24,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 # CPU time of several threads would count their waiting for each other. Set before torch is loaded.
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
@@ -31,6 +34,8 @@ from parts import REPORTS
 from parts.measure import time_in_steps, use_one_core
 from parts.peak_memory import run_module
 from parts.report import Row, add_parts, table, with_machine, write_part
+from parts.trace.device import on_device
+from parts.trace.launches import as_on_an_accelerator, count_by_pass, hook_milliseconds, narrow, stopped_early
 from parts.trace.pipeline import SHAPES, generation, twin
 from parts.trace.sides import PEERS, SIDES
 from parts.trace.unwatched import UnwatchedClock
@@ -81,9 +86,33 @@ def measure_sdxl(options: argparse.Namespace) -> Iterator[Row]:
     yield from _peaks("sdxl", ("vxa",), (1,), 2 * options.size, 128)
 
 
+def measure_launches(options: argparse.Namespace) -> Iterator[Row]:
+    """Yield the kernels that each side adds to a guided pass, counted in Stable Diffusion 1.5's shape."""
+    pipeline = narrow()
+    with as_on_an_accelerator():
+        counts = {side: count_by_pass(pipeline, SIDES[side], options.size) for side in SIDES}
+    for side in ("vxa", *PEERS):
+        name = f"kernels that {side} adds to a guided pass of 16 sites at {options.size}×{options.size}"
+        both = {one: [counts[one]] for one in ("untraced", side)}
+        yield Row(name, counts[side] - counts["untraced"], "kernels", None, both)
+    early, whole = stopped_early(options.size)
+    name = "kernels of a visualization at the mid block / of a whole forward"
+    yield Row(name, early / whole, "×", 0.45, {"mid": [early], "whole": [whole]})
+    samples = hook_milliseconds(pipeline, 40)
+    yield Row("CPU time of the hooks of a pass", median(samples), "ms", 1.5, {"ms": samples})
+
+
+def measure_device(options: argparse.Namespace) -> Iterator[Row]:
+    """Yield time and memory of generations on a device, each side in turns."""
+    shapes = (("sd15", options.size), ("sdxl", 2 * options.size))
+    for shape, size in shapes:
+        yield from on_device(options.device, shape, size, options.steps, options.rounds)
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
     "time": measure_time, "memory": measure_memory, "peers": measure_peers,
-    "peers_memory": measure_peers_memory, "sdxl": measure_sdxl,
+    "peers_memory": measure_peers_memory, "sdxl": measure_sdxl, "launches": measure_launches,
+    "device": measure_device,
 }  # fmt: skip
 
 
@@ -133,11 +162,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="steps of each timed generation")
     parser.add_argument("--memory-steps", type=int, nargs="+", default=[10, 30, 50])
     parser.add_argument("--peer-steps", type=int, nargs="+", default=[4, 8], help="the largest is timed")
+    parser.add_argument("--device", default="cuda", help="of the part device; cpu to see that it runs")
+    parser.add_argument("--rounds", type=int, default=7, help="generations of each side on the device")
     parser.add_argument("--size", type=int, default=512, help="pixels of a side; twice as many for SDXL")
     options = parser.parse_args()
     torch.set_num_threads(1)
     use_one_core()
-    for part in options.parts or PARTS:
+    for part in options.parts or [name for name in PARTS if name != "device"]:
         rows = list(PARTS[part](options))
         write_part(options.report, part, with_machine(rows))
         Console().print(table(rows))

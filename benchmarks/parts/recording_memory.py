@@ -14,7 +14,8 @@ import torch
 
 from parts.peak_memory import peak_megabytes
 from parts.sd15 import Sd15, tokens
-from vxa.attention.recording import PassRecord, record
+from vxa.attention.recording import record
+from vxa.attention.records import PassRecord
 
 
 def kept_megabytes(records: dict[str, PassRecord]) -> float:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
 
 from vxa.attention.hooks import watch
+from vxa.attention.layers import fingerprint
 from vxa.attention.sites import Site
 from vxa.errors import RecordingError
 
@@ -53,3 +56,47 @@ def test_a_receiver_that_fails_is_trouble_too() -> None:
         network(torch.randn(1, 3, 4))
     assert [str(problem) for problem in problems] == ["of the device"]
     assert not network.attn2.to_q._forward_hooks
+
+
+class Processor:
+    def __call__(self) -> None:
+        """Compute nothing."""
+
+
+class OtherProcessor(Processor):
+    def __call__(self) -> None:
+        """Compute nothing, in another way."""
+
+
+def replace_processor(layer: nn.Module) -> None:
+    layer.processor = Processor()  # type: ignore[assignment]
+
+
+def replace_its_class(layer: nn.Module) -> None:
+    layer.processor.__class__ = OtherProcessor
+
+
+def replace_its_call(layer: nn.Module) -> None:
+    layer.processor.__call__ = print  # type: ignore[assignment]
+
+
+def replace_scores(layer: nn.Module) -> None:
+    layer.get_attention_scores = print  # type: ignore[assignment]
+
+
+def add_norm(layer: nn.Module) -> None:
+    layer.norm_q = nn.LayerNorm(4)
+
+
+@pytest.mark.parametrize(
+    "change", [replace_processor, replace_its_class, replace_its_call, replace_scores, add_norm]
+)
+def test_a_layer_that_is_changed_while_it_is_watched_is_looked_at_again(
+    change: Callable[[nn.Module], None],
+) -> None:
+    layer = Attention(1)
+    replace_processor(layer)
+    before = fingerprint(layer)
+    assert fingerprint(layer) == before
+    change(layer)
+    assert fingerprint(layer) != before

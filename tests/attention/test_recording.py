@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vxa.attention.recording import PassRecord, record
+from vxa.attention.recording import record
+from vxa.attention.records import PassRecord
 from vxa.attention.sites import Site
 from vxa.errors import RecordingError
 
@@ -83,7 +84,7 @@ def test_a_probability_by_hand() -> None:
 def test_all_tokens_are_the_softmax_in_float32_however_it_is_cut(
     monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    monkeypatch.setattr("vxa.attention.recording._SCRATCH", 16)
+    monkeypatch.setattr("vxa.attention.records._SCRATCH", 16)
     query, key = torch.randn(6, 8).half(), torch.randn(count, 8).half()
     kept = PassRecord(query, key, heads=2, scale=0.5, grid=(3, 2))
     logits = torch.einsum("qhc,khc->hkq", query.float().view(6, 2, 4), key.float().view(count, 2, 4)) * 0.5
@@ -97,7 +98,7 @@ def test_all_tokens_are_the_softmax_in_float32_however_it_is_cut(
 
 
 def test_gathering_is_the_attention_times_the_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vxa.attention.recording._SCRATCH", 16)
+    monkeypatch.setattr("vxa.attention.records._SCRATCH", 16)
     kept = PassRecord(torch.randn(6, 8).half(), torch.randn(6, 8).half(), heads=2, scale=0.5, grid=(3, 2))
     attention = kept.tokens(range(6)).reshape(6, 6)  # [keys, queries]
     values = torch.randn(2, 6)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vxa.attention.calls import AttentionCall, split_heads
-from vxa.attention.recording import PassRecord
+from vxa.attention.records import PassRecord
 from vxa.attention.sums import SiteSum, SumRecord
 from vxa.errors import HeadError, TokenIndexError
 
@@ -26,7 +26,7 @@ def call_of(query: torch.Tensor, key: torch.Tensor, scale: float, heads: int = H
 def summed(given: list[tuple[torch.Tensor, torch.Tensor]], **settings: object) -> SiteSum:
     running = SiteSum(GRID, HEADS, TOKENS, **settings)  # type: ignore[arg-type]
     for number, (query, key) in enumerate(given):
-        running.add(call_of(query, key, 0.5), 0, number * running.record().sums.shape[0] // len(given))
+        running.add(call_of(query, key, 0.5).of_row(0), number * running.record().sums.shape[0] // len(given))
     return running
 
 
@@ -38,15 +38,15 @@ def expected(given: list[tuple[torch.Tensor, torch.Tensor]], **asked: object) ->
 def test_a_sum_by_hand() -> None:
     running = SiteSum((1, 2), 1, 2)
     query, key = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [3.0]]).log1p()  # logits 0, log 4
-    running.add(call_of(query, key, 1.0, heads=1), 0)
-    running.add(call_of(torch.zeros(2, 1), torch.zeros(2, 1), 1.0, heads=1), 0)
+    running.add(call_of(query, key, 1.0, heads=1).of_row(0))
+    running.add(call_of(torch.zeros(2, 1), torch.zeros(2, 1), 1.0, heads=1).of_row(0))
     # Place 0: 1/2 twice. Place 1: 4/5, then 1/2.
     assert torch.allclose(running.record().tokens([1]), torch.tensor([[[0.5, 0.65]]]))
 
 
 @pytest.mark.parametrize("scratch", [2**19, 1], ids=["heads at once", "one by one"])
 def test_the_mean_is_that_of_the_single_passes(monkeypatch: pytest.MonkeyPatch, scratch: int) -> None:
-    monkeypatch.setattr("vxa.attention.sums._CPU_SCRATCH", scratch)
+    monkeypatch.setattr(SiteSum.add, "__defaults__", (0, 0, scratch))
     given = passes(3)
     assert torch.allclose(summed(given).record().tokens(range(TOKENS)), expected(given), atol=1e-6)
     apart = summed(given, apart=True).record()
@@ -99,7 +99,7 @@ def test_a_record_is_a_copy_and_a_release_is_not() -> None:
     given = passes(2)
     running = summed(given[:1])
     before, released = running.record(), running.release()
-    running.add(call_of(*given[1], 0.5), 0)
+    running.add(call_of(*given[1], 0.5).of_row(0))
     assert torch.allclose(before.tokens([1]), expected(given[:1])[[1]], atol=1e-6)
     assert isinstance(released, SumRecord)
     assert not torch.equal(released.sums, before.sums)

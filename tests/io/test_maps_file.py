@@ -20,7 +20,7 @@ from support.maps import made_maps
 from support.windows import move_as_windows
 
 from vxa import visualize
-from vxa.attention.recording import PassRecord
+from vxa.attention.records import PassRecord
 from vxa.errors import MapsFileError
 from vxa.io.maps_file import SCHEMA, check_maps_path, read_maps, sidecar_path, write_maps
 from vxa.io.npz import digest_of

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from support.maps import made_maps
 
-from vxa.attention.recording import PassRecord
+from vxa.attention.records import PassRecord
 from vxa.errors import ImageError, SettingError, WordError
 from vxa.io.masks import check_masks_folder, coco_rle, mask_of_rle, write_masks
 from vxa.maps.attention_maps import AttentionMaps

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from vxa.attention.recording import PassRecord
+from vxa.attention.records import PassRecord
 from vxa.attention.sites import Site
 from vxa.attention.sums import SumRecord
 from vxa.maps.attention_maps import AttentionMaps, Provenance

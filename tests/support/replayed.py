@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from vxa import AttentionMaps, Provenance, Site, Token
-from vxa.attention.recording import PassRecord
+from vxa.attention.records import PassRecord
 from vxa.tracing.settings import PassSettings
 from vxa.ui.backend import Backend, Example, site_labels
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import diffusers
@@ -18,6 +19,7 @@ from support.generating import NEGATIVE, OTHER, PROMPT, is_left_alone, make
 from support.oracle import OraclePass, largest_error, oracle
 
 import vxa
+from vxa.attention.batches import ACCELERATOR_BYTES, CallBatch
 from vxa.errors import RecordingError
 
 pytestmark = pytest.mark.filterwarnings(
@@ -86,6 +88,15 @@ def test_schedulers_batches_and_guidance(
         lambda p: make(p, prompts, num_images_per_prompt=count, guidance_scale=guidance),
         lambda passes: all_passes(passes, groups, groups - 1),
     )
+
+
+@pytest.mark.parametrize("capacity", [2**13, ACCELERATOR_BYTES], ids=["often full", "a pass at once"])
+def test_sites_that_are_computed_together(
+    capacity: int, pipeline: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on an accelerator, also where a pass is settled by its step (the first one)."""
+    monkeypatch.setattr("vxa.tracing.generation.CallBatch", partial(CallBatch, capacity=capacity))
+    check(pipeline, lambda p: make(p, [PROMPT, OTHER], guidance_scale=4.0), all_passes)
 
 
 @pytest.mark.parametrize("scheduler", ["DDIMScheduler", "PNDMScheduler", "HeunDiscreteScheduler"])

@@ -7,14 +7,15 @@ import pytest
 import torch
 
 from vxa.attention.calls import AttentionCall, split_heads
-from vxa.attention.recording import PassRecord
+from vxa.attention.records import PassRecord
 from vxa.attention.sites import Site
 from vxa.errors import RecordingError
 from vxa.maps.attention_maps import Provenance
 from vxa.maps.steps import Schedule
 from vxa.models.session import Pass, Row
 from vxa.tokens import Token
-from vxa.tracing.generation import GenerationInfo, Settings, TracedCall, TracedPrompt
+from vxa.tracing.call_info import GenerationInfo, Settings, TracedPrompt
+from vxa.tracing.generation import TracedCall
 
 SITES = (Site("a", "cross", "down", 0, 2, 1, "IN01"), Site("b", "cross", "mid", 1, 2, 2, "M00"))
 SIZE = (4, 3)
@@ -108,7 +109,7 @@ def test_what_does_not_fit_is_named() -> None:
     call = new_call()
     begin(call, 900, {0: 0})
     query, _ = queries(SITES[0], 1)
-    other = AttentionCall(split_heads(query, 2), torch.zeros(2, 2, 5, 2), 0.5)
+    other = AttentionCall(split_heads(query, 2), torch.zeros(2, 5, 2, 2), 0.5)
     with pytest.raises(RecordingError, match="attended to 5 tokens, and the prompt has 3"):
         call.receive(SITES[0], other)
 

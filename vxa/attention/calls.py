@@ -1,22 +1,24 @@
 """Attention of one layer (site) in one pass, as the network computes it, for every row of the batch.
 
     call = AttentionCall(query, key, scale)                # softmax(q kᵀ · scale + bias), not computed yet
-    call.probabilities(row=1, heads=slice(0, 4))           # float32 [4, queries, tokens]
+    call.of_row(1).probabilities(slice(0, 4))              # float32 [4, queries, tokens]
+    join([call, other], row=1).in_float().probabilities()  # float32 [heads, 2 · queries, tokens]
 
 A `GivenAttention` holds probabilities that the layer computed itself, edits included.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-__all__ = ["AttentionCall", "GivenAttention", "Product", "expand_mask", "full_precision", "split_heads"]
+from vxa.attention.row_attention import JointRow, RowAttention, RowCall, RowProbabilities, full_precision
+
+__all__ = ["AttentionCall", "GivenAttention", "Product", "expand_mask", "join", "split_heads"]
 
 
 class Product(Protocol):
@@ -30,8 +32,12 @@ class Product(Protocol):
     def device(self) -> torch.device:
         """Device on which the layer computes."""
 
-    def probabilities(self, row: int, heads: slice = slice(None)) -> Tensor:
-        """Return float32 probabilities [heads, queries, tokens] of one row."""
+    @property
+    def group(self) -> Hashable | None:
+        """Value that calls have in common that `join` can compute together; None if it can join none."""
+
+    def of_row(self, row: int) -> RowAttention:
+        """Return the attention of one row."""
 
     def of_rows(self, rows: Sequence[int]) -> Product:
         """Return a copy of some rows, which later operations of the network cannot change."""
@@ -42,8 +48,8 @@ class AttentionCall:
     """softmax(q kᵀ · scale + bias) of one site, about to be computed.
 
     Attributes:
-        query: [rows, heads, queries, channels].
-        key: [rows, heads, tokens, channels].
+        query: [rows, queries, heads, channels], as a projection has it.
+        key: [rows, tokens, heads, channels].
         scale: the factor of the logits, usually channels^-1/2.
         bias: added to the logits, broadcastable to [rows, heads, queries, tokens]; None is nothing.
     """
@@ -56,22 +62,26 @@ class AttentionCall:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(rows, heads, queries, tokens); the rows are those that both query and key have."""
-        rows = min(len(self.query), len(self.key))
-        return rows, self.query.shape[1], self.query.shape[2], self.key.shape[2]
+        query, key = self.query.shape, self.key.shape
+        return min(query[0], key[0]), query[2], query[1], key[1]
 
     @property
     def device(self) -> torch.device:
         """Device of the query."""
         return self.query.device
 
-    def probabilities(self, row: int, heads: slice = slice(None)) -> Tensor:
-        """Return float32 probabilities [heads, queries, tokens] of one row, with their graph if any."""
-        with full_precision(self.device):
-            keys = self.key[row, heads].float() * self.scale
-            logits = torch.bmm(self.query[row, heads].float(), keys.transpose(1, 2))
-            if self.bias is not None:
-                logits = logits + _at(self.bias, row, heads).float()
-            return logits.softmax(-1)
+    @property
+    def group(self) -> Hashable | None:
+        """Value that calls of one shape, scale, precision and device have in common; None under a mask."""
+        if self.bias is not None:
+            return None
+        return self.query.shape, self.key.shape, self.scale, self.query.dtype, self.key.dtype, self.device
+
+    def of_row(self, row: int) -> RowAttention:
+        """Return the attention of one row, without a copy."""
+        bias = None if self.bias is None else _of_row(self.bias, row)
+        query, key = (each[row].transpose(0, 1)[:, None] for each in (self.query, self.key))
+        return RowCall(query, key, self.scale, bias)
 
     def of_rows(self, rows: Sequence[int]) -> AttentionCall:
         """Return a copy of some rows."""
@@ -91,6 +101,7 @@ class GivenAttention:
     """
 
     values: Tensor
+    group = None
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -103,19 +114,27 @@ class GivenAttention:
         """Device of the values."""
         return self.values.device
 
-    def probabilities(self, row: int, heads: slice = slice(None)) -> Tensor:
-        """Return float32 probabilities [heads, queries, tokens] of one row, with their graph if any."""
-        return self.values[row, heads].float()
+    def of_row(self, row: int) -> RowAttention:
+        """Return the attention of one row."""
+        return RowProbabilities(self.values[row])
 
     def of_rows(self, rows: Sequence[int]) -> GivenAttention:
         """Return a copy of some rows."""
         return GivenAttention(self.values.detach()[list(rows)])
 
 
+def join(calls: Sequence[AttentionCall], row: int) -> JointRow:
+    """Copy one row of calls of one group side by side; later operations of the network cannot change it."""
+    _, _, queries, tokens = calls[0].shape
+    parts = [each[row] for call in calls for each in (call.query, call.key)]
+    with full_precision(calls[0].device):
+        return JointRow(torch.cat(parts), queries, tokens, calls[0].scale)
+
+
 def split_heads(output: Tensor, heads: int) -> Tensor:
-    """Return a projection's output [rows, n, heads·channels] as a view [rows, heads, n, channels]."""
+    """Return a projection's output [rows, n, heads·channels] as a view [rows, n, heads, channels]."""
     rows, count, channels = output.shape
-    return output.view(rows, count, heads, channels // heads).transpose(1, 2)
+    return output.view(rows, count, heads, channels // heads)
 
 
 def expand_mask(mask: Any, rows: int, heads: int) -> Tensor | None:
@@ -139,14 +158,6 @@ def _tensor(mask: Tensor) -> Tensor:
     return mask.detach()
 
 
-def _at(bias: Tensor, row: int, heads: slice) -> Tensor:
-    """Return the bias [heads or 1, queries or 1, tokens] of a row."""
-    own = bias[row if len(bias) > 1 else 0]
-    return own[heads] if len(own) > 1 else own
-
-
-def full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Return a context without a host's autocast, which would compute the products in half precision."""
-    if device.type in ("cpu", "cuda", "xpu"):
-        return torch.autocast(device.type, enabled=False)
-    return nullcontext()
+def _of_row(bias: Tensor, row: int) -> Tensor:
+    """Return the bias [heads or 1, queries or 1, tokens] of a row, in float32."""
+    return bias[row if len(bias) > 1 else 0].float()

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from vxa.attention.calls import AttentionCall, Product, split_heads
 from vxa.attention.layers import (
     MaskArgument,
+    fingerprint,
     layer_of,
     logit_scale,
     processor_name,
@@ -49,6 +50,7 @@ class Watch:
         self._receive = receive
         self.processors: dict[str, str] = {}  # of the sites that are read at their product, by name
         self._thread, self._listening = threading.get_ident(), True
+        self._fingerprints: dict[str, tuple[Any, ...]] = {}
         self._queries: dict[str, Tensor | None] = {}
         self._masks: dict[str, Tensor | None] = {}
         self._products: dict[str, int] = {}
@@ -77,12 +79,20 @@ class Watch:
         """Keep the mask that a site's layer is called with until its key arrives."""
         if not self._is_own():
             return
+        self._check_layer(site, layer)
+        self._masks[site.name] = bias
+
+    def _check_layer(self, site: Site, layer: nn.Module) -> None:
+        """Raise RecordingError if the layer was changed so that it does not project plainly any more."""
+        found = fingerprint(layer)
+        if found == self._fingerprints.get(site.name):
+            return
         if not projects_plainly(layer):
             raise RecordingError(
                 f"site {site.label} ({site.name}) was given {processor_name(layer)} while it was watched; "
                 "set attention processors before the generation"
             )
-        self._masks[site.name] = bias
+        self._fingerprints[site.name] = found
 
     def on_query(self, site: Site, output: Tensor) -> None:
         """Keep a site's query until its key arrives."""

@@ -19,7 +19,15 @@ from vxa.attention.calls import expand_mask
 from vxa.attention.sites import Site
 from vxa.errors import RecordingError
 
-__all__ = ["MaskArgument", "layer_of", "logit_scale", "processor_name", "projects_plainly", "refuse_compiled"]
+__all__ = [
+    "MaskArgument",
+    "fingerprint",
+    "layer_of",
+    "logit_scale",
+    "processor_name",
+    "projects_plainly",
+    "refuse_compiled",
+]
 
 _STOCK = frozenset(
     (
@@ -87,6 +95,22 @@ def projects_plainly(layer: nn.Module) -> bool:
     return processor is None or (_is_stock(processor) and _computes_itself(layer))
 
 
+def fingerprint(layer: Any) -> tuple[Any, ...]:
+    """Return a value that changes when a layer's processor or its methods are replaced; cheap to compare."""
+    own = layer.__dict__
+    processor = own.get("processor") or own["_modules"].get("processor")
+    kind = type(processor)
+    scores = getattr(type(layer), "get_attention_scores", None)
+    return (
+        processor,
+        len(getattr(processor, "__dict__", ())),
+        kind.__call__,
+        len(own),
+        len(own["_modules"]),
+        scores,
+    )
+
+
 def processor_name(layer: nn.Module) -> str:
     """Return the name of the class that computes the layer's attention."""
     return type(getattr(layer, "processor", layer)).__name__
@@ -140,5 +164,7 @@ class MaskArgument:
         given = kwargs.get(self._name)
         if given is None and len(args) > self._place:
             given = args[self._place]
+        if given is None:
+            return None
         hidden = args[0] if args else next(iter(kwargs.values()))
         return expand_mask(given, len(hidden), site.heads)

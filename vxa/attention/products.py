@@ -86,7 +86,8 @@ def _fused_call(given: Mapping[str, Any], site: Site) -> AttentionCall:
     if mask is not None:
         mask = mask[(None,) * (4 - mask.ndim)]
     bias = expand_mask(mask, len(query), query.shape[1])
-    return AttentionCall(query, key, query.shape[-1] ** -0.5 if scale is None else float(scale), bias)
+    factor = query.shape[-1] ** -0.5 if scale is None else float(scale)
+    return AttentionCall(query.transpose(1, 2), key.transpose(1, 2), factor, bias)
 
 
 def _by_heads(values: Tensor, site: Site) -> Tensor:

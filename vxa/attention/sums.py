@@ -1,7 +1,7 @@
 """Attention summed over the passes of a generation: one float32 sum a site, however many steps there are.
 
     running = SiteSum(grid=(64, 48), heads=8, token_count=77)
-    running.add(call, row=1, step_bin=0)                    # once a pass, from a receiver of attention.hooks
+    running.add(call.of_row(1), step_bin=0)                 # once a pass
     running.record().tokens([5])                            # [1, h, w], the mean over passes and heads
 
 A sum takes 4 bytes for each query, token, step bin and, where heads are kept apart, head. Memory does not
@@ -10,19 +10,18 @@ grow with steps: the probabilities of a pass are computed in chunks of heads, ad
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from vxa.attention.calls import Product
+from vxa.attention.row_attention import RowAttention
 from vxa.errors import HeadError, TokenIndexError
 
-__all__ = ["SiteSum", "SumRecord"]
+__all__ = ["CPU_SCRATCH", "SiteSum", "SumRecord"]
 
-_CPU_SCRATCH = 2**19  # floats of probabilities computed at once: 2 MB stay in the cache
-_DEVICE_SCRATCH = 2**23  # on an accelerator a kernel launch costs more than the memory
+CPU_SCRATCH = 2**19  # floats of probabilities computed at once: 2 MB stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,16 +101,19 @@ class SumRecord:
 
 
 class SiteSum:
-    """Running sum of one site's attention, for one row of the batch.
+    """Running sum of attention for one row of the batch: of one site, or of several of one shape.
+
+    The sums of several sites lie one below the other in one tensor, so that one operation adds to all.
 
     Args:
-        grid: (height, width) of the queries.
-        heads: number of heads of the layer.
+        grid: (height, width) of the queries of each site.
+        heads: number of heads of each site.
         token_count: number of keys.
+        sites: number of sites.
         bins: number of step bins.
         apart: keep each head's sum, not only their mean.
         kept: the tokens to keep (None: all).
-        device: the device of the sum: the one on which the layer computes.
+        device: the device of the sum: the one on which the layers compute.
     """
 
     def __init__(
@@ -120,71 +122,86 @@ class SiteSum:
         heads: int,
         token_count: int,
         *,
+        sites: int = 1,
         bins: int = 1,
         apart: bool = False,
         kept: tuple[int, ...] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         self._grid, self._heads, self._token_count, self._kept = grid, heads, token_count, kept
+        self._queries = grid[0] * grid[1]
         columns = token_count if kept is None else len(kept)
-        shape = (bins, heads if apart else 1, grid[0] * grid[1], columns)
+        shape = (bins, heads if apart else 1, sites * self._queries, columns)
         self._sums = torch.zeros(shape, dtype=torch.float32, device=device)
-        self._passes = [0] * bins
+        self._passes = [[0] * bins for _ in range(sites)]
+        self._weights = torch.full((heads,), 1 / heads, device=device)
+        self._columns = None if kept is None else torch.tensor(kept, dtype=torch.long, device=device)
 
     @property
     def nbytes(self) -> int:
         """Size of the sum in bytes."""
         return self._sums.numel() * self._sums.element_size()
 
-    @property
-    def token_count(self) -> int:
-        """Number of keys."""
-        return self._token_count
-
     @torch.no_grad()
-    def add(self, call: Product, row: int, step_bin: int = 0) -> None:
-        """Add one row's attention [heads, queries, tokens]."""
-        total = self._sums[step_bin]
-        self._passes[step_bin] += 1
-        for part in self._parts(call.device):
-            # The denominator needs every key, whichever tokens are kept.
-            probabilities = call.probabilities(row, part)
-            if self._kept is not None:
-                probabilities = probabilities[..., list(self._kept)]
-            if total.shape[0] > 1:
-                total[part] += probabilities
-            else:
-                mean = probabilities[0] if len(probabilities) == 1 else probabilities.sum(0)
-                total[0].add_(mean, alpha=1 / self._heads)
+    def add(
+        self, attention: RowAttention, step_bin: int = 0, first: int = 0, scratch: int = CPU_SCRATCH
+    ) -> None:
+        """Add the attention of one row to the sites from `first` on.
 
-    def add_sum(self, other: SiteSum, step_bin: int = 0) -> None:
-        """Add another sum of one bin, of the same site and tokens."""
-        self._sums[step_bin] += other._sums[0]
-        self._passes[step_bin] += other._passes[0]
+        Not more than `scratch` floats of probabilities are computed at once, or those of one head.
+        """
+        heads, queries, tokens = attention.shape
+        total = self._count(first, queries // self._queries, step_bin)
+        step = max(1, scratch // (queries * tokens))
+        for start in range(0, heads, step):
+            self._add_part(total, attention, slice(start, start + step))
 
-    def is_finite(self) -> bool:
-        """Return whether the sum has neither NaN nor infinity."""
-        return bool(self._sums.isfinite().all())
+    def add_sum(
+        self, other: SiteSum, step_bin: int = 0, first: int = 0, other_first: int = 0, sites: int = 1
+    ) -> None:
+        """Add some sites of another sum of one bin, of the same shape and tokens."""
+        total = self._count(first, sites, step_bin)
+        start = other_first * self._queries
+        total += other._sums[0, :, start : start + sites * self._queries]
 
-    def empty_like(self, bins: int) -> SiteSum:
-        """Return an empty sum of the same site and tokens, with this many bins."""
+    def is_finite(self, place: int = 0) -> bool:
+        """Return whether one site's sum has neither NaN nor infinity."""
+        return bool(self._of(place).isfinite().all())
+
+    def empty_like(self, bins: int, sites: int) -> SiteSum:
+        """Return an empty sum of the same shape and tokens, of this many bins and sites."""
         apart, device = self._sums.shape[1] > 1, self._sums.device
         return SiteSum(
-            self._grid, self._heads, self._token_count, bins=bins, apart=apart, kept=self._kept, device=device
-        )
+            self._grid, self._heads, self._token_count, sites=sites, bins=bins, apart=apart,
+            kept=self._kept, device=device,
+        )  # fmt: skip
 
-    def record(self) -> SumRecord:
-        """Return a copy of the sum so far, on the CPU; later passes do not change it."""
-        sums = self._sums.to("cpu", copy=True)
-        return SumRecord(sums, tuple(self._passes), self._grid, self._token_count, self._kept)
+    def record(self, place: int = 0) -> SumRecord:
+        """Return a copy of one site's sum so far, on the CPU; later passes do not change it."""
+        return self._record(self._of(place).to("cpu", copy=True), place)
 
-    def release(self) -> SumRecord:
-        """Return the sum on the CPU, without a copy where it is there already; call `add` no more."""
-        return SumRecord(self._sums.cpu(), tuple(self._passes), self._grid, self._token_count, self._kept)
+    def release(self, place: int = 0) -> SumRecord:
+        """Return one site's sum on the CPU, without a copy where it is there already; call `add` no more."""
+        return self._record(self._of(place).cpu(), place)
 
-    def _parts(self, device: torch.device) -> Iterator[slice]:
-        """Yield slices of the heads whose probabilities fit into the scratch of the device."""
-        scratch = _CPU_SCRATCH if device.type == "cpu" else _DEVICE_SCRATCH
-        step = max(1, scratch // (self._grid[0] * self._grid[1] * self._token_count))
-        for start in range(0, self._heads, step):
-            yield slice(start, start + step)
+    def _add_part(self, total: Tensor, attention: RowAttention, part: slice) -> None:
+        """Add some heads to their part of the sum, [heads or 1, queries, columns]."""
+        probabilities = attention.probabilities(part)  # the denominator needs every key, also those not kept
+        if self._columns is not None:
+            probabilities = probabilities.index_select(-1, self._columns)
+        if len(total) > 1:
+            total[part] += probabilities
+        else:  # the mean over heads, as a product with their weights: one operation
+            total.view(-1).addmv_(probabilities.flatten(1).T, self._weights[: len(probabilities)])
+
+    def _count(self, first: int, sites: int, step_bin: int) -> Tensor:
+        """Count a pass of these sites. Return their part of the sum, [heads or 1, queries, columns]."""
+        for passes in self._passes[first : first + sites]:
+            passes[step_bin] += 1
+        return self._sums[step_bin, :, first * self._queries : (first + sites) * self._queries]
+
+    def _of(self, place: int) -> Tensor:
+        return self._sums[:, :, place * self._queries : (place + 1) * self._queries]
+
+    def _record(self, sums: Tensor, place: int) -> SumRecord:
+        return SumRecord(sums, tuple(self._passes[place]), self._grid, self._token_count, self._kept)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vxa.attention.recording import PassRecord, SiteRecord
+from vxa.attention.records import PassRecord, SiteRecord
 from vxa.attention.sites import Site
 from vxa.attention.sums import SumRecord
 from vxa.errors import MapsFileError

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vxa.attention.recording import SiteRecord
+from vxa.attention.records import SiteRecord
 from vxa.attention.sites import Site, SiteSpec, select_sites
 from vxa.attention.sums import SumRecord
 from vxa.errors import SettingError, SiteError

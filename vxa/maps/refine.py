@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vxa.attention.recording import SiteRecord
+from vxa.attention.records import SiteRecord
 from vxa.errors import SettingError
 from vxa.maps.heat_map import mean_on_largest, resized
 

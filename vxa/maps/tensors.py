@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from vxa.attention.recording import SiteRecord
+from vxa.attention.records import SiteRecord
 from vxa.maps.selection import union
 
 __all__ = ["mean_tensor"]

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from vxa.models.call_steps import CallSteps
 from vxa.models.crop_events import Crop, listen_to_crops
+from vxa.models.levels import Levels
 from vxa.models.pipeline_call import PipelineCall
 from vxa.models.prompt_events import EncodedPrompts, listen_to_prompts
 from vxa.models.rows import Inputs, inputs_of
@@ -93,6 +94,7 @@ class _Session(PassListener):
         self.prompts = ExitStack()
         self._model = model
         self._hooks = ExitStack()
+        self._levels = Levels()
         self._encoded: tuple[EncodedPrompts, bool] | None = None
         self._crop: Crop | None = None
         self._call: PipelineCall | None = None
@@ -135,8 +137,8 @@ class _Session(PassListener):
         self._crop = crop
 
     def _announce(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Pass | None:
-        inputs = inputs_of(args, kwargs)
         timesteps = self._model.pipeline.scheduler.timesteps
+        inputs = inputs_of(args, kwargs, lambda timestep: self._levels.read(timestep, timesteps))
         encoded, self._encoded = self._encoded, None
         if encoded is not None and not (self._call is not None and self._call.goes_on(timesteps, inputs)):
             self._begin_call(inputs, *encoded)
@@ -191,11 +193,13 @@ class _Session(PassListener):
         for listener in tuple(self.listeners):
             listener.settle(run, rows)
 
-    def _before_step(self, timestep: float, sample: Tensor, prediction: Tensor) -> None:
+    def _before_step(self, timestep: Any, sample: Tensor, prediction: Tensor) -> None:
         call, self._step = self._call, None
-        if call is not None and call.is_of(self._model.pipeline.scheduler.timesteps):
-            call.before_step(timestep, sample)
-            self._step = TakenStep(timestep, call.inputs_of_first(), prediction)
+        timesteps = self._model.pipeline.scheduler.timesteps
+        if call is not None and call.is_of(timesteps):
+            (level,) = self._levels.read(timestep, timesteps)
+            call.before_step(level, sample)
+            self._step = TakenStep(level, call.inputs_of_first(), prediction)
 
     def _after_step(self, latents: Tensor | None) -> None:
         step, self._step = self._step, None

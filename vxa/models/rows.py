@@ -7,9 +7,10 @@ are proportional.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -38,8 +39,12 @@ class Inputs:
         return self.sample.shape[-2], self.sample.shape[-1]
 
 
-def inputs_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inputs:
+def inputs_of(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], levels_of: Callable[[Any], Sequence[float]]
+) -> Inputs:
     """Return sample, timesteps and context from the arguments of the network's forward.
+
+    `levels_of` returns the values of the timestep that is among them.
 
     Raises RecordingError unless the sample is [rows, channels, height, width] and there is a context.
     """
@@ -50,9 +55,7 @@ def inputs_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inputs:
             "the network was not called with images [rows, channels, height, width] and a context: "
             "VXA traces pipelines of single images (SD1, SD2, SDXL)"
         )
-    timestep = named["timestep"]
-    levels = timestep.reshape(-1).tolist() if torch.is_tensor(timestep) else [timestep]
-    return Inputs(sample, tuple(dict.fromkeys(float(level) for level in levels)), context)
+    return Inputs(sample, tuple(dict.fromkeys(levels_of(named["timestep"]))), context)
 
 
 class Contexts:
@@ -67,12 +70,21 @@ class Contexts:
         # diffusers puts the negative rows first.
         self._layouts = [[*negative, *own], own] if negative else [own]
         self._distinct = _distinct([*own, *negative])
+        self._last: tuple[ref[Tensor], int, Candidates] | None = None
 
     def find_candidates(self, context: Tensor) -> Candidates:
         """Return the rows of a batch whose context is that of a prompt of the call; others are left out.
 
-        Each row's own image comes first in diffusers' layouts, then those whose context is the same.
+        Each row's own image comes first in diffusers' layouts, then those whose context is the same. A
+        context is compared once, and again when it was changed.
         """
+        if context.is_inference():  # torch does not count its versions
+            return self._compare(context)
+        if self._last is None or self._last[0]() is not context or self._last[1] != context._version:
+            self._last = ref(context), context._version, self._compare(context)
+        return self._last[2]
+
+    def _compare(self, context: Tensor) -> Candidates:
         for layout in self._layouts:
             if len(layout) == len(context) and _is_same(context, torch.stack([each for _, each in layout])):
                 return {
@@ -116,6 +128,9 @@ def assign_rows(
     Rows that are `taken` are left out. Of several rows for one image and branch the first is the step's own:
     pipelines with perturbed attention repeat it afterwards.
     """
+    first = _first_free(candidates, len(latents), taken)
+    if first and _are_made_from(sample, latents, first):
+        return first
     found: dict[int, Row] = {}
     for place, rows in candidates.items():
         free = (row for row in rows if row not in taken and row not in found.values())
@@ -125,20 +140,46 @@ def assign_rows(
     return found
 
 
+def _first_free(candidates: Candidates, images: int, taken: Collection[Row]) -> dict[int, Row]:
+    """Return the row of each place if every place was made from the first one that it may be."""
+    found: dict[int, Row] = {}
+    for place, rows in candidates.items():
+        free = (row for row in rows if row not in taken and row not in found.values())
+        match = next((row for row in free if row.image < images), None)
+        if match is not None:
+            found[place] = match
+    return found
+
+
+def _are_made_from(sample: Tensor, latents: Tensor, rows: Mapping[int, Row]) -> bool:
+    """Return whether each of these rows was made from its image's latent: the device is asked once."""
+    if sample.shape[2:] != latents.shape[2:] or sample.shape[1] < latents.shape[1]:
+        return False
+    own = torch.stack([sample[place] for place in rows])
+    return all(_are_multiples(own, torch.stack([latents[row.image] for row in rows.values()])))
+
+
 def _was_made_from(sample: Tensor, latents: Tensor, row: Row) -> bool:
     return row.image < len(latents) and is_multiple(sample, latents[row.image])
 
 
 def is_multiple(sample: Tensor, latent: Tensor) -> bool:
-    """Return whether the sample's first channels are a positive multiple of the latent [channels, h, w].
+    """Return whether the sample's first channels are a positive multiple of the latent [channels, h, w]."""
+    if sample.shape[1:] != latent.shape[1:] or len(sample) < len(latent):
+        return False
+    return _are_multiples(sample[None], latent[None])[0]
+
+
+def _are_multiples(samples: Tensor, latents: Tensor) -> list[bool]:
+    """Return whether each sample's first channels are a positive multiple of its latent.
 
     The tolerance is that of the coarser dtype of the two: both were rounded after scaling.
     """
-    own = sample[: len(latent)]
-    if own.shape != latent.shape:
-        return False
-    eps = max(torch.finfo(each.dtype).eps for each in (own, latent))
-    first, second = own.detach().float(), latent.detach().to(own.device).float()
-    factor = (first * second).sum() / (second * second).sum().clamp_min(1e-30)
-    error = (first - factor * second).abs().max()
-    return bool((factor > 0) & (error <= 8 * eps * first.abs().max().clamp_min(1e-30)))
+    own = samples[:, : latents.shape[1]]
+    eps = max(torch.finfo(each.dtype).eps for each in (own, latents))
+    first, second = own.detach().float().flatten(1), latents.detach().to(own.device).float().flatten(1)
+    factor = (first * second).sum(1) / (second * second).sum(1).clamp_min(1e-30)
+    error = (first - factor[:, None] * second).abs().amax(1)
+    largest = first.abs().amax(1).clamp_min(1e-30)
+    verdict: list[bool] = ((factor > 0) & (error <= 8 * eps * largest)).tolist()
+    return verdict

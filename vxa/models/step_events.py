@@ -31,12 +31,13 @@ class StepListener:
     """Callbacks of one listener, for steps that one thread takes with one scheduler.
 
     Attributes:
-        before: called with timestep, sample and the network's prediction, before each step.
+        before: called with timestep (a number or a tensor, as it was given), sample and the network's
+            prediction, before each step.
         after: called with the latents that the step led to; None where the scheduler does not say.
     """
 
     scheduler: Any
-    before: Callable[[float, Tensor, Any], None]
+    before: Callable[[Any, Tensor, Any], None]
     after: Callable[[Tensor | None], None]
     thread: int
 
@@ -44,7 +45,7 @@ class StepListener:
 @contextmanager
 def listen_to_steps(
     scheduler: Any,
-    before: Callable[[float, Tensor, Any], None],
+    before: Callable[[Any, Tensor, Any], None],
     after: Callable[[Tensor | None], None],
 ) -> Iterator[None]:
     """Call `before` and `after` around each step that this thread takes with the scheduler in this block."""
@@ -81,7 +82,7 @@ def _listeners(owner: Any) -> list[StepListener]:
         own = [each for each in listeners if each.scheduler is scheduler and each.thread == thread]
         given = dict(zip(names, rest, strict=False)) | kwargs
         for each in own:
-            each.before(float(given["timestep"]), given["sample"], given["model_output"])
+            each.before(given["timestep"], given["sample"], given["model_output"])
         result = original(*args, **kwargs)
         for each in own:
             each.after(result[0] if isinstance(result, tuple) else getattr(result, "prev_sample", None))

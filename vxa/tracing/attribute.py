@@ -27,8 +27,9 @@ from vxa.models import load
 from vxa.models.protocol import Conditioning, Model
 from vxa.models.session import Pass, Row, announced
 from vxa.tokens import Token
+from vxa.tracing.call_info import GenerationInfo, Settings, TracedPrompt
 from vxa.tracing.ddim_inversion import ddim_levels, ddim_trajectory
-from vxa.tracing.generation import GenerationInfo, Settings, TracedCall, TracedPrompt
+from vxa.tracing.generation import TracedCall
 from vxa.tracing.recorder import Recorder
 from vxa.tracing.visualize import ImageSource, add_noise, check_prompt, prepare, whole_number
 from vxa.version import versions

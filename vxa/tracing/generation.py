@@ -13,85 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from vxa.attention.batches import CallBatch
 from vxa.attention.calls import Product
 from vxa.attention.recording import check_shape, not_finite
-from vxa.attention.sites import SelfAttentionSpec, Site
-from vxa.attention.sums import SiteSum
+from vxa.attention.row_attention import RowAttention
+from vxa.attention.sites import Site
 from vxa.errors import RecordingError
-from vxa.maps.attention_maps import AttentionMaps, Provenance
-from vxa.maps.region import Region
-from vxa.maps.steps import Bins, CountedSteps, Schedule, check_bins
+from vxa.maps.attention_maps import AttentionMaps
+from vxa.maps.steps import CountedSteps, Schedule
 from vxa.models.session import Pass
-from vxa.tokens import Token
+from vxa.tracing.call_info import GenerationInfo, Settings, TracedPrompt
+from vxa.tracing.prompt_sums import PromptSums
 
-__all__ = ["GenerationInfo", "Settings", "TracedCall", "TracedPrompt"]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Options of a trace.
-
-    Attributes:
-        bins: the number of step bins, of equal length or lengths that differ by one; "each" keeps every step
-            separately.
-        heads: keep each head separately instead of their mean.
-        negative: keep the attention to the negative prompt too.
-        self_attention: keep it too, as the mean of its heads: True, or the self-attention sites.
-        grad: keep the last pass alone, with its graph.
-
-    Raises SettingError for bins that are neither a whole number from 1 nor "each".
-    """
-
-    bins: Bins = 1
-    heads: bool = False
-    negative: bool = False
-    self_attention: SelfAttentionSpec = False
-    grad: bool = False
-
-    def __post_init__(self) -> None:
-        check_bins(self.bins)
-
-
-@dataclass(frozen=True, eq=False)
-class TracedPrompt:
-    """Prompt of one image, read by one row of each pass.
-
-    Attributes:
-        image: the image's index in its call.
-        prompt: the text.
-        tokens: one for each position of the context.
-        negative: whether it is the negative prompt.
-        kept: the indices of the tokens to keep; None is all.
-        notes: facts about this prompt that a reader of its maps must know.
-    """
-
-    image: int
-    prompt: str
-    tokens: tuple[Token, ...]
-    negative: bool = False
-    kept: tuple[int, ...] | None = None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class GenerationInfo:
-    """Properties that all maps of a call share.
-
-    Attributes:
-        provenance: the model's; the call fills in the prompt and the timesteps.
-        default_sites: the sites that `sites=None` reads.
-        image_size: (height, width) of the image.
-        extent: the fraction (of height, of width) of the padded image that is image.
-        region: the part of the image that the passes work on; None is all of it.
-    """
-
-    provenance: Provenance
-    default_sites: str
-    image_size: tuple[int, int]
-    extent: tuple[float, float] = (1.0, 1.0)
-    region: Region | None = None
+__all__ = ["TracedCall"]
 
 
 class TracedCall:
@@ -121,8 +57,9 @@ class TracedCall:
         self._steps_seen: set[int] = set()
         self._run: Pass | None = None
         self._numbers: Mapping[int, int] = {}
-        self._sums: dict[tuple[int, str], SiteSum] = {}
-        self._pending: dict[Pass, dict[tuple[int, str], SiteSum]] = {}
+        self._batch = CallBatch(self._add)
+        self._sums: dict[int, PromptSums] = {}  # by the index of their prompt
+        self._pending: dict[Pass, dict[int, PromptSums]] = {}  # by the place of their row
         self._finished: dict[int, AttentionMaps] | None = None
 
     @property
@@ -162,28 +99,30 @@ class TracedCall:
         else:
             self._pending[run] = {}
         self._run, self._numbers = run, numbers
+        self._batch.clear()
 
     def receive(self, site: Site, call: Product) -> None:
-        """Add one site's attention in the pass to the sums; of an uncertain pass, to sums of its own."""
-        run = self._run
-        assert run is not None
-        check_shape(site, call, run.latent_size, tuple(self._numbers))
-        for place, number in self._numbers.items():
-            if run.certain:
-                running, step_bin = self._sum_of(number, site, run, call), self._bin_of(run)
-            else:
-                running, step_bin = self._create_sum(site, run, self.readings[number], call, bins=1), 0
-                self._pending[run][place, site.name] = running
-            running.add(call, place, step_bin)
+        """Add one site's attention in the pass to the sums, now or with that of other sites.
+
+        Raises RecordingError where its shape fits neither the site nor the prompt.
+        """
+        assert self._run is not None
+        check_shape(site, call, self._run.latent_size, self._numbers)
+        if site.kind == "cross":
+            for number in self._numbers.values():
+                _check_tokens(site, call, self.readings[number])
+        self._batch.receive(site, call, self._numbers)
 
     def end_pass(self) -> None:
         """Count the pass; an uncertain one is counted when it is settled."""
         assert self._run is not None
+        self._batch.flush()
         if self._run.certain:
             self._count(self._run)
 
     def drop_pass(self) -> None:
         """Forget the pass that was begun: its forward raised."""
+        self._batch.clear()
         if self._run is not None:
             self._pending.pop(self._run, None)
 
@@ -193,12 +132,12 @@ class TracedCall:
         Raises RecordingError if the latent's size changed within the call.
         """
         pending = self._pending.pop(run, {})
-        used = {key: running for key, running in pending.items() if key[0] in numbers}
+        used = {place: sums for place, sums in pending.items() if place in numbers}
         if not used:
             return False
         self._check_size(run)
-        for (place, site), running in used.items():
-            self._take_over((numbers[place], site), running, self._bin_of(run))
+        for place, sums in used.items():
+            self._take_over(numbers[place], sums, run)
         self._count(run)
         return True
 
@@ -208,6 +147,7 @@ class TracedCall:
         Maps that cannot be made raise where they are asked for.
         """
         self._pending.clear()
+        self._batch.clear()
         if self._finished is not None:
             return
         with suppress(RecordingError):
@@ -231,45 +171,42 @@ class TracedCall:
     def _bin_of(self, run: Pass) -> int:
         return self.schedule.bin_of(run.step, self._settings.bins)
 
-    def _sum_of(self, number: int, site: Site, run: Pass, call: Product) -> SiteSum:
-        """Return the running sum of a prompt at a site; create it at its first pass."""
-        key = (number, site.name)
-        if key not in self._sums:
-            bins = self.schedule.count(self._settings.bins)
-            self._sums[key] = self._create_sum(site, run, self.readings[number], call, bins)
-        return self._sums[key]
+    def _add(self, sites: Sequence[Site], place: int, attention: RowAttention, scratch: int) -> None:
+        """Add a row's attention to the sums of its prompt; of an uncertain pass, to sums of its own."""
+        run, number = self._run, self._numbers[place]
+        assert run is not None
+        if run.certain:
+            sums, step_bin = self._sums.get(number), self._bin_of(run)
+            if sums is None:
+                sums = self._sums[number] = self._new_sums(number, run, self._bins)
+        else:
+            sums, step_bin = self._pending[run].get(place), 0
+            if sums is None:
+                sums = self._pending[run][place] = self._new_sums(number, run, bins=1)
+        sums.add(sites, attention, step_bin, scratch)
 
-    def _take_over(self, key: tuple[int, str], running: SiteSum, step_bin: int) -> None:
-        """Add the sum of a settled pass; the first one becomes the running sum, where that has one bin."""
-        bins = self.schedule.count(self._settings.bins)
-        if key not in self._sums:
-            self._sums[key] = running if bins == 1 else running.empty_like(bins)
-        if self._sums[key] is not running:
-            self._sums[key].add_sum(running, step_bin)
+    @property
+    def _bins(self) -> int:
+        """Number of step bins."""
+        return self.schedule.count(self._settings.bins)
 
-    def _create_sum(self, site: Site, run: Pass, prompt: TracedPrompt, call: Product, bins: int) -> SiteSum:
-        own, tokens = site.kind == "self", call.shape[3]
-        if not own and tokens != len(prompt.tokens):
-            raise RecordingError(
-                f"site {site.label} ({site.name}) attended to {tokens} tokens, and the prompt has "
-                f"{len(prompt.tokens)}: something added tokens to what it reads; unload what does that"
-            )
-        return SiteSum(
-            site.grid(run.latent_size),
-            call.shape[1],
-            tokens,
-            bins=bins,
-            apart=self._settings.heads and not own,
-            kept=None if own else prompt.kept,
-            device=call.device,
-        )
+    def _new_sums(self, number: int, run: Pass, bins: int) -> PromptSums:
+        return PromptSums(run.latent_size, bins, self._settings.heads, self.readings[number].kept)
+
+    def _take_over(self, number: int, sums: PromptSums, run: Pass) -> None:
+        """Add the sums of a settled pass; the first become the running sums, where those have one bin."""
+        if number not in self._sums and self._bins == 1:
+            self._sums[number] = sums
+            return
+        if number not in self._sums:
+            self._sums[number] = self._new_sums(number, run, self._bins)
+        self._sums[number].add_all(sums, self._bin_of(run))
 
     def _complete_prompts(self) -> list[int]:
         """Return the indices of the prompts that every site has read."""
         if not self.passes:
             return []
-        every = range(len(self.readings))
-        return [number for number in every if all((number, site.name) in self._sums for site in self.sites)]
+        return [number for number in sorted(self._sums) if self._sums[number].has(self.sites)]
 
     def _maps(self, negative: bool) -> tuple[AttentionMaps, ...]:
         numbers = [
@@ -282,12 +219,12 @@ class TracedCall:
 
     def _build_maps(self, number: int, final: bool) -> AttentionMaps:
         prompt, info = self.readings[number], self._info
-        sums = {site.name: self._sums[number, site.name] for site in self.sites}
-        bad = next((site for site in self.sites if not sums[site.name].is_finite()), None)
+        sums = self._sums[number]
+        bad = next((site for site in self.sites if not sums.is_finite(site)), None)
         if bad is not None:
             raise RecordingError(not_finite(f"site {bad.label} ({bad.name})"))
         assert self._latent_size is not None
-        records = {name: running.release() if final else running.record() for name, running in sums.items()}
+        records = {site.name: sums.record(site, final) for site in self.sites}
         counts = zip(*(record.passes for record in records.values()), strict=True)
         filled = tuple(place for place, count in enumerate(counts) if min(count))
         maps = AttentionMaps(
@@ -310,3 +247,13 @@ class TracedCall:
         if len(self._steps_seen) < self.steps:
             notes += (f"read {len(self._steps_seen)} of {self.steps} steps",)
         return (*notes, *self.remarks())
+
+
+def _check_tokens(site: Site, call: Product, prompt: TracedPrompt) -> None:
+    """Raise RecordingError unless the site attends to the prompt's tokens."""
+    tokens = call.shape[3]
+    if tokens != len(prompt.tokens):
+        raise RecordingError(
+            f"site {site.label} ({site.name}) attended to {tokens} tokens, and the prompt has "
+            f"{len(prompt.tokens)}: something added tokens to what it reads; unload what does that"
+        )

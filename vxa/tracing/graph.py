@@ -10,11 +10,12 @@ from torch import nn
 
 from vxa.attention.calls import Product
 from vxa.attention.hooks import watch
-from vxa.attention.recording import Recording, SiteRecord
+from vxa.attention.recording import Recording
+from vxa.attention.records import SiteRecord
 from vxa.attention.sites import Site
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.models.session import Pass, PassListener, Row
-from vxa.tracing.generation import GenerationInfo, TracedPrompt
+from vxa.tracing.call_info import GenerationInfo, TracedPrompt
 
 __all__ = ["GraphRecorder"]
 

@@ -19,7 +19,8 @@ from vxa.models.pipeline_call import PipelineCall
 from vxa.models.pipeline_session import CallListener, StartedCall, TakenStep, listen
 from vxa.models.prompt_events import EncodedPrompts
 from vxa.models.session import Pass, Row
-from vxa.tracing.generation import GenerationInfo, Settings, TracedCall
+from vxa.tracing.call_info import GenerationInfo, Settings
+from vxa.tracing.generation import TracedCall
 from vxa.tracing.graph import GraphRecorder
 from vxa.tracing.prompts import PromptSpec, Reader
 from vxa.tracing.recorder import Recorder

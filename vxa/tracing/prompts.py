@@ -14,7 +14,7 @@ from vxa.errors import PromptError, WordError
 from vxa.maps.selection import TokenSpec, WordSpec, token_groups, union
 from vxa.models.prompt_events import EncodedPrompts
 from vxa.tokens import Token, words
-from vxa.tracing.generation import TracedPrompt
+from vxa.tracing.call_info import TracedPrompt
 
 __all__ = ["PromptSpec", "Reader"]
 

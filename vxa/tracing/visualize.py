@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from vxa.attention.recording import GraphRecord, SiteRecord, record
+from vxa.attention.recording import record
+from vxa.attention.records import GraphRecord, SiteRecord
 from vxa.attention.sites import SelfAttentionSpec, Site, SiteSpec, watched_sites
 from vxa.errors import PromptError, RecordingError, SettingError
 from vxa.io.images import image_name, read_image

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from vxa.attention.recording import PassRecord
+from vxa.attention.records import PassRecord
 from vxa.attention.sums import SumRecord
 from vxa.errors import VxaError
 from vxa.maps.attention_maps import AttentionMaps

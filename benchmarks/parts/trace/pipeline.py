@@ -6,7 +6,7 @@ The text encoders and the autoencoder are small: neither is traced, and generati
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import torch
@@ -26,7 +26,7 @@ GUIDANCE = 7.5
 _Pipeline = TypeVar("_Pipeline", bound=DiffusionPipeline)
 
 
-def sd15() -> StableDiffusionPipeline:
+def sd15(shape: Mapping[str, Any] = SD15) -> StableDiffusionPipeline:
     """Build a pipeline in Stable Diffusion 1.5's shape: 860 M parameters in float32."""
     tokenizer = _tokenizer()
     return _quiet(
@@ -34,7 +34,7 @@ def sd15() -> StableDiffusionPipeline:
             vae=_vae(),
             text_encoder=_text_encoder(CLIPTextModel, tokenizer, 768),
             tokenizer=tokenizer,
-            unet=random_unet(SD15),
+            unet=random_unet(shape),
             scheduler=_scheduler(),
             safety_checker=None,
             feature_extractor=None,

@@ -17,7 +17,7 @@ from PIL import Image, ImageChops
 from support.fake_host import FakeHost
 from support.fake_sampling import Denoiser, Generation, Options, Webui
 
-from vxa.attention.recording import PassRecord
+from vxa.attention.records import PassRecord
 from vxa.attention.sites import Site, finest_self
 from vxa.maps.heat_map import resized
 from vxa.pictures.image_regions import image_regions

@@ -27,7 +27,8 @@ from vxa.maps.steps import CountedSteps
 from vxa.models.ldm.model import LdmModel
 from vxa.models.session import Pass, Row, announced
 from vxa.tokens import Token
-from vxa.tracing.generation import GenerationInfo, Settings, TracedCall, TracedPrompt
+from vxa.tracing.call_info import GenerationInfo, Settings, TracedPrompt
+from vxa.tracing.generation import TracedCall
 from vxa.tracing.recorder import NumberOf, Recorder
 from vxa.ui.handlers import sentence
 from vxa.version import versions

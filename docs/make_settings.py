@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from vxa.generation.settings import GenerationSettings
-from vxa.maps.settings import Selection
+from vxa.maps.settings import MaskSettings, Selection
 from vxa.models.settings import LoadSettings
 from vxa.pictures.view import View
 from vxa.settings import Settings, settings_of
@@ -17,6 +17,7 @@ PAGE = Path(__file__).parent / "command-line.md"
 KINDS: dict[str, type[Settings]] = {
     "Which map": Selection,
     "How it is shown": View,
+    "How masks are cut out": MaskSettings,
     "How the pass is made": PassSettings,
     "How a picture is generated": GenerationSettings,
     "Where the model runs": LoadSettings,

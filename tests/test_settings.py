@@ -14,7 +14,7 @@ from vxa.cli.main import app
 from vxa.errors import SettingError
 from vxa.generation.settings import GenerationSettings
 from vxa.maps.heat_map import Resample
-from vxa.maps.settings import Selection
+from vxa.maps.settings import MaskSettings, Selection
 from vxa.pictures.colormaps import colormap
 from vxa.pictures.modes import MODES
 from vxa.pictures.view import COLORMAPS, RESAMPLES, View
@@ -84,7 +84,7 @@ def test_a_default_exists_once() -> None:
 
 def test_every_setting_is_an_option_of_the_command_line() -> None:
     told = CliRunner().invoke(app, ["show", "--help"], env={"COLUMNS": "300"}).stdout
-    for kind in (Selection, View, PassSettings):
+    for kind in (Selection, View, MaskSettings, PassSettings):
         for name, facts in settings_of(kind).items():
             assert all(flag in told for flag in facts.flags or (f"--{name.replace('_', '-')}",)), name
             assert facts.help[:40] in told, name

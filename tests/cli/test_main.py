@@ -183,6 +183,28 @@ def test_saved_maps_make_the_same_picture_without_the_model(
     assert not (folder / "d.png").exists()
 
 
+def white(path: Path) -> np.ndarray:
+    with Image.open(path) as mask:
+        return np.asarray(mask.convert("L")) == 255
+
+
+def test_show_writes_masks_of_what_was_chosen_along_the_edges(model: str, photo: str, folder: Path) -> None:
+    asked = ("show", photo, "red hat, neck", "--model", model, "--tokens", "2", "--heads", "1")
+    said = succeeded(*asked, "--masks", folder / "plain", "-o", folder / "a.png", "--save", folder / "a.npz")
+    assert re.search(r"masks +1 and coco.json in \S+plain\n", said)
+    heat = vxa.read_maps(folder / "a.npz").heat_map("hat", heads="1")
+    assert sorted(os.listdir(folder / "plain")) == ["coco.json", "hat.png"]
+    assert np.array_equal(white(folder / "plain" / "hat.png"), heat.mask())
+    again = ("show", photo, "--maps", folder / "a.npz", *asked[5:])
+    said = succeeded(*again, "--masks", folder / "sharp", "--edges", "-o", folder / "b.png")
+    assert "sharp, along the picture's edges" in said
+    sharp = white(folder / "sharp" / "hat.png")
+    with Image.open(photo) as picture:
+        assert np.array_equal(sharp, heat.mask(edges=picture))
+    assert not np.array_equal(sharp, heat.mask())
+    assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()  # the picture heeds no edges
+
+
 def test_tokens_lists_what_the_library_says(model: str) -> None:
     lines = succeeded("tokens", "red hat, neckhat 🎩", "--model", model).splitlines()
     assert lines[0].split() == ["index", "piece", "word", "special"]
@@ -276,7 +298,9 @@ SHOW = ("show", "PHOTO", "red hat, neck", "-o", "OUT/out.png", "--model", "MODEL
         ((*SHOW, "--mode", "difference", "--against", "hta"), "'hta' is not in the prompt"),
         ((*SHOW, "--timesteps", "1, 2"), "'masked' shows one timestep; choose mode timesteps"),
         ((*SHOW, "--mode", "timesteps", "--timesteps", "1, x"), "'x' is not a whole number from 0 to 999"),
-        ((*SHOW, "--mode", "timesteps", "--save", "OUT/maps.npz"), "saved maps are of one timestep"),
+        ((*SHOW, "--mode", "timesteps", "--save", "OUT/maps.npz"), "leave --save out of mode timesteps"),
+        ((*SHOW, "--mode", "timesteps", "--masks", "OUT/masks"), "leave --masks out of mode timesteps"),
+        ((*SHOW, "--edges"), "--edges is for masks, and none are written; give --masks FOLDER too"),
         ((*SHOW, "--timestep", "NaN"), "--timestep.*'NaN'"),
         ((*SHOW, "--noise", "some"), "noise 'some' .*none, matched"),
         ((*SHOW, "--seed", "-1"), "seed -1"),

@@ -97,6 +97,20 @@ def test_trace_writes_all_that_was_asked_for(model: str, folder: Path) -> None:
     assert "noise generated" in result.stdout
 
 
+def test_masks_follow_the_edges_of_the_image_that_was_made(model: str, folder: Path) -> None:
+    result = vxa_command(
+        "trace", PROMPT, "--model", model, *SMALL, "--tokens", "2", "-o", folder / "words.png",
+        "--save", folder / "maps.npz", "--masks", folder / "masks", "--edges", "--threshold", 0.9,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    heat = vxa.read_maps(folder / "maps.npz").heat_map("hat", sites="all")
+    with Image.open(folder / "masks" / "image.png") as made, Image.open(folder / "masks" / "hat.png") as mask:
+        white = np.asarray(mask.convert("L")) == 255
+        assert np.array_equal(white, heat.mask(edges=made, threshold=0.9))
+    assert not np.array_equal(white, heat.mask(threshold=0.9))
+    assert [path.name for path in (folder / "masks").glob("*.png") if path.stem != "image"] == ["hat.png"]
+
+
 def test_trace_draws_a_strip_of_its_steps(model: str, folder: Path) -> None:
     result = vxa_command(
         "trace", PROMPT, "--model", model, *SMALL, "--words", "hat", "--mode", "timesteps", "--bins", "each",
@@ -180,6 +194,8 @@ def test_compare_draws_two_saved_runs(model: str, folder: Path) -> None:
         (("trace", PROMPT, "-o", "OUT/a.png", "--bins", "many"), "bins 'many' is not allowed"),
         (("trace", PROMPT, "-o", "OUT/a.png", "--steps", "0"), "steps 0 is out of range"),
         (("trace", " ", "-o", "OUT/a.png"), "has no words"),
+        (("trace", PROMPT, "-o", "OUT/a.png", "--edges"), "--edges is for masks, and none are written"),
+        (("attribute", "PHOTO", PROMPT, "-o", "OUT/a.png", "--edges"), "give --masks FOLDER too"),
         (("trace", PROMPT, "-o", "OUT/a.png", "--words", "hta", *SMALL), "did you mean hat"),
         (("trace", PROMPT, "-o", "OUT/a.png", "--tokens", "77", *SMALL), "index 77 in '77' is out of range"),
         (("trace", PROMPT, "-o", "OUT/a.png", "--sites", "5x5", *SMALL[:4]), "no site here is called '5x5'"),

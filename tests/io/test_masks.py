@@ -15,7 +15,7 @@ from PIL import Image
 from support.maps import made_maps
 
 from vxa.attention.records import PassRecord
-from vxa.errors import ImageError, SettingError, WordError
+from vxa.errors import HeadError, ImageError, SettingError, TokenIndexError, WordError
 from vxa.io.masks import check_masks_folder, coco_rle, mask_of_rle, write_masks
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.tokens import Token
@@ -263,3 +263,96 @@ def test_another_programs_file_is_never_overwritten(tmp_path: Path, text: str) -
             write()
     assert (tmp_path / "coco.json").read_text() == text
     assert [path.name for path in tmp_path.iterdir()] == ["coco.json"]
+
+
+RED_AND_BLUE = np.zeros((31, 47, 3), np.uint8)
+RED_AND_BLUE[:, :20, 0] = RED_AND_BLUE[:, 20:, 2] = 200
+
+
+def mask_in(path: Path) -> np.ndarray:
+    with Image.open(path) as mask:
+        return np.asarray(mask.convert("L")) == 255
+
+
+@pytest.mark.parametrize("given", ["path", "PIL", "array"])
+def test_masks_follow_the_edges_of_a_picture_given_in_any_form(tmp_path: Path, given: str) -> None:
+    picture = Image.fromarray(RED_AND_BLUE)
+    picture.save(tmp_path / "halves.png")
+    edges = {"path": tmp_path / "halves.png", "PIL": picture, "array": RED_AND_BLUE}[given]
+    maps = maps_of("hat", "cat")
+    paths = write_masks(maps, tmp_path / "masks", "hat", edges=edges)
+    wanted = maps.heat_map("hat").mask(edges=picture)
+    assert not np.array_equal(wanted, maps.heat_map("hat").mask())
+    assert np.array_equal(mask_in(paths[0]), wanted)
+    made = dataset_in(tmp_path / "masks")
+    assert np.array_equal(mask_of_rle(made["annotations"][0]["segmentation"]), wanted)
+    (described,) = made["images"]
+    assert (described["edges"], described["file_name"]) == (
+        True,
+        "halves.png" if given == "path" else "image.png",
+    )
+    assert (tmp_path / "masks" / "image.png").exists() == (given != "path")
+
+
+def test_edges_and_name_may_be_of_two_sources(tmp_path: Path) -> None:
+    write_masks(maps_of("hat", "cat"), tmp_path, image="somewhere/else.jpg", edges=RED_AND_BLUE)
+    assert [each["file_name"] for each in dataset_in(tmp_path)["images"]] == ["else.jpg"]
+    assert not (tmp_path / "image.png").exists()
+
+
+def test_the_threshold_is_that_of_all_masks(tmp_path: Path) -> None:
+    maps = maps_of("hat", "cat")
+    paths = write_masks(maps, tmp_path, "hat", threshold=0.7, edges=RED_AND_BLUE)
+    assert np.array_equal(mask_in(paths[0]), maps.heat_map("hat").mask(threshold=0.7, edges=RED_AND_BLUE))
+
+
+@pytest.mark.parametrize(
+    ("edges", "error", "message"),
+    [
+        (
+            RED_AND_BLUE[:30],
+            SettingError,
+            r"edges to follow is 30×47 .* one of 31×47; give",
+        ),
+        (True, ImageError, "cannot read an image from bool: give a path"),
+        ("hat.png", ImageError, "cannot read image 'hat.png': there is no such file; give the path"),
+    ],
+)
+def test_what_is_no_picture_of_the_maps_is_refused_before_anything_is_written(
+    tmp_path: Path, edges: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        write_masks(maps_of("hat", "cat"), tmp_path / "masks", edges=edges)
+    assert not (tmp_path / "masks").exists()
+
+
+def test_tokens_choose_the_words_that_they_are_parts_of(tmp_path: Path) -> None:
+    pieces = [Token(1, 3, "neck", 0, None), Token(2, 3, "erchief", 0, None)]
+    maps = dataclasses.replace(made_maps(), tokens=(made_maps().tokens[0], *pieces))
+    (mask, _) = write_masks(maps, tmp_path / "word", tokens="2")
+    assert mask.name == "neckerchief.png"
+    assert np.array_equal(mask_in(mask), maps.heat_map("neckerchief").mask())
+    paths = write_masks(maps, tmp_path / "both", tokens=[0, 1])
+    assert [path.name for path in paths] == ["neckerchief.png", "token-0.png", "coco.json"]
+    assert np.array_equal(mask_in(paths[1]), maps.heat_map(tokens=0).mask())
+
+
+def test_heads_are_those_of_a_heat_map(tmp_path: Path) -> None:
+    maps = made_maps(prompt="hat")
+    (mask, _) = write_masks(maps, tmp_path, heads="1")
+    assert np.array_equal(mask_in(mask), maps.heat_map("hat", heads="1").mask())
+    assert not np.array_equal(mask_in(mask), maps.heat_map("hat").mask())
+
+
+@pytest.mark.parametrize(
+    ("chosen", "error"),
+    [
+        ({"words": "hat", "tokens": "1"}, SettingError),
+        ({"tokens": "9"}, TokenIndexError),
+        ({"heads": "9"}, HeadError),
+    ],
+)
+def test_a_wrong_choice_is_refused(tmp_path: Path, chosen: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        write_masks(maps_of("hat", "cat"), tmp_path / "masks", **chosen)
+    assert not (tmp_path / "masks").exists()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import re
 import shlex
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.replayed import PASS, PROMPT, SITES, SIZE, same_pixels, saved_maps
+from typer.testing import CliRunner
 
 from vxa import ImageError, SettingError, read_maps
-from vxa.maps.heat_map import REFINED_THRESHOLD
+from vxa.cli.main import app
+from vxa.maps.heat_map import DEFAULT_THRESHOLD, EDGES_THRESHOLD, REFINED_THRESHOLD
 from vxa.pictures.modes import MODES
 from vxa.pictures.render import render
 from vxa.ui import strings
@@ -174,6 +177,51 @@ def test_the_files_are_the_picture_the_mask_and_the_maps(handlers: Handlers, pag
     expected = read.heat_map(tokens="3", sites="all").mask(threshold=0.6)
     assert np.array_equal(np.asarray(Image.open(mask)), expected)
     assert 0 < expected.sum() < expected.size
+
+
+def test_the_mask_follows_the_edges_and_the_picture_does_not(
+    handlers: Handlers, page_id: str, image_file: Path
+):
+    asked = Asked("3", mode="contour", threshold=0.5, edges=True)
+    picture, mask, maps, _ = map(Path, handlers.files(page_id, asked))
+    assert mask.name == "my-cat-mask-edges.png"
+    heat = read_maps(maps).heat_map(tokens="3")
+    expected = heat.mask(threshold=0.5, edges=Image.open(image_file))
+    assert np.array_equal(np.asarray(Image.open(mask)), expected)
+    assert not np.array_equal(expected, heat.mask(threshold=0.5))
+    assert same_pixels(Image.open(picture), handlers.picture(page_id, replace(asked, edges=False)))
+
+
+@pytest.mark.parametrize("threshold", [DEFAULT_THRESHOLD, EDGES_THRESHOLD])
+def test_the_copied_lines_write_the_same_mask(
+    handlers: Handlers, page_id: str, image_file: Path, monkeypatch: pytest.MonkeyPatch, threshold: float
+):
+    asked = Asked("5, 6", "mid 6×4 · M00", "1", "contour", threshold=threshold, edges=True)
+    command, python = handlers.command(page_id, asked)
+    given = ["show", "my cat.png", "--maps", "my cat.npz", *shlex.split(command)[6:]]
+    assert given[-5:] == ["--masks", "my-cat-masks", "--edges", "-o", "my-cat-contour.png"]
+    mask, maps = handlers.files(page_id, asked)[1:3]
+    wanted = np.asarray(Image.open(mask))
+    monkeypatch.chdir(image_file.parent)
+    monkeypatch.setattr("vxa.load", lambda name: name)
+    monkeypatch.setattr("vxa.visualize", lambda model, image, prompt: saved_maps(prompt))
+    exec(python, {})
+    written = Path("my-cat-masks/neckerchief.png")
+    assert np.array_equal(np.asarray(Image.open(written).convert("1")), wanted)
+    written.unlink()
+    for suffix in (".npz", ".json"):
+        shutil.copy(Path(maps).with_suffix(suffix), f"my cat{suffix}")
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 0, done.output
+    assert np.array_equal(np.asarray(Image.open(written).convert("1")), wanted)
+    assert same_pixels(Image.open("my-cat-contour.png"), handlers.picture(page_id, asked))
+
+
+def test_the_lines_of_several_timesteps_write_no_masks(handlers: Handlers, page_id: str):
+    command, python = handlers.command(page_id, Asked("3", mode="timesteps", edges=True))
+    assert "--masks" not in command
+    assert "--edges" not in command
+    assert "write_masks" not in python
 
 
 def test_the_files_of_old_downloads_go(handlers: Handlers, page_id: str):

@@ -25,6 +25,7 @@ from support.browser import (
 from support.replayed import PROMPT, SIZE, make_backend
 
 from vxa import read_maps
+from vxa.maps.heat_map import EDGES_THRESHOLD
 
 pytestmark = MARKS
 
@@ -106,6 +107,13 @@ def test_the_files_of_a_picture_go_with_it(page: Any):
     page.wait_for_selector("#vxa_files a[href]", state="detached")
     page.click("#vxa_save")
     page.wait_for_selector("#vxa_files a[href]")
+    page.check("#vxa_edges input")  # another mask, with a usual threshold of its own
+    told = f"--threshold {EDGES_THRESHOLD} --masks my-cat-masks --edges"
+    command = "text => document.querySelector('#vxa_command textarea').value.includes(text)"
+    page.wait_for_function(command, arg=told)
+    page.wait_for_selector("#vxa_files a[href]", state="detached")
+    page.uncheck("#vxa_edges input")
+    page.wait_for_function(command, arg="--mode overlay --tokens 3 -o")
 
 
 def test_a_mistake_is_one_sentence_and_the_page_goes_on(page: Any, image_file: Path):

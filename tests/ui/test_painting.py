@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import re
 import shlex
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,14 +195,19 @@ def test_the_commands_make_the_same_image_and_picture(
 ):
     handlers.paint("mine", PROMPT, 3, refine)
     asked = Asked("2", "all sites together · all", mode=mode, against="1", refine=refine, colormap="viridis")
+    asked = replace(asked, edges=True, threshold=0.9)
     wanted = handlers.picture("mine", asked)
+    wanted_mask = np.asarray(Image.open(handlers.files("mine", asked)[1]))
+    written = Path("red-hat-neck-3-masks/hat.png")
     command, python = handlers.command("mine", asked)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("vxa.generation.generate.load", lambda source: sd_model)
     exec(python, {})
     made = Path(f"red-hat-neck-3-{mode}.png")
     assert same(Image.open(made), wanted)
+    assert np.array_equal(np.asarray(Image.open(written).convert("1")), wanted_mask)
     made.unlink()
+    shutil.rmtree(written.parent)
     monkeypatch.setattr("vxa.cli.model.load_quietly", lambda model, loading: sd_model)
     from vxa.cli.main import app
 
@@ -208,6 +215,7 @@ def test_the_commands_make_the_same_image_and_picture(
         done = CliRunner().invoke(app, shlex.split(line)[1:])
         assert done.exit_code == 0, done.output
     assert same(Image.open(made), wanted)
+    assert np.array_equal(np.asarray(Image.open(written).convert("1")), wanted_mask)
 
 
 def test_the_files_are_the_image_too_and_read_back(handlers: Handlers):

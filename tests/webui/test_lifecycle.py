@@ -23,7 +23,7 @@ from support.fake_host import FakeHost
 
 import vxa
 from vxa.errors import ModelError, PromptError
-from vxa.maps.settings import Selection
+from vxa.maps.settings import MaskSettings, Selection
 from vxa.pictures.modes import MODES
 from vxa.pictures.view import View
 from vxa.settings import setting_of
@@ -442,6 +442,7 @@ def schema_texts() -> set[str]:
     shown = {
         PassSettings: {"timestep": True, "noise": True, "seed": True},
         Selection: {"sites": False, "heads": True, "refine": True},
+        MaskSettings: {"edges": True},
         View: {"opacity": False, "threshold": False, "colormap": False, "normalize": True, "resample": True},
     }
     facts = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,12 +34,18 @@ def check_outputs(output: Path, save: Path | None) -> None:
         check_maps_path(save)
 
 
-def check_passes(mode: str, timesteps: str | None, save: Path | None, maps: Path | None) -> None:
-    """Raise SettingError for several timesteps where one pass is wanted, and one pass where several are."""
+def check_passes(mode: str, timesteps: str | None, of_one: Mapping[str, Path | None]) -> None:
+    """Raise SettingError for several timesteps where one pass is wanted, and one pass where several are.
+
+    `of_one` has the paths of what is of one pass, by option.
+    """
     if mode != "timesteps" and timesteps is not None:
         raise SettingError(f"mode {mode!r} shows one timestep; choose mode timesteps, or give --timestep")
-    if mode == "timesteps" and (maps or save) is not None:
-        raise SettingError("saved maps are of one timestep; leave --maps and --save out of mode timesteps")
+    given = [option for option, path in of_one.items() if path is not None]
+    if mode == "timesteps" and given:
+        raise SettingError(
+            f"saved maps and masks are of one timestep; leave {' and '.join(given)} out of mode timesteps"
+        )
 
 
 def check_unused(context: typer.Context, maps: Path | None) -> None:

@@ -9,7 +9,7 @@ import typer
 from vxa.cli import options
 from vxa.cli.console import columns
 from vxa.cli.options import with_settings
-from vxa.maps.settings import Selection
+from vxa.maps.settings import MaskSettings, Selection
 from vxa.models.settings import LoadSettings
 from vxa.pictures.view import View
 from vxa.tracing.settings import PassSettings
@@ -34,9 +34,12 @@ def show(
     view: View,
     save: options.Save = None,
     maps: options.SavedMaps = None,
+    masks: options.MaskFolder = None,
+    mask_settings: MaskSettings,
     loading: LoadSettings,
 ) -> None:
     """Draw where the model sees some words of PROMPT in IMAGE."""
+    from vxa.cli.mask_outputs import MaskOutputs
     from vxa.cli.outputs import check_outputs, check_passes, check_unused, saved_maps, summary, write_outputs
     from vxa.io.images import read_image
     from vxa.pictures.render import check_mode, render
@@ -44,7 +47,9 @@ def show(
     compared: dict[str, Any] = {"against": against, "against_tokens": against_tokens}
     # All that can be refused without the model is refused before it is loaded.
     check_outputs(output, save)
-    check_passes(mode, timesteps, save, maps)
+    check_passes(mode, timesteps, {"--maps": maps, "--save": save, "--masks": masks})
+    mask_outputs = MaskOutputs(masks, mask_settings)
+    mask_outputs.check()
     check_unused(context, maps)
     check_mode(mode, **compared)
     picture = read_image(image)
@@ -60,4 +65,6 @@ def show(
     drawn = render(answered, picture, mode, **asked, **compared, **vars(view))
     rows = summary(answered, answered[0].heat_map(**asked))
     write_outputs(drawn, output, answered[0], save)
-    typer.echo(columns(*rows, ("picture", f"{output} ({mode})")))
+    rows.append(("picture", f"{output} ({mode})"))
+    rows += mask_outputs.write(answered[0], picture, selection, view.threshold)
+    typer.echo(columns(*rows))

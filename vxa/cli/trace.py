@@ -11,7 +11,7 @@ from vxa.cli.console import columns, progress, quiet
 from vxa.cli.options import Without, with_settings
 from vxa.errors import SettingError
 from vxa.generation.settings import GenerationSettings
-from vxa.maps.settings import Selection
+from vxa.maps.settings import MaskSettings, Selection
 from vxa.models.settings import LoadSettings
 from vxa.pictures.view import View
 from vxa.tokens import shorten
@@ -61,16 +61,18 @@ def trace(
     save: options.Save = None,
     animate: options.Animate = None,
     masks: options.MaskFolder = None,
+    mask_settings: MaskSettings,
     loading: LoadSettings,
 ) -> None:
     """Make a picture of PROMPT and draw what each word painted, over all steps."""
+    from vxa.cli.mask_outputs import MaskOutputs
     from vxa.cli.model import check_prompt, load_quietly, tell_unknown_words
     from vxa.cli.trace_outputs import TraceOutputs, image_kept
     from vxa.generation.expected import expected_image, expected_maps
     from vxa.generation.generate import make_traced
     from vxa.io.images import check_image_path, save_image
 
-    outputs = TraceOutputs(output, mode, selection, view, save, animate, masks)
+    outputs = TraceOutputs(output, mode, selection, view, save, animate, MaskOutputs(masks, mask_settings))
     outputs.check()
     if image is not None:
         check_image_path(image)
@@ -112,9 +114,11 @@ def attribute(
     save: options.Save = None,
     animate: options.Animate = None,
     masks: options.MaskFolder = None,
+    mask_settings: MaskSettings,
     loading: LoadSettings,
 ) -> None:
     """Draw where the model sees each word of PROMPT in IMAGE, averaged over noise levels."""
+    from vxa.cli.mask_outputs import MaskOutputs
     from vxa.cli.model import check_prompt, load_quietly, tell_unknown_words
     from vxa.cli.trace_outputs import TraceOutputs
     from vxa.io.images import read_image
@@ -123,7 +127,7 @@ def attribute(
     from vxa.tracing.attribute import attribute as attributed
     from vxa.tracing.timesteps import parse_timesteps
 
-    outputs = TraceOutputs(output, mode, selection, view, save, animate, masks)
+    outputs = TraceOutputs(output, mode, selection, view, save, animate, MaskOutputs(masks, mask_settings))
     outputs.check()
     drawn = _seeds(seeds)
     check_prompt(prompt)

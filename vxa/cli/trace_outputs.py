@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vxa.cli.console import note
+from vxa.cli.mask_outputs import MaskOutputs
 from vxa.cli.outputs import check_outputs, summary, write_outputs
 from vxa.errors import SettingError, VxaError
 from vxa.io.images import save_image
-from vxa.io.masks import check_masks_folder, write_masks
 from vxa.maps.settings import Selection
 from vxa.maps.steps import Bins, check_bins
 from vxa.pictures.animation import animation_frames, check_animation_path, write_animation
@@ -39,7 +39,7 @@ class TraceOutputs:
     view: View
     save: Path | None
     animate: Path | None
-    masks: Path | None
+    masks: MaskOutputs
 
     def check(self) -> None:
         """Raise a VxaError, before the model is loaded, for what could not be drawn or written."""
@@ -51,8 +51,7 @@ class TraceOutputs:
             )
         if self.animate is not None:
             check_animation_path(self.animate)
-        if self.masks is not None:
-            check_masks_folder(self.masks)
+        self.masks.check()
 
     def bins(self, given: str) -> Bins:
         """Return the step bins given, or as many as are shown."""
@@ -75,7 +74,7 @@ class TraceOutputs:
         return render(shown, image, self.mode, **asked, **vars(self.view)), maps.heat_map(**asked)
 
     def _chosen(self) -> dict[str, Any]:
-        """Return the part of the selection that masks and animations take by the same names."""
+        """Return the part of the selection that animations take by the same names."""
         return {name: getattr(self.selection, name) for name in ("words", "sites", "refine")}
 
     def write(self, maps: AttentionMaps, image: Image, named: Path | None = None) -> list[tuple[str, object]]:
@@ -87,15 +86,7 @@ class TraceOutputs:
         rows: list[tuple[str, object]] = [*summary([maps], heat)]
         write_outputs(drawn, self.output, maps, self.save)
         rows.append(("picture", f"{self.output} ({self.mode})"))
-        if self.masks is not None:
-            written = write_masks(
-                maps,
-                self.masks,
-                threshold=self.view.threshold,
-                image=named or image,
-                **self._chosen(),
-            )
-            rows.append(("masks", f"{len(written) - 1} and coco.json in {self.masks}"))
+        rows += self.masks.write(maps, image, self.selection, self.view.threshold, named)
         if self.animate is not None:
             write_animation(
                 maps, image, self.animate, tokens=self.selection.tokens, **self._chosen(), **vars(self.view)

@@ -1,6 +1,7 @@
 """Masks of words in formats that other tools read: PNG, and COCO's compressed run-length encoding.
 
     write_masks(maps, "masks", "hat, cat")          # masks/hat.png, masks/cat.png, masks/coco.json
+    write_masks(maps, "masks", edges="photo.png")   # along the edges of the picture that the maps are of
     coco_rle(mask)                                  # {"size": [height, width], "counts": "…"}
 
 The counts equal those of pycocotools' `mask.encode`: run lengths in column order, beginning with zeros. From
@@ -26,10 +27,13 @@ from vxa.io.coco import add_image, read_dataset
 from vxa.io.file_names import distinct_names, file_stem
 from vxa.io.images import image_name, read_image, save_image
 from vxa.maps.attention_maps import AttentionMaps
-from vxa.maps.selection import WordSpec
+from vxa.maps.edges import picture_of_size
+from vxa.maps.selection import HeadSpec, TokenSpec, WordSpec, token_groups, union
 from vxa.tokens import Word
 
 __all__ = ["check_masks_folder", "coco_rle", "mask_of_rle", "write_masks"]
+
+ImageSource = str | Path | Image.Image | NDArray[Any]
 
 _DATASET, _UNNAMED = "coco.json", "image.png"
 _SPLIT, _SIGN, _MORE, _FIRST = 5, 0x10, 0x20, 48
@@ -97,34 +101,45 @@ def write_masks(
     sites: SiteSpec = None,
     threshold: float | None = None,
     refine: bool = False,
-    image: str | Path | Image.Image | NDArray[Any] | None = None,
+    image: ImageSource | None = None,
+    edges: ImageSource | None = None,
+    tokens: TokenSpec = None,
+    heads: HeadSpec = None,
 ) -> list[Path]:
     """Write a PNG for each word, white inside its mask, and coco.json; return their paths.
 
     A mask is True where the word's map reaches `threshold` times its maximum. `refine` refines the map by
-    self-attention first. Each occurrence of a repeated word has its own mask. Without `words`, every word
-    with a letter or digit is written. A mask of no pixels is a black PNG, and a category without annotation.
+    self-attention first. Each occurrence of a repeated word has its own mask. `tokens` choose the words that
+    they are parts of; one of no word, such as padding, has a mask of its own. Without `words` and `tokens`,
+    every word with a letter or digit is written. A mask of no pixels is a black PNG, and a category without
+    annotation.
 
-    coco.json names the image as `image` does, a path or a name, or else as the file that the maps were made
-    of. An image without a name is image.png; given as `image`, a PIL image or an array, it is written beside
-    the masks. Further images are added to a coco.json that is there, and their masks get names of their own.
-    An image whose name is there already is replaced.
+    `edges` is the picture that the maps are of: a path, a PIL image or an array. The masks then follow its
+    edges, as those of `HeatMap.mask` do, and are no longer of attention alone; coco.json says so ("edges").
+
+    coco.json names the image as `image` does, a path or a name, or else as `edges` does, or as the file that
+    the maps were made of. An image without a name is image.png; given as a PIL image or an array, it is
+    written beside the masks. Further images are added to a coco.json that is there, and their masks get names
+    of their own. An image whose name is there already is replaced.
 
     Raises:
-        ImageError: the folder cannot be written, its coco.json is another program's, or `image` is not of
-            the maps' size.
-        WordError, SiteError, SettingError: as `AttentionMaps.heat_map` and `HeatMap.mask`.
+        ImageError: the folder cannot be written, its coco.json is another program's, `edges` cannot be read,
+            or `image` is not of the maps' size.
+        WordError, TokenIndexError, SiteError, HeadError, SettingError: as `AttentionMaps.heat_map` and
+            `HeatMap.mask`; `edges` of another size than the maps' is a SettingError.
     """
-    chosen = _select_words(maps, words)
-    heats = [maps.heat_map(tokens=word.tokens, sites=sites, refine=refine) for word in chosen]
-    masks = [heat.mask(threshold=threshold) for heat in heats]
+    guide = None if edges is None else picture_of_size(read_image(edges), maps.image_size)
+    chosen = _select_words(maps, words, tokens)
+    heats = maps.heat_maps(chosen, sites=sites, heads=heads, refine=refine) if chosen else []
+    masks = [heat.mask(threshold=threshold, edges=guide) for heat in heats]
     folder = Path(folder)
-    picture, file_name = _picture_and_name(image, maps)
+    picture, file_name = _picture_and_name(edges if image is None else image, maps)
     dataset = read_dataset(folder / _DATASET)
     names = _png_names([word.text for word in chosen], file_name, dataset)
     drawn = [Image.fromarray(mask.astype(np.uint8) * np.uint8(255)) for mask in masks]
     height, width = maps.image_size
     entry = {"file_name": file_name, "width": width, "height": height, "masks": names}
+    entry |= {"edges": True} if guide is not None else {}
     objects = [(word.text, _annotation(mask)) for word, mask in zip(chosen, masks, strict=True)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -167,10 +182,17 @@ def _png_names(texts: Sequence[str], file_name: str, dataset: dict[str, Any]) ->
     return [f"{name}.png" for name in distinct_names(names, stems)]
 
 
-def _select_words(maps: AttentionMaps, words: WordSpec) -> tuple[Word, ...]:
-    if words is not None and words != "":
-        return maps.find_words(words)
-    return tuple(word for word in maps.words if word.is_spoken)
+def _select_words(maps: AttentionMaps, words: WordSpec, tokens: TokenSpec) -> tuple[Word, ...]:
+    """Return the words to write, in the prompt's order, and one of its own for each token that has none."""
+    if words in (None, "") and tokens in (None, ""):
+        return tuple(word for word in maps.words if word.is_spoken)
+    texts, groups = token_groups(maps.tokens, words, tokens)
+    if texts:
+        return tuple(Word(*each) for each in zip(texts, groups, strict=True))
+    chosen = set(union(groups))
+    loose = chosen.difference(*(word.tokens for word in maps.words))
+    found = [word for word in maps.words if not chosen.isdisjoint(word.tokens)]
+    return *found, *(Word(f"token {index}", (index,)) for index in sorted(loose))
 
 
 def _annotation(mask: NDArray[np.bool_]) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Settings of a question to maps: which words, attention layers and heads, and whether it is refined."""
+"""Settings of a question to maps: which words, attention layers and heads, refined or not, and of masks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from vxa.settings import Settings, setting
 
-__all__ = ["Selection"]
+__all__ = ["MaskSettings", "Selection"]
 
 
 @dataclass(frozen=True)
@@ -33,4 +33,16 @@ class Selection(Settings):
         "Spread the map over what self-attention ties together: it fills the thing and follows its edges.",
         flags=("--refine",),
         entry="VXA refine",
+    )
+
+
+@dataclass(frozen=True)
+class MaskSettings(Settings):
+    """Settings of masks alone; neither a heat map nor a picture of one heeds them."""
+
+    edges: bool = setting(
+        False,
+        "Masks follow the picture's edges",
+        "Move a mask's border to the picture's edges (He et al. 2010): it is then not of attention alone.",
+        flags=("--edges",),
     )

@@ -50,7 +50,7 @@ def controls(left: Given, right: Shown) -> list[Any]:
     """The components of Asked, in its order."""
     return [
         left.indices, right.sites, right.heads, right.mode, right.opacity, right.threshold, right.colormap,
-        right.normalize, right.resample, right.against, right.refine, left.anchor,
+        right.normalize, right.resample, right.against, right.refine, right.edges, left.anchor,
     ]  # fmt: skip
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from vxa.maps.heat_map import DEFAULT_THRESHOLD, REFINED_THRESHOLD
+from vxa.maps.heat_map import DEFAULT_THRESHOLD, EDGES_THRESHOLD, REFINED_THRESHOLD
 from vxa.pictures.view import View
 from vxa.ui.backend import site_spec
 from vxa.ui.selection import written_so_far
 
 __all__ = ["Asked", "usual_threshold"]
 
+_OF_MASKS = ("tokens", "sites", "heads", "refine", "threshold")
 _VIEW = ("opacity", "threshold", "colormap", "normalize", "resample")
 
 
-def usual_threshold(refine: bool) -> float:
-    """The threshold of the masks of plain maps, or of refined ones, when none is given."""
+def usual_threshold(refine: bool, edges: bool = False) -> float:
+    """The threshold of masks when none is given: of plain maps, of refined ones, or along the edges."""
+    if edges:
+        return EDGES_THRESHOLD
     return REFINED_THRESHOLD if refine else DEFAULT_THRESHOLD
 
 
@@ -32,6 +35,7 @@ class Asked:
         opacity, threshold, colormap, normalize, resample: as in View.
         against: the indices box of what mode "difference" compares with; blank is every word.
         refine: whether maps are spread by self-attention.
+        edges: whether the masks that the page gives away follow the picture's edges; no picture heeds it.
         anchor: the prompt that the indices are of, as vxa.ui.anchor writes it; blank where they are of the
             maps' own. It tells what they mean, and so two that differ in it alone ask for the same.
     """
@@ -47,6 +51,7 @@ class Asked:
     resample: str = View.resample
     against: str = ""
     refine: bool = False
+    edges: bool = False
     anchor: str = field(default="", compare=False)
 
     def place(self) -> dict[str, Any]:
@@ -64,7 +69,9 @@ class Asked:
         chosen = {"tokens": written_so_far(self.selection)}
         if self.mode == "difference":
             chosen["against_tokens"] = written_so_far(self.against)
-        usual = {name: getattr(View, name) for name in _VIEW} | {"threshold": usual_threshold(self.refine)}
+        thresholds = {usual_threshold(self.refine, edges) for edges in (False, self.edges)}
+        usual = {name: getattr(View, name) for name in _VIEW}
+        usual |= {"threshold": thresholds.pop() if len(thresholds) == 1 else None}  # else it is told
         view = {name: getattr(self, name) for name in _VIEW}
         return {
             "mode": self.mode,
@@ -72,3 +79,7 @@ class Asked:
             **self.place(),
             **{name: value for name, value in view.items() if value != usual[name]},
         }
+
+    def mask_settings(self) -> dict[str, Any]:
+        """The arguments of `vxa.write_masks` that are not its defaults, but for the picture."""
+        return {name: value for name, value in self.settings().items() if name in _OF_MASKS}

@@ -11,6 +11,7 @@ from typing import Any
 from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.tracing.settings import PassSettings
 from vxa.ui.asked import Asked
+from vxa.ui.downloads import file_stem
 
 __all__ = ["command_line", "python_lines", "trace_line", "trace_python"]
 
@@ -28,9 +29,11 @@ def command_line(
 ) -> str:
     """Return the `vxa show` line that makes the same picture of the image file, from these passes.
 
-    An example is a papercut scene: a line before it draws the one with that seed into the file.
+    An example is a papercut scene: a line before it draws the one with that seed into the file. Where masks
+    are to follow the edges, the line writes such masks too, but in mode timesteps: masks are of one pass.
     """
-    options = {**_model(source), **_pass_settings(passes), **asked.settings()}
+    masks = _mask_options(image, asked) if asked.mode != "timesteps" else {}
+    options = {**_model(source), **_pass_settings(passes), **asked.settings(), **masks}
     line = _line("show", [image, passes[0].prompt], options, output)
     return line if scene is None else f"{_line('scene', [], {'seed': scene}, image)}\n{line}"
 
@@ -57,6 +60,7 @@ def python_lines(
             looking,
             f"picture = vxa.render({_arguments('maps', 'image', repr(mode), **settings)})",
             f"picture.save({output!r})",
+            *(_mask_lines(image, asked) if mode != "timesteps" else ()),
         ]
     )
 
@@ -66,7 +70,7 @@ def trace_line(source: str, image: str, maps: AttentionMaps, asked: Asked, outpu
 
     `vxa trace` does not compare; what it saves is then shown by a second line.
     """
-    made, settings = maps.provenance, asked.settings()
+    made, settings = maps.provenance, {**asked.settings(), **_mask_options(image, asked)}
     making = {**_model(source), **_seed(made), "bins": len(maps.steps)}
     if asked.mode != "difference":
         return _line("trace", [made.prompt], {**making, **settings}, output)
@@ -80,7 +84,7 @@ def trace_line(source: str, image: str, maps: AttentionMaps, asked: Asked, outpu
     )
 
 
-def trace_python(source: str, maps: AttentionMaps, asked: Asked, output: str) -> str:
+def trace_python(source: str, image: str, maps: AttentionMaps, asked: Asked, output: str) -> str:
     """The Python lines that make the same image and the same picture of what was traced."""
     made, settings = maps.provenance, asked.settings()
     mode = settings.pop("mode")
@@ -95,8 +99,25 @@ def trace_python(source: str, maps: AttentionMaps, asked: Asked, output: str) ->
             "image, maps = made.image, made.maps[0]",
             f"picture = vxa.render({_arguments(shown, 'image', repr(mode), **settings)})",
             f"picture.save({output!r})",
+            *_mask_lines(image, asked),
         ]
     )
+
+
+def _mask_options(image: str, asked: Asked) -> dict[str, Any]:
+    """The options that write masks along the edges, where they are wanted."""
+    return {"masks": _mask_folder(image), "edges": True} if asked.edges else {}
+
+
+def _mask_lines(image: str, asked: Asked) -> list[str]:
+    """The Python line that writes masks along the edges, where they are wanted."""
+    given = ("maps", repr(_mask_folder(image)))
+    settings = _arguments(*given, "edges=image", **asked.mask_settings())
+    return [f"vxa.write_masks({settings})"] if asked.edges else []
+
+
+def _mask_folder(image: str) -> str:
+    return f"{file_stem(image)}-masks"
 
 
 def _line(command: str, given: Sequence[str], options: dict[str, Any], output: str) -> str:

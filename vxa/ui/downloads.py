@@ -29,16 +29,18 @@ class Downloads:
         self._lock = threading.Lock()
 
     def write(
-        self, kept: Kept, mode: str, picture: Image.Image, heat: HeatMap, threshold: float
+        self, kept: Kept, mode: str, picture: Image.Image, heat: HeatMap, threshold: float, edges: bool
     ) -> list[Path]:
         """The picture and the mask as PNG, and the maps as npz with its JSON; in mode timesteps of each pass.
 
-        With maps that were traced goes the image that they are of.
+        The mask follows the image's edges where `edges` says so, and then its name does too. With maps that
+        were traced goes the image that they are of.
         """
+        mask = heat.mask(threshold=threshold, edges=kept.image if edges else None)
         folder, stem = self._new_folder(), file_stem(kept.name)
         written = [
             save_image(picture, folder / f"{stem}-{mode}.png"),
-            save_image(Image.fromarray(heat.mask(threshold=threshold)), folder / f"{stem}-mask.png"),
+            save_image(Image.fromarray(mask), folder / f"{stem}-mask{'-edges' if edges else ''}.png"),
         ]
         if kept.wanted.traced:
             written.append(save_image(kept.image, folder / f"{stem}.png"))

@@ -53,9 +53,15 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
     def groups(mode: str) -> list[Any]:
         return [gr.update(visible=mode == "difference"), gr.update(visible=mode == "timesteps")]
 
-    def refined(refine: bool, threshold: float) -> Any:
-        """The other usual threshold, where the one before stands there."""
-        return usual_threshold(refine) if threshold == usual_threshold(not refine) else gr.update()
+    def usual(threshold: float, before: float, now: float) -> Any:
+        """The usual threshold now, where the usual one before stands there."""
+        return now if threshold == before else gr.update()
+
+    def refined(refine: bool, edges: bool, threshold: float) -> Any:
+        return usual(threshold, usual_threshold(not refine, edges), usual_threshold(refine, edges))
+
+    def followed(refine: bool, edges: bool, threshold: float) -> Any:
+        return usual(threshold, usual_threshold(refine, not edges), usual_threshold(refine, edges))
 
     def save(page: str, *given: Any) -> list[Any]:
         return catching(lambda: [handlers.files(page, Asked(*given))], 1)
@@ -71,11 +77,10 @@ def wire_shown(handlers: Handlers, state: Any, left: Given, right: Shown) -> Non
         right.mode.change, groups, [right.mode], [right.compared, right.strip],
         queue=False, show_progress="hidden",
     )  # fmt: skip
-    listen(
-        right.refine.input, refined, [right.refine, right.threshold], [right.threshold],
-        queue=False, show_progress="hidden",
-    )  # fmt: skip
     spot, at_once = [right.spot, right.message], {"queue": False, "show_progress": "hidden"}
+    of_threshold = [right.refine, right.edges, right.threshold]
+    listen(right.refine.input, refined, of_threshold, [right.threshold], **at_once)
+    listen(right.edges.input, followed, of_threshold, [right.threshold], **at_once)
     listen(left.image.select, in_image, [state, *asking], spot, **at_once)
     listen(right.picture.select, in_picture, [state, *asking], spot, **at_once)
     listen(right.pointed.change, peek, [state, right.pointed, left.prompt, *asking], [right.peeked], **LIVE)

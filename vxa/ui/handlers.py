@@ -300,7 +300,7 @@ class Handlers:
         source = self.backend.source(kept.maps.provenance.model)
         if kept.wanted.traced:
             line = trace_line(source, kept.name, kept.maps, asked, output)
-            return line, trace_python(source, kept.maps, asked, output)
+            return line, trace_python(source, kept.name, kept.maps, asked, output)
         passes = [maps.provenance for maps in kept.shown(asked.mode)]
         given = (source, kept.name, passes, asked, output, self._scene_of(kept))
         return command_line(*given), python_lines(*given)
@@ -322,5 +322,6 @@ class Handlers:
         """The paths of the picture, the mask, and the maps with their JSON, written for this download."""
         kept, asked = self._answering(page, asked)
         heat = kept.maps.heat_map(tokens=asked.settings().get("tokens"), **asked.place())
-        written = self.downloads.write(kept, asked.mode, self.picture(page, asked), heat, asked.threshold)
+        mask = (heat, asked.threshold, asked.edges)
+        written = self.downloads.write(kept, asked.mode, self.picture(page, asked), *mask)
         return [str(path) for path in written]

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from vxa.maps.settings import Selection
+from vxa.maps.settings import MaskSettings, Selection
 from vxa.pictures.modes import MODES
 from vxa.pictures.view import View
 from vxa.tracing.timesteps import DEFAULT_TIMESTEPS
@@ -49,6 +49,7 @@ class Shown:
     spot: Any
     command: Any
     python: Any
+    edges: Any
     save: Any
     files: Any
     keep: Any
@@ -86,7 +87,7 @@ def shown(backend: Backend, chips: str) -> Shown:
         **_look(asked),
         **_scales(asked),
         spot=html(f'<p class="vxa-hint">{escape(strings.SPOT_HINT)}</p>', "spot"),
-        **_taking(backend),
+        **_taking(backend, asked),
         # Hidden by the style: what gradio hides itself is not in the page, and neither changes nor is found.
         stamp=component(gr.Textbox, label=strings.STAMP, max_lines=1, elem_id="vxa_stamp"),
         pointed=component(gr.Textbox, label=strings.POINTED, max_lines=1, elem_id="vxa_pointed"),
@@ -173,13 +174,16 @@ def _scales(asked: Asked) -> dict[str, Any]:
         }  # fmt: skip
 
 
-def _taking(backend: Backend) -> dict[str, Any]:
+def _taking(backend: Backend, asked: Asked) -> dict[str, Any]:
     with component(gr.Accordion, label=strings.EXPORT, open=False, elem_id="vxa_take"):
         copied = {"show_copy_button": True, "buttons": ["copy"], "interactive": False}
         return {
             **_keeping(backend),
             "command": component(gr.Textbox, label=strings.COMMAND, lines=2, elem_id="vxa_command", **copied),
             "python": component(gr.Textbox, label=strings.PYTHON, lines=7, elem_id="vxa_python", **copied),
+            "edges": component(
+                gr.Checkbox, **facts(MaskSettings, "edges"), value=asked.edges, elem_id="vxa_edges"
+            ),
             "save": component(gr.Button, value=strings.SAVE, elem_id="vxa_save"),
             "files": component(
                 gr.File, label=strings.FILES, file_count="multiple", interactive=False, elem_id="vxa_files"

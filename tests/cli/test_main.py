@@ -84,7 +84,7 @@ def test_show_writes_a_picture_and_a_summary(model: str, photo: str, folder: Pat
     assert pixels(folder / "hat.png").shape == (*SIZE, 3)
     assert os.listdir(folder) == ["hat.png"]
     assert "2 hat" in said
-    assert re.search(r"timestep +1, noise none", said)
+    assert re.search(r"timestep +50, noise matched", said)
     row, column = map(int, re.search(r"peak .* at row (\d+), column (\d+) of 40x24", said).groups())  # type: ignore[union-attr]
     assert (0 <= row < 40, 0 <= column < 24) == (True, True)
 
@@ -115,7 +115,7 @@ def test_a_blank_choice_is_the_default(model: str, photo: str, folder: Path) -> 
 def test_show_looks_at_several_timesteps(model: str, photo: str, folder: Path) -> None:
     asked = ("show", photo, "red hat, neck", "--model", model, "--mode", "timesteps", "--words", "hat")
     said = succeeded(*asked, "--timesteps", "300, 1", "-o", folder / "two.png")
-    assert "300, 1, noise none" in said
+    assert "300, 1, noise matched" in said
     passes = [vxa.visualize(vxa.load(model), photo, "red hat, neck", timestep) for timestep in (300, 1)]
     assert np.array_equal(pixels(folder / "two.png"), np.asarray(render(passes, photo, "timesteps", "hat")))
 

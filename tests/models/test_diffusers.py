@@ -51,7 +51,7 @@ def test_maps_are_what_the_layers_own_attention_gives(model: DiffusersModel, pic
     """The reference is what diffusers' eager processor computes, caught inside it."""
     from diffusers.models.attention_processor import AttnProcessor
 
-    fused = visualize(model, picture, PROMPT)
+    fused = visualize(model, picture, PROMPT, 1, "none")
     model.network.set_attn_processor(AttnProcessor())
     site = cross_sites(model)[-1]
     layer = model.network.get_submodule(site.name)
@@ -63,7 +63,7 @@ def test_maps_are_what_the_layers_own_attention_gives(model: DiffusersModel, pic
         return caught[-1]
 
     layer.get_attention_scores = catch  # type: ignore[assignment]
-    eager = visualize(model, picture, PROMPT)
+    eager = visualize(model, picture, PROMPT, 1, "none")
     visualize_again = model.denoise(
         model.encode_image(pixels_of(picture)), 1, model.encode_prompt(PROMPT, picture.size[::-1])
     )
@@ -439,7 +439,7 @@ def test_edm_tells_the_network_its_own_terms(sd_model: DiffusersModel, picture: 
     sd_model.pipeline.scheduler.set_timesteps(3)
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
     sd_model.network.register_forward_pre_hook(lambda module, given: seen.append(given[:2]))
-    visualize(sd_model, picture, PROMPT, timestep=0)
+    visualize(sd_model, picture, PROMPT, timestep=0, noise="none")
     latent = sd_model.encode_image(pixels_of(picture))
     sigma = 0.002
     assert torch.allclose(seen[0][0], latent / (sigma**2 + 0.5**2) ** 0.5, rtol=1e-4)
@@ -452,9 +452,9 @@ def test_without_alphas_only_what_needs_them_is_refused(
 ) -> None:
     sd_model.pipeline.scheduler = scheduler()
     assert sd_model.num_timesteps == 1000
-    assert visualize(sd_model, picture, PROMPT).heat_map("hat").values.max() > 0
+    assert visualize(sd_model, picture, PROMPT, noise="none").heat_map("hat").values.max() > 0
     for needing in (
-        lambda: visualize(sd_model, picture, PROMPT, noise="matched"),
+        lambda: visualize(sd_model, picture, PROMPT),
         lambda: attribute(sd_model, picture, PROMPT),
     ):
         with pytest.raises(ModelError, match=r'follows no alphas_cumprod.* noise="none", or trace'):

@@ -411,7 +411,7 @@ def test_the_settings_page_asks_for_what_the_tab_begins_with(host: FakeHost) -> 
 # Texts that never stand alone as a text, a title or a placeholder of the webui's page.
 ELSEWHERE = {
     "TAB", "EXAMPLES_EMPTY", "EXAMPLES_HINT", "NO_GENERATE",  # of the app
-    "NO_GRADIO", "UNREACHABLE", "NO_KEEPING",  # of the app
+    "NO_GRADIO", "UNREACHABLE", "NO_KEEPING", "MODEL", "LOADING",  # of the app
     "NOT_TRACED_REFINED", "ONE_HEAD", "PAINTING",  # of the app, whose model makes images
     "WEBUI_MODEL", "WRONG_PASSWORD", "NO_JSON", "NOT_BASE64",  # of the API
     "EARLIER_IMAGE", "DEFAULT_SITES", "ALL_SITES",  # parts of sentences

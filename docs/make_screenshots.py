@@ -5,6 +5,7 @@ It serves the page over papercut, and needs Playwright and Chromium. Look at eac
 
 from __future__ import annotations
 
+import io
 import socket
 import sys
 from collections.abc import Callable
@@ -13,7 +14,10 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
+from PIL import Image
 from support.browser import chromium
+
+from vxa.io.images import save_image
 
 PATIENCE = 300_000  # milliseconds
 LOOKS = {
@@ -213,7 +217,7 @@ def visit(page: Any, address: str, theme: str, shoot: Callable[[str], None]) -> 
 
 
 def main(folder: Path, looks: list[str], address: str) -> None:
-    """Every state of each look as a PNG in the folder, the README's under the look's own name."""
+    """Every state of each look as a WebP in the folder, the README's under the look's own name."""
     folder.mkdir(parents=True, exist_ok=True)
     with chromium() as browser:
         for look_name in looks:
@@ -223,7 +227,8 @@ def main(folder: Path, looks: list[str], address: str) -> None:
 
             def shoot(state: str, page: Any = page, look_name: str = look_name) -> None:
                 name = look_name if state == "spot" else f"{look_name}-{state}"
-                page.screenshot(path=folder / f"{name}.png", full_page=True)
+                shot = Image.open(io.BytesIO(page.screenshot(full_page=True)))
+                save_image(shot.convert("RGB"), folder / f"{name}.webp")
 
             visit(page, address, theme, shoot)
             page.close()

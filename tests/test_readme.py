@@ -99,7 +99,7 @@ def test_every_picture_is_there_and_has_its_command() -> None:
     shown = runpy.run_path(str(ROOT / "docs" / "make_pictures.py"))["commands"]()
     made = {Path(command[command.index("-o") + 1]).name for command in shown}
     screenshots = (ROOT / "docs" / "make_screenshots.py").read_text("utf-8")
-    made |= {f"{name}.png" for name in re.findall(r'"(app-\w+)": \(', screenshots)}
+    made |= {f"{name}.webp" for name in re.findall(r'"(app-\w+)": \(', screenshots)}
     named = re.findall(r"""(?:\]\(|src=")(?:docs/)?pictures/([^)"]+)""", "".join(PAGES.values()))
     assert set(named) == {path.name for path in (ROOT / "docs" / "pictures").iterdir()}
     assert set(named) <= made

@@ -119,8 +119,8 @@ def finest_self(sites: Sequence[Site], latent_size: tuple[int, int]) -> tuple[Si
     """Return the up part's self-attention on its finest grid of ≤ `REFINING_CELLS` cells, or its coarsest.
 
     With the down part's self-attention added, papercut's maps are less accurate on generated pictures and
-    more accurate on rendered ones; on both they predict a word's effect less well (benchmarks/papercut.py,
-    joined).
+    no more accurate on rendered ones, and predict a word's effect less well (benchmarks/papercut.py,
+    choices).
     """
     own = [site for site in sites if site.kind == "self" and site.part == "up"]
     grids = sorted({site.grid(latent_size) for site in own}, key=math.prod)

@@ -10,7 +10,7 @@ from vxa.models.weight_files import Advance
 from vxa.papercut.shipped import weights_folder
 
 DEFAULT_SITES = "IN01,OUT02,OUT03"
-"""Default sites, chosen on `dev` by benchmarks/papercut.py (attention) with vxa.maps.heat_map's threshold."""
+"""Default sites, chosen on `dev` by benchmarks/papercut.py (choices) with vxa.maps.heat_map's thresholds."""
 
 
 def load(dtype: torch.dtype = torch.float32, advance: Advance | None = None) -> DiffusersModel:

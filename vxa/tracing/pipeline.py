@@ -116,8 +116,8 @@ def trace(
         negative: trace the negative prompt too. Memory and work double.
         self_attention: trace it too, for `heat_map(refine=True)`: True, or the sites. It takes 4 bytes ×
             queries² per site. True is the up part's finest grid that is small enough, 4 MB per site with SD1
-            at 512². On papercut's `dev` pictures, all steps, mean IoU is 0.637 with it and 0.563 without
-            (benchmarks/papercut.py, maps_generated).
+            at 512². On papercut's `dev` pictures, all steps, mean IoU is 0.702 with it and 0.577 without
+            (benchmarks/papercut.py, choices).
         prompt: the text of `prompt_embeds`, if the pipeline is called with them: one text, or one text (or
             its Tokens) per prompt.
         negative_prompt: likewise for `negative_prompt_embeds`.

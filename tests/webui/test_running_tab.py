@@ -203,7 +203,7 @@ def test_the_settings_are_what_the_tab_begins_with_and_every_pass_is_saved(
     page.fill("#setting_vxa_sites textarea, #setting_vxa_sites input", "mid")
     page.fill("#setting_vxa_threshold input[type=number]", "0.6")
     page.check("#setting_vxa_keep_all input")
-    for name, wanted in (("mode", "grey"), ("colormap", "viridis"), ("noise", "matched")):
+    for name, wanted in (("mode", "grey"), ("colormap", "viridis"), ("noise", "none")):
         page.click(f"#setting_vxa_{name} input")
         page.click(f"#setting_vxa_{name} li:has-text('{wanted}')")
     page.locator("#setting_vxa_keep_all").scroll_into_view_if_needed()
@@ -217,17 +217,17 @@ def test_the_settings_are_what_the_tab_begins_with_and_every_pass_is_saved(
     assert page.is_checked("#vxa_mode input[value=grey]")
     assert page.input_value("#vxa_threshold input[type=number]") == "0.6"
     assert value(page, "vxa_colormap") == "viridis"
-    assert page.is_checked("#vxa_noise input[value=matched]")
+    assert page.is_checked("#vxa_noise input[value=none]")
     assert "papercut" in look(page)
     page.wait_for_selector("#vxa_kept [role=status]", state="attached")
     (saved,) = saved_in(webui) - before
     made = read_infotext(saved)
     assert made is not None
-    wanted = {"VXA sites": "mid", "VXA mode": "grey", "VXA noise": "matched", "VXA colour map": "viridis"}
+    wanted = {"VXA sites": "mid", "VXA mode": "grey", "VXA noise": "none", "VXA colour map": "viridis"}
     assert {name: made.settings.get(name) for name in wanted} == wanted
     page.context.close()
-    before = {"vxa_mode": "overlay", "vxa_colormap": "inferno", "vxa_noise": "none", "vxa_sites": ""}
-    webui.ask("sdapi/v1/options", {**before, "vxa_threshold": 0.4, "vxa_keep_all": False})
+    before = {"vxa_mode": "overlay", "vxa_colormap": "inferno", "vxa_noise": "matched", "vxa_sites": ""}
+    webui.ask("sdapi/v1/options", {**before, "vxa_threshold": 0.35, "vxa_keep_all": False})
 
 
 def test_over_http_a_picture_is_saved_below_the_webuis_folder_alone(webui: Webui, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from vxa.models.image_encoder import full_precision
+from vxa.models.image_encoder import upcast
 from vxa.models.pipeline_session import CallListener, TakenStep, listen
 from vxa.models.protocol import Model
 
@@ -68,7 +68,7 @@ class Preview(CallListener):
         vae, half = pipeline.vae, [max(1, side // 2) for side in latent.shape[-2:]]
         latent = nn.functional.interpolate(latent, half, mode="area") / vae.config.scaling_factor
         latent = latent + (getattr(vae.config, "shift_factor", None) or 0.0)
-        with full_precision(vae) as dtype:
+        with upcast(vae) as dtype:
             pixels = vae.decode(latent.to(dtype), return_dict=False)[0]
         picture: Image.Image = pipeline.image_processor.postprocess(pixels.float())[0]
         return picture.resize((size[1], size[0]), Image.Resampling.BICUBIC)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vxa.errors import ImageError
@@ -21,6 +22,7 @@ from vxa.io.profiles import in_srgb
 
 __all__ = [
     "MAX_PIXELS",
+    "ImageSource",
     "check_image_path",
     "image_name",
     "is_image_path",
@@ -28,6 +30,9 @@ __all__ = [
     "read_image",
     "save_image",
 ]
+
+ImageSource = str | Path | Image.Image | NDArray[Any]
+"""Image, or the path of one, that `read_image` takes."""
 
 MAX_PIXELS = 80_000_000
 """Limit on the pixels of an image, checked before decoding (8000 × 6000 is 48 million)."""

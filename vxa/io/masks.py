@@ -25,15 +25,13 @@ from vxa.errors import ImageError, SettingError
 from vxa.io.atomic import atomic_file, check_folder_writable
 from vxa.io.coco import add_image, read_dataset
 from vxa.io.file_names import distinct_names, file_stem
-from vxa.io.images import image_name, read_image, save_image
+from vxa.io.images import ImageSource, image_name, read_image, save_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.edges import picture_of_size
 from vxa.maps.selection import HeadSpec, TokenSpec, WordSpec, token_groups, union
 from vxa.tokens import Word
 
 __all__ = ["check_masks_folder", "coco_rle", "mask_of_rle", "write_masks"]
-
-ImageSource = str | Path | Image.Image | NDArray[Any]
 
 _DATASET, _UNNAMED = "coco.json", "image.png"
 _SPLIT, _SIGN, _MORE, _FIRST = 5, 0x10, 0x20, 48

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vxa.errors import ModelError
 from vxa.models.protocol import pixels_for
 
-__all__ = ["encode_mode", "full_precision", "scale_latent"]
+__all__ = ["encode_mode", "scale_latent", "upcast"]
 
 
 @torch.no_grad()
@@ -22,12 +22,12 @@ def encode_mode(vae: Any, pixels: Tensor, device: torch.device) -> Tensor:
     Raises:
         ModelError: the autoencoder gives no latent.
     """
-    with full_precision(vae) as dtype:
+    with upcast(vae) as dtype:
         return _mode_of(vae.encode(pixels_for(device, pixels, dtype))).float().cpu()
 
 
 @contextmanager
-def full_precision(vae: Any) -> Iterator[torch.dtype]:
+def upcast(vae: Any) -> Iterator[torch.dtype]:
     """Yield the precision of the autoencoder's input, which is float32 in this block where fp16 overflows.
 
     SDXL's own VAE overflows in fp16 and says so (`force_upcast`); diffusers' pipelines upcast it too.

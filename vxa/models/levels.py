@@ -3,7 +3,7 @@
     levels = Levels()
     levels.read(timestep, scheduler.timesteps)       # [961.0]
 
-A pipeline iterates over its scheduler's timesteps, so each is a view of a tensor that is read once. To read a
+A pipeline iterates over its scheduler's timesteps, so each is a view of a tensor that is read once. To read
 a tensor on an accelerator is to wait until all that was launched has run.
 """
 

@@ -8,15 +8,12 @@ For the values without a picture, subtract: `first.heat_map("hat") - second.heat
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from vxa.attention.sites import SiteSpec
-from vxa.io.images import read_image
+from vxa.io.images import ImageSource, read_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.maps.selection import HeadSpec, TokenSpec, WordSpec
 from vxa.pictures.difference import draw_comparison
@@ -26,14 +23,13 @@ from vxa.pictures.view import View
 __all__ = ["compare"]
 
 _GREY = 128
-ImageSource = str | Path | Image.Image | NDArray[np.uint8] | None
 
 
 def compare(
     first: AttentionMaps,
     second: AttentionMaps,
-    first_image: ImageSource = None,
-    second_image: ImageSource = None,
+    first_image: ImageSource | None = None,
+    second_image: ImageSource | None = None,
     words: WordSpec = None,
     tokens: TokenSpec = None,
     sites: SiteSpec = None,
@@ -67,7 +63,7 @@ def compare(
     return draw_comparison(spec, other, ("A: ", "B: "))
 
 
-def _image(maps: AttentionMaps, image: ImageSource) -> Image.Image:
+def _image(maps: AttentionMaps, image: ImageSource | None) -> Image.Image:
     if image is not None:
         return read_image(image)
     return Image.new("RGB", (maps.image_size[1], maps.image_size[0]), (_GREY,) * 3)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from vxa.attention.sites import SelfAttentionSpec, SiteSpec, watched_sites
 from vxa.errors import SettingError
-from vxa.io.images import image_name, read_image
+from vxa.io.images import ImageSource, image_name, read_image
 from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.maps.selection import TokenSpec, WordSpec, token_groups, union
 from vxa.maps.steps import Bins, Schedule
@@ -31,7 +31,7 @@ from vxa.tracing.call_info import GenerationInfo, Settings, TracedPrompt
 from vxa.tracing.ddim_inversion import ddim_levels, ddim_trajectory
 from vxa.tracing.generation import TracedCall
 from vxa.tracing.recorder import Recorder
-from vxa.tracing.visualize import ImageSource, add_noise, check_prompt, prepare, whole_number
+from vxa.tracing.visualize import add_noise, check_prompt, prepare, whole_number
 from vxa.version import versions
 
 __all__ = ["DEFAULT_LEVELS", "INVERSIONS", "attribute"]

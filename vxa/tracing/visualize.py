@@ -13,12 +13,10 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -26,14 +24,12 @@ from vxa.attention.recording import record
 from vxa.attention.records import GraphRecord, SiteRecord
 from vxa.attention.sites import SelfAttentionSpec, Site, SiteSpec, watched_sites
 from vxa.errors import PromptError, RecordingError, SettingError
-from vxa.io.images import image_name, read_image
+from vxa.io.images import ImageSource, image_name, read_image
 from vxa.maps.attention_maps import AttentionMaps, Provenance
 from vxa.models import load
 from vxa.models.protocol import Conditioning, Model
 from vxa.tracing.settings import NOISES, Noise, PassSettings
 from vxa.version import versions
-
-ImageSource = str | Path | Image.Image | NDArray[Any]
 
 
 def visualize(

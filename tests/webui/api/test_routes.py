@@ -255,7 +255,7 @@ def test_the_routes_are_in_the_openapi_page(client: Any) -> None:
     body = described["/vxa/v1/visualize"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert body["required"] == ["image", "prompt"]
     timestep = body["properties"]["timestep"]
-    assert (timestep["type"], timestep["default"], timestep["minimum"]) == ("integer", 1, 0)
+    assert (timestep["type"], timestep["default"], timestep["minimum"]) == ("integer", 50, 0)
     assert timestep["description"] == setting_of(PassSettings, "timestep").help
     assert body["properties"]["colormap"]["enum"] == list(COLORMAPS)
     json.dumps(described)

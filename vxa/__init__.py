@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from vxa.version import __version__
 
 if TYPE_CHECKING:
-    from vxa import papercut
+    from vxa import papercut, steering
     from vxa.attention.sites import Site
     from vxa.errors import (
         HeadError,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         RecordingError,
         SettingError,
         SiteError,
+        SteeringError,
         TokenIndexError,
         VxaError,
         WordError,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from vxa.pictures.compare import compare
     from vxa.pictures.render import render
     from vxa.pictures.view import View
+    from vxa.steering.steer import steer
     from vxa.tokens import Token, Word
     from vxa.tracing.attribute import attribute
     from vxa.tracing.pipeline import Trace, trace
@@ -51,7 +53,7 @@ _PLACES = {
     "vxa.attention.sites": ["Site"],
     "vxa.errors": [
         "HeadError", "ImageError", "MapsFileError", "ModelError", "PromptError", "RecordingError",
-        "SettingError", "SiteError", "TokenIndexError", "VxaError", "WordError",
+        "SettingError", "SiteError", "SteeringError", "TokenIndexError", "VxaError", "WordError",
     ],
     "vxa.generation.generate": ["GenerationResult", "generate"],
     "vxa.io.maps_file": ["read_maps", "write_maps"],
@@ -64,6 +66,7 @@ _PLACES = {
     "vxa.pictures.compare": ["compare"],
     "vxa.pictures.render": ["render"],
     "vxa.pictures.view": ["View"],
+    "vxa.steering.steer": ["steer"],
     "vxa.tokens": ["Token", "Word"],
     "vxa.tracing.attribute": ["attribute"],
     "vxa.tracing.pipeline": ["Trace", "trace"],
@@ -87,6 +90,7 @@ __all__ = [
     "SignedMap",
     "Site",
     "SiteError",
+    "SteeringError",
     "Token",
     "TokenIndexError",
     "Trace",
@@ -102,6 +106,8 @@ __all__ = [
     "papercut",
     "read_maps",
     "render",
+    "steer",
+    "steering",
     "trace",
     "visualize",
     "write_animation",
@@ -111,8 +117,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "papercut":
-        return import_module("vxa.papercut")
+    if name in ("papercut", "steering"):
+        return import_module(f"vxa.{name}")
     if name not in _PLACE_OF:
         raise AttributeError(f"module 'vxa' has no attribute {name!r}")
     value = getattr(import_module(_PLACE_OF[name]), name)

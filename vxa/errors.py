@@ -10,6 +10,7 @@
     ├── HeadError        (LookupError)   an attention head that the sites do not have
     ├── ModelError       (ValueError)    a source that is missing, unsafe, or not a model VXA understands
     ├── RecordingError   (RuntimeError)  a forward pass that could not be watched faithfully
+    ├── SteeringError    (RuntimeError)  a control that reached or changed nothing, or lacks what it needs
     └── MapsFileError    (ValueError)    a saved maps file that is corrupt, truncated or foreign
 
 A message names the value received, the values allowed, and the next action. Front ends show a VxaError as a
@@ -32,6 +33,7 @@ __all__ = [
     "RecordingError",
     "SettingError",
     "SiteError",
+    "SteeringError",
     "TokenIndexError",
     "VxaError",
     "WordError",
@@ -82,6 +84,10 @@ class ModelError(VxaError, ValueError):
 
 class RecordingError(VxaError, RuntimeError):
     """A forward pass could not be watched faithfully."""
+
+
+class SteeringError(VxaError, RuntimeError):
+    """A control reached or changed nothing, or lacks what it needs."""
 
 
 class MapsFileError(VxaError, ValueError):

@@ -11,7 +11,7 @@ from torch.nn.modules import module as torch_module
 
 import vxa
 from vxa.attention.interrupt import interruptible
-from vxa.generation.generate import make_image
+from vxa.generation.images import make_image
 from vxa.generation.settings import GenerationSettings
 
 

@@ -11,8 +11,9 @@ import torch
 pytest.importorskip("diffusers")
 import vxa
 from vxa.generation.expected import expected_image, expected_maps
-from vxa.generation.generate import make_image, make_traced
+from vxa.generation.images import make_image
 from vxa.generation.settings import GenerationSettings
+from vxa.generation.traced_image import make_traced
 from vxa.tracing.generation import TracedCall
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -22,7 +22,7 @@ def make(pipeline: Any, prompt: Any = PROMPT, **given: Any) -> torch.Tensor:
         "output_type": "latent",
     }
     generator = torch.Generator().manual_seed(5)
-    images: torch.Tensor = pipeline(prompt, generator=generator, **settings | given).images
+    images: torch.Tensor = pipeline(prompt, **{"generator": generator} | settings | given).images
     return images
 
 

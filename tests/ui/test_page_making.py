@@ -21,7 +21,7 @@ from support.browser import (
 )
 
 import vxa
-from vxa.generation.generate import make_image
+from vxa.generation.images import make_image
 from vxa.generation.settings import GenerationSettings
 from vxa.pictures.render import render
 from vxa.tracing.generation import TracedCall

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 import vxa
 from vxa.errors import SettingError
-from vxa.generation.generate import make_image
+from vxa.generation.images import make_image
 from vxa.generation.preview import Preview
 from vxa.generation.settings import GenerationSettings
 from vxa.maps.heat_map import REFINED_THRESHOLD

@@ -5,8 +5,9 @@
         watcher.check()
 
 Most layers are read at their own `to_q` and `to_k` (`vxa.attention.layers`), the others at their product
-(`vxa.attention.products`). Nothing is replaced, so the network's output stays bit-identical. A site that did
-not run, or ran twice, is an error; it never gives an empty or stale map.
+(`vxa.attention.products`), a steered one at what its control computes (`vxa.attention.steered`). Nothing is
+replaced, so the network's output stays bit-identical. A site that did not run, or ran twice, is an error; it
+never gives an empty or stale map.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from vxa.attention.layers import (
 )
 from vxa.attention.products import product_hooks
 from vxa.attention.sites import Site
+from vxa.attention.steered import find_steered
 from vxa.errors import RecordingError
 
 __all__ = ["OnError", "Receiver", "Watch", "guarded", "watch"]
@@ -195,9 +197,12 @@ def watch(
 
 def _register(handles: ExitStack, watcher: Watch, site: Site, layer: Any, on_error: OnError | None) -> None:
     """Add the site's hooks to the stack."""
+    found = guarded(on_error, lambda call: watcher.on_product(site, call))
+    if steered := find_steered(layer):
+        handles.enter_context(steered.watched_by(found))
+        return
     if not projects_plainly(layer):
         watcher.processors[site.name] = processor_name(layer)
-        found = guarded(on_error, lambda call: watcher.on_product(site, call))
         handles.enter_context(product_hooks(layer, site, found))
         return
     mask = MaskArgument(layer)

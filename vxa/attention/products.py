@@ -24,9 +24,9 @@ from vxa.attention.calls import AttentionCall, GivenAttention, Product, expand_m
 from vxa.attention.sites import Site
 from vxa.errors import RecordingError
 
-__all__ = ["product_hooks"]
+__all__ = ["ATTENTION", "fused_arguments", "mode_hooks", "product_hooks"]
 
-_ATTENTION = functional.scaled_dot_product_attention
+ATTENTION = functional.scaled_dot_product_attention
 _ARGUMENTS = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale")
 _SOFTMAXES = (torch.softmax, torch.Tensor.softmax, functional.softmax)
 _PRODUCTS = (
@@ -51,8 +51,8 @@ class _ProductMode(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func is _ATTENTION:
-            self._found(_fused_call(dict(zip(_ARGUMENTS, args, strict=False)) | dict(kwargs), self._site))
+        if func is ATTENTION:
+            self._found(_fused_call(fused_arguments(args, kwargs, self._site)))
         elif func in _PRODUCTS:
             self._look_at(args)
         result = func(*args, **kwargs)
@@ -72,14 +72,23 @@ class _ProductMode(TorchFunctionMode):
         self._found(GivenAttention(_by_heads(left, self._site)))
 
 
-def _fused_call(given: Mapping[str, Any], site: Site) -> AttentionCall:
-    """Return the call of scaled_dot_product_attention with these arguments."""
-    query, key = given["query"], given["key"]
-    if given.get("is_causal") or query.ndim != 4:
+def fused_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], site: Site) -> dict[str, Any]:
+    """Return the arguments of scaled_dot_product_attention by name.
+
+    Raises RecordingError for attention that no image layer has.
+    """
+    given = dict(zip(_ARGUMENTS, args, strict=False)) | dict(kwargs)
+    if given.get("is_causal") or given["query"].ndim != 4:
         raise RecordingError(
             f"site {site.label} ({site.name}) has causal attention, or none of [rows, heads, queries, "
             "channels]; VXA reads image layers only"
         )
+    return given
+
+
+def _fused_call(given: Mapping[str, Any]) -> AttentionCall:
+    """Return the call of scaled_dot_product_attention with these arguments."""
+    query, key = given["query"], given["key"]
     if key.shape[1] != query.shape[1]:  # grouped queries share their keys
         key = key.repeat_interleave(query.shape[1] // key.shape[1], 1)
     scale, mask = given.get("scale"), given.get("attn_mask")
@@ -105,18 +114,35 @@ def _by_heads(values: Tensor, site: Site) -> Tensor:
 @contextmanager
 def product_hooks(layer: nn.Module, site: Site, found: Callable[[Product], None]) -> Iterator[None]:
     """Call `found` with each product that the layer computes in forwards of this thread in this block."""
+    with mode_hooks(layer, lambda: _ProductMode(site, found)):
+        yield
+
+
+@contextmanager
+def mode_hooks(
+    layer: nn.Module,
+    make_mode: Callable[[], TorchFunctionMode],
+    on_leave: Callable[[Any], None] = lambda mode: None,
+) -> Iterator[None]:
+    """Enter a mode in each forward of the layer that this thread runs in this block.
+
+    `on_leave` is called with the mode after a forward that did not raise.
+    """
     thread = threading.get_ident()
-    modes: list[_ProductMode] = []
+    modes: list[TorchFunctionMode] = []
 
     def enter(module: nn.Module, inputs: Any) -> None:
         if threading.get_ident() == thread:
-            mode = _ProductMode(site, found)
+            mode = make_mode()
             mode.__enter__()  # type: ignore[no-untyped-call]
             modes.append(mode)
 
     def leave(module: nn.Module, inputs: Any, output: Any) -> None:
         if threading.get_ident() == thread and modes:
-            modes.pop().__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            mode = modes.pop()
+            mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            if output is not None:
+                on_leave(mode)
 
     with ExitStack() as handles:
         for handle in (

@@ -32,7 +32,7 @@ def generate(
 ) -> None:
     """Make a picture of PROMPT with the model."""
     from vxa.cli.model import check_prompt, load_quietly, tell_unknown_words
-    from vxa.generation.generate import make_image
+    from vxa.generation.images import make_image
     from vxa.io.images import check_image_path, save_image
 
     check_image_path(output)
@@ -69,7 +69,7 @@ def trace(
     from vxa.cli.model import check_prompt, load_quietly, tell_unknown_words
     from vxa.cli.trace_outputs import TraceOutputs, image_kept
     from vxa.generation.expected import expected_image, expected_maps
-    from vxa.generation.generate import make_traced
+    from vxa.generation.traced_image import make_traced
     from vxa.io.images import check_image_path, save_image
 
     outputs = TraceOutputs(output, mode, selection, view, save, animate, MaskOutputs(masks, mask_settings))

@@ -8,26 +8,25 @@ result.maps[0].heat_map("hat")
 from __future__ import annotations
 
 import inspect
-import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
 
 from PIL import Image
 
-from vxa.errors import ModelError, PromptError, RecordingError, SettingError
+from vxa.errors import PromptError, SettingError
 from vxa.generation.expected import expected_maps
+from vxa.generation.images import make_image, make_images
 from vxa.generation.settings import GenerationSettings
+from vxa.generation.traced_image import TracedImage, make_traced, seeded
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.models import load
-from vxa.tracing.pipeline import Trace
+from vxa.steering.control import Control
+from vxa.steering.steer import check_controls, steer
 from vxa.tracing.pipeline import trace as traced
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-__all__ = ["GenerationResult", "TracedImage", "generate", "make_image", "make_traced", "seeded"]
+__all__ = ["GenerationResult", "generate"]
 
 _EXPECTED = ("words", "tokens", "sites", "bins", "heads", "negative", "self_attention")
 
@@ -61,10 +60,14 @@ def generate(
     steps: int = GenerationSettings.steps,
     guidance: float = GenerationSettings.guidance,
     size: str | None = GenerationSettings.size,
+    controls: Sequence[Control] = (),
     trace: bool | Mapping[str, Any] = False,
     on_step: Callable[[], object] = lambda: None,
 ) -> GenerationResult:
-    """Make a picture of each prompt, one after the other, each from the noise of the same seed.
+    """Make a picture of each prompt, each from the noise of the same seed.
+
+    Without controls they are made one after the other, with controls in one batch; controls that align
+    pictures of their own (`StyleAligned`) begin them from the seeds seed, seed + 1 …
 
     What can be known of a bad argument is refused before the first step. A later error has the pictures that
     were made as its `images`. Where tracing fails after the first step, the picture is still made, without a
@@ -74,6 +77,7 @@ def generate(
         source: a pipeline, a model with one, or what `vxa.load` takes.
         prompt: one, or several; of any length.
         negative, seed, steps, guidance, size: see `GenerationSettings`.
+        controls: what to change while they are made, as `vxa.steering.PromptToPrompt()`.
         trace: keep the maps of every word; a mapping has further settings of `vxa.trace`, as
             {"self_attention": True, "bins": "each"}.
         on_step: called after each step; what it raises ends the generation.
@@ -82,6 +86,7 @@ def generate(
         ModelError: the source is no model, or one without a pipeline.
         SettingError, PromptError: a bad argument.
         RecordingError, SiteError, WordError, TokenIndexError: as `vxa.trace`.
+        SteeringError: as `vxa.steering.steer`.
     """
     prompts = _check_prompts(prompt)
     options = _check_trace(trace)
@@ -91,9 +96,13 @@ def generate(
             f"guidance {settings.guidance:g} reads no negative prompt to trace; give a guidance above 1, or "
             "trace without negative"
         )
+    if controls:
+        check_controls(controls)
     model = load(source)
     if options is not None:
         _check_expected(model, prompts, settings, options)
+    if controls:
+        return _make_steered(model, prompts, settings, controls, options, on_step)
     made: list[TracedImage] = []
     try:
         for each in prompts:
@@ -110,6 +119,35 @@ def generate(
         tuple(maps for one in made for maps in one.maps),
         tuple(maps for one in made for maps in one.negative_maps),
     )
+
+
+def _make_steered(
+    model: Any,
+    prompts: Sequence[str],
+    settings: GenerationSettings,
+    controls: Sequence[Control],
+    options: Mapping[str, Any] | None,
+    on_step: Callable[[], object],
+) -> GenerationResult:
+    """Make the pictures in one batch, under the controls."""
+    images: list[Image.Image] = []
+    own_noise = any(control.own_noise for control in controls)
+    try:
+        with ExitStack() as stack:
+            found = None if options is None else stack.enter_context(traced(model, **options))
+            stack.enter_context(steer(model, *controls))
+            images = make_images(model, prompts, settings, on_step, own_noise)
+        maps = () if found is None else found.maps
+        negative = found.negative_maps if found is not None and options and options.get("negative") else ()
+    except Exception as error:
+        error.images = tuple(images)  # type: ignore[attr-defined]
+        raise
+    seeds = [settings.seed + number * own_noise for number in range(len(prompts))]
+    own, other = (
+        tuple(one for each, seed in zip(some, seeds, strict=False) for one in seeded([each], seed))
+        for some in (maps, negative)
+    )
+    return GenerationResult(tuple(images), own, other)
 
 
 def _check_prompts(prompt: str | Sequence[str]) -> list[str]:
@@ -141,171 +179,3 @@ def _check_expected(
     known = {name: options[name] for name in _EXPECTED if name in options}
     for prompt in prompts:
         expected_maps(model, prompt, settings, **known)
-
-
-def seeded(maps: Sequence[AttentionMaps], seed: int) -> tuple[AttentionMaps, ...]:
-    """Return the maps of a generation with the seed that it began with, which a trace does not know."""
-    return tuple(replace(each, provenance=replace(each.provenance, seed=seed)) for each in maps)
-
-
-@dataclass(frozen=True, eq=False)
-class TracedImage:
-    """A picture, and its maps or the error that they ended with.
-
-    Attributes:
-        image: the picture.
-        maps, negative_maps: of the picture, and of its negative prompt where that was traced.
-        problem: what ended the tracing, while the picture was made or after. Too little memory is a
-            RecordingError.
-    """
-
-    image: Image.Image
-    maps: tuple[AttentionMaps, ...] = ()
-    negative_maps: tuple[AttentionMaps, ...] = ()
-    problem: Exception | None = None
-
-    def check(self) -> None:
-        """Raise the problem, if there was one."""
-        if self.problem is not None:
-            raise self.problem
-
-
-def make_traced(
-    model: Any,
-    prompt: str,
-    settings: GenerationSettings = GenerationSettings(),
-    on_step: Callable[[Trace | None], object] = lambda found: None,
-    options: Mapping[str, Any] = MappingProxyType({}),
-) -> TracedImage:
-    """Generate an image with its maps.
-
-    An error before the end of the first step is raised, as is what `on_step` raises. A later one does not
-    cost the image, which is then made once more, the same one, without being traced.
-
-    Args:
-        model, prompt, settings: as in `make_image`.
-        on_step: called after each step with the trace so far; with None where the image is made once more.
-        options: the settings of `vxa.trace`.
-    """
-    attempt = _Attempt(on_step)
-    try:
-        return attempt.run(model, prompt, settings, options)
-    except Exception as error:
-        if attempt.ended or not attempt.steps:
-            raise
-        problem = error
-    # The frames hold the sums, which may be what the memory was too small for.
-    traceback.clear_frames(problem.__traceback__)
-    image = attempt.image or make_image(model, prompt, settings, lambda: on_step(None))
-    return TracedImage(image, problem=_told(problem))
-
-
-def _told(problem: Exception) -> Exception:
-    """Return the problem, as a RecordingError where memory was too small."""
-    import torch
-
-    lacks = isinstance(problem, (MemoryError, torch.OutOfMemoryError)) or "can't allocate" in str(problem)
-    if not lacks:
-        return problem
-    said = RecordingError(
-        "the memory was too small for the trace; keep fewer steps apart, or make a smaller image"
-    )
-    said.__cause__ = problem
-    return said
-
-
-@dataclass
-class _Attempt:
-    """A traced generation, and how far it came.
-
-    Attributes:
-        on_step: called after each step with the trace.
-        steps: the number of steps done.
-        ended: whether `on_step` ended it.
-        image: the picture, from when it is made.
-    """
-
-    on_step: Callable[[Trace], object]
-    steps: int = 0
-    ended: bool = False
-    image: Image.Image | None = None
-
-    def run(
-        self, model: Any, prompt: str, settings: GenerationSettings, options: Mapping[str, Any]
-    ) -> TracedImage:
-        """Generate and trace the image."""
-        with traced(model, **options) as found:
-            self.image = make_image(model, prompt, settings, lambda: self._count(found))
-        negative = found.negative_maps if options.get("negative") else ()
-        return TracedImage(self.image, seeded(found.maps, settings.seed), seeded(negative, settings.seed))
-
-    def _count(self, found: Trace) -> None:
-        self.steps += 1
-        self.ended = True
-        self.on_step(found)
-        self.ended = False
-
-
-def make_image(
-    model: Any,
-    prompt: str,
-    settings: GenerationSettings = GenerationSettings(),
-    on_step: Callable[[], object] = lambda: None,
-) -> Image.Image:
-    """Generate an image; `on_step` is called after each step.
-
-    Raises ModelError for a model without a pipeline.
-    """
-    import torch
-
-    pipeline = getattr(model, "pipeline", None)
-    if pipeline is None:
-        raise ModelError(f"the model {model.name} has no pipeline to generate with; load one with vxa.load")
-
-    def after_step(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        on_step()
-        return tensors
-
-    height, width = settings.pixels() or (None, None)
-    pipeline.set_progress_bar_config(disable=True)
-    result = pipeline(
-        **_prompts(model, prompt, settings),
-        num_inference_steps=settings.steps,
-        guidance_scale=settings.guidance,
-        height=height,
-        width=width,
-        generator=torch.Generator("cpu").manual_seed(settings.seed),
-        callback_on_step_end=after_step,
-    )
-    picture: Image.Image = result.images[0]
-    return picture
-
-
-def _prompts(model: Any, prompt: str, settings: GenerationSettings) -> dict[str, Any]:
-    """Return the pipeline's prompt arguments: the texts, or embeddings if it would truncate one."""
-    import torch
-
-    from vxa.models.chunks import CHUNK
-    from vxa.models.prompt_events import EncodedPrompts, notify
-
-    texts = (prompt, settings.negative)
-    if max(len(model.tokenize(text)) for text in texts) == CHUNK:
-        return {"prompt": prompt, "negative_prompt": settings.negative}
-    with torch.no_grad():
-        encoded, negative = (model.encode_prompt(text, settings.pixels() or (0, 0)) for text in texts)
-        empty = model.encode_prompt("", (0, 0)).context
-    length = max(encoded.context.shape[1], negative.context.shape[1])
-    context, negative_context = (_pad_context(one.context, empty, length) for one in (encoded, negative))
-    notify(model.pipeline, EncodedPrompts((prompt,), (settings.negative,), context, negative_context))
-    embeddings = {"prompt_embeds": context, "negative_prompt_embeds": negative_context}
-    if "text_embeds" in encoded.extra:
-        embeddings["pooled_prompt_embeds"] = encoded.extra["text_embeds"]
-        embeddings["negative_pooled_prompt_embeds"] = negative.extra["text_embeds"]
-    return embeddings
-
-
-def _pad_context(context: Tensor, empty: Tensor, length: int) -> Tensor:
-    """Pad a context [1, tokens, channels] to `length` tokens with that of the empty prompt."""
-    import torch
-
-    return torch.cat([context, *[empty] * ((length - context.shape[1]) // empty.shape[1])], 1)

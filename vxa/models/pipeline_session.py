@@ -40,12 +40,14 @@ class StartedCall:
         latent_size: (height, width) of its first pass.
         state: its steps, and the passes kept apart so far.
         crop: the part of the image that it works on; None is all of it.
+        notes: what its listeners change in it.
     """
 
     encoded: EncodedPrompts
     latent_size: tuple[int, int]
     state: PipelineCall
     crop: Crop | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,15 +71,24 @@ class CallListener(PassListener):
     Attributes:
         counts: whether it counts what each step used; if so, a call whose passes cannot be told apart is an
             error.
+        steers: whether it changes what the network computes. Calls and passes are announced to it before
+            others, which then watch what it does.
+        notes: what it changes.
     """
 
     counts = False
+    steers = False
+    notes: tuple[str, ...] = ()
 
     def on_encode(self, encoded: EncodedPrompts) -> None:
         """Note prompts; most often a call with them follows."""
 
     def begin_call(self, call: StartedCall) -> None:
         """Note that a call makes its first pass."""
+
+    def edit_latents(self, latents: Tensor) -> Tensor:
+        """Return the latents [images, channels, h, w] with which the pipeline goes on after a step."""
+        return latents
 
     def after_step(self, step: TakenStep) -> None:
         """Note that the scheduler took a step."""
@@ -155,7 +166,8 @@ class _Session(PassListener):
         self._call = PipelineCall(
             encoded, pipeline.scheduler.timesteps, steps, self.settle, with_graph, strict
         )
-        started = StartedCall(encoded, inputs.latent_size, self._call, self._crop)
+        notes = tuple(note for listener in self.listeners for note in listener.notes)
+        started = StartedCall(encoded, inputs.latent_size, self._call, self._crop, notes)
         for listener in tuple(self.listeners):
             listener.begin_call(started)
 
@@ -201,13 +213,17 @@ class _Session(PassListener):
             call.before_step(level, sample)
             self._step = TakenStep(level, call.inputs_of_first(), prediction)
 
-    def _after_step(self, latents: Tensor | None) -> None:
+    def _after_step(self, latents: Tensor | None) -> Tensor | None:
         step, self._step = self._step, None
         if self._call is None or step is None:
-            return
+            return latents
+        if latents is not None:
+            for listener in tuple(self.listeners):
+                latents = listener.edit_latents(latents)
         self._call.after_step(latents)
         for listener in reversed(self.listeners):  # the innermost block's first
             listener.after_step(step)
+        return latents
 
 
 _SESSIONS: WeakKeyDictionary[Any, dict[int, _Session]] = WeakKeyDictionary()
@@ -229,6 +245,7 @@ def listen(model: Any, listener: CallListener) -> Iterator[None]:
         session.open()
         sessions[thread] = session
     session.listeners.append(listener)
+    session.listeners.sort(key=lambda each: not each.steers)
     settle = False
     try:
         yield

@@ -1,7 +1,7 @@
 """Steps of a scheduler, observed where a pipeline takes them.
 
     with listen_to_steps(scheduler, before, after):
-        pipeline(…)                     # before(timestep, sample), the scheduler's step, after(its result)
+        pipeline(…)          # before(timestep, sample, prediction), the scheduler's step, after(its result)
 
 The method of the scheduler's class is wrapped while there are listeners, and lets other schedulers of the
 class through. The object itself is not touched: a pipeline that copies it, or its state, would copy the
@@ -33,12 +33,13 @@ class StepListener:
     Attributes:
         before: called with timestep (a number or a tensor, as it was given), sample and the network's
             prediction, before each step.
-        after: called with the latents that the step led to; None where the scheduler does not say.
+        after: called with the latents that the step led to, None where the scheduler does not say; returns
+            others for the pipeline to go on with, or None.
     """
 
     scheduler: Any
     before: Callable[[Any, Tensor, Any], None]
-    after: Callable[[Tensor | None], None]
+    after: Callable[[Tensor | None], Tensor | None]
     thread: int
 
 
@@ -46,7 +47,7 @@ class StepListener:
 def listen_to_steps(
     scheduler: Any,
     before: Callable[[Any, Tensor, Any], None],
-    after: Callable[[Tensor | None], None],
+    after: Callable[[Tensor | None], Tensor | None],
 ) -> Iterator[None]:
     """Call `before` and `after` around each step that this thread takes with the scheduler in this block."""
     owner = scheduler if "step" in vars(scheduler) else type(scheduler)
@@ -80,12 +81,16 @@ def _listeners(owner: Any) -> list[StepListener]:
         scheduler, rest = (args[0], args[1:]) if isinstance(owner, type) else (owner, args)
         thread = threading.get_ident()
         own = [each for each in listeners if each.scheduler is scheduler and each.thread == thread]
-        given = dict(zip(names, rest, strict=False)) | kwargs
+        named = dict(zip(names, rest, strict=False)) | kwargs
         for each in own:
-            each.before(given["timestep"], given["sample"], given["model_output"])
+            each.before(named["timestep"], named["sample"], named["model_output"])
         result = original(*args, **kwargs)
         for each in own:
-            each.after(result[0] if isinstance(result, tuple) else getattr(result, "prev_sample", None))
+            other = each.after(
+                result[0] if isinstance(result, tuple) else getattr(result, "prev_sample", None)
+            )
+            if other is not None:
+                result = _with_latents(result, other)
         return result
 
     def restore() -> None:
@@ -98,3 +103,11 @@ def _listeners(owner: Any) -> list[StepListener]:
     step.vxa_restore = restore  # type: ignore[attr-defined]
     owner.step = step
     return listeners
+
+
+def _with_latents(result: Any, latents: Tensor) -> Any:
+    """Return a scheduler's result with other latents."""
+    if isinstance(result, tuple):
+        return (latents, *result[1:])
+    result.prev_sample = latents
+    return result

@@ -200,7 +200,9 @@ class _Tracer(CallListener):
 
     def _info(self, call: StartedCall) -> GenerationInfo:
         model = self._model
-        provenance = Provenance(model.name, "", 0, "generated", None, versions(), model.pipeline_notes)
+        provenance = Provenance(
+            model.name, "", 0, "generated", None, versions(), (*model.pipeline_notes, *call.notes)
+        )
         default = model.default_sites if self._sites is None else "all"
         if call.crop is not None:
             region = fitted_region(call.crop.box, call.crop.plane)

@@ -12,9 +12,9 @@ from PIL import Image
 
 from vxa.attention.interrupt import interruptible
 from vxa.generation.expected import expected_maps
-from vxa.generation.generate import make_traced, seeded
 from vxa.generation.preview import Preview, previewing
 from vxa.generation.settings import GenerationSettings
+from vxa.generation.traced_image import make_traced, seeded
 from vxa.io.images import save_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.models.protocol import Model

@@ -295,3 +295,29 @@ def test_generate_makes_the_pictures_in_one_batch_with_the_maps_of_each(sd_pipel
     assert list(plain.image.getdata()) == list(made.images[0].getdata())
     with pytest.raises(SettingError, match="str is no control"):
         vxa.generate(sd_pipeline, PROMPT, controls=["red"])  # type: ignore[list-item]
+
+
+def test_another_texts_keys_and_values_are_the_layers_own(sd_pipeline: Any) -> None:
+    same = []
+
+    class Projecting(Nothing):
+        def attend(self, call: Any, run: Any, compute: Any) -> torch.Tensor:
+            if call.site.kind == "cross":
+                key, value = call.project(self.generation.encode("a red hat"))
+                same.append(torch.allclose(key[0], call.key[1]) and torch.allclose(value[0], call.value[1]))
+            return compute(call)
+
+    make_steered(sd_pipeline, ["a red hat"], Projecting(), guidance_scale=4.0)
+    assert len(same) == 33
+    assert all(same)
+
+
+def test_pictures_begin_from_a_controls_latents(sd_pipeline: Any) -> None:
+    class Begun(Nothing):
+        start = torch.randn(1, 4, 8, 4, generator=torch.Generator().manual_seed(5))
+
+    given: dict[str, Any] = {"steps": 2, "size": "16x8"}
+    begun = vxa.generate(sd_pipeline, PROMPT, seed=1, controls=[Begun()], **given)
+    assert list(begun.image.getdata()) == list(
+        vxa.generate(sd_pipeline, PROMPT, seed=5, **given).image.getdata()
+    )

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from vxa.attention.calls import GivenAttention, expand_mask
+from vxa.attention.calls import GivenAttention, expand_mask, split_heads
 from vxa.attention.layers import processor_name
 from vxa.attention.products import ATTENTION, fused_arguments, mode_hooks
 from vxa.attention.row_attention import RowCall, RowProbabilities
@@ -104,6 +104,16 @@ class SteeredCall:
         call = RowCall(self.query[row][:, None], self.key[row][:, None], scale, bias)
         found = call.probabilities(heads)
         return found if place not in self.mapping else found @ self.mapping[place].float()
+
+    def project(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the layer's keys and values [rows, heads, tokens, channels] of another text's context."""
+        assert self.layer is not None
+        layer: Any = self.layer
+        context = context.to(self.key)
+        key, value = (
+            split_heads(part(context), self.site.heads).transpose(1, 2) for part in (layer.to_k, layer.to_v)
+        )
+        return key, value
 
     def mapped_value(self) -> Tensor:
         """Return the values that the product uses: the mapped ones of the rows that have a mapping."""

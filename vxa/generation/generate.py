@@ -132,11 +132,12 @@ def _make_steered(
     """Make the pictures in one batch, under the controls."""
     images: list[Image.Image] = []
     own_noise = any(control.own_noise for control in controls)
+    start = next((control.start for control in controls if control.start is not None), None)
     try:
         with ExitStack() as stack:
             found = None if options is None else stack.enter_context(traced(model, **options))
             stack.enter_context(steer(model, *controls))
-            images = make_images(model, prompts, settings, on_step, own_noise)
+            images = make_images(model, prompts, settings, on_step, own_noise, start)
         maps = () if found is None else found.maps
         negative = found.negative_maps if found is not None and options and options.get("negative") else ()
     except Exception as error:

@@ -38,11 +38,12 @@ def make_images(
     settings: GenerationSettings = GenerationSettings(),
     on_step: Callable[[], object] = lambda: None,
     own_noise: bool = False,
+    start: Tensor | None = None,
 ) -> list[Image.Image]:
     """Generate an image of each prompt in one call of the pipeline.
 
     Each begins from the noise of the seed, or, with `own_noise`, from that of a seed of its own: seed,
-    seed + 1 …
+    seed + 1 …; `start` has the latents [1, channels, h, w] from which all begin instead.
 
     Raises ModelError for a model without a pipeline.
     """
@@ -57,6 +58,7 @@ def make_images(
         return tensors
 
     height, width = settings.pixels() or (None, None)
+    given = {} if start is None else {"latents": start.repeat(len(prompts), 1, 1, 1)}
     pipeline.set_progress_bar_config(disable=True)
     seeds = [settings.seed + number * own_noise for number in range(len(prompts))]
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
@@ -68,6 +70,7 @@ def make_images(
         width=width,
         generator=generators if len(prompts) > 1 else generators[0],
         callback_on_step_end=after_step,
+        **given,
     )
     return list(result.images)
 

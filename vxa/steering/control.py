@@ -44,6 +44,7 @@ class Generation:
         default_sites: the cross-attention layers whose maps say best where a word is.
         network: the network.
         read_tokens: returns the tokens of each image's prompt.
+        encode: returns the context [1, tokens, channels] of another prompt.
     """
 
     prompts: tuple[str, ...]
@@ -53,6 +54,7 @@ class Generation:
     default_sites: str
     network: nn.Module
     read_tokens: Callable[[], Sequence[tuple[Token, ...]]]
+    encode: Callable[[str], Tensor]
 
     @cached_property
     def tokens(self) -> tuple[tuple[Token, ...], ...]:
@@ -68,6 +70,7 @@ class Control(Settings):
         kind: "cross" or "self" if it reaches one kind alone.
         needs_reference: whether the first image is the reference for the others.
         own_noise: whether the pictures of a batch begin from noise of their own.
+        start: the latents [1, channels, h, w] from which every picture begins; None is the seed's noise.
         only_looks: whether it changes nothing; any other control that changed nothing is an error.
         generation: the generation, from `begin` on.
     """
@@ -76,6 +79,7 @@ class Control(Settings):
     kind: ClassVar[Kind | None] = None
     needs_reference: ClassVar[bool] = False
     own_noise: ClassVar[bool] = False
+    start: Tensor | None = None
     only_looks: ClassVar[bool] = False
     generation: Generation
 

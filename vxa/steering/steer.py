@@ -123,6 +123,7 @@ class _ControlListener(CallListener):
             model.default_sites,
             model.network,
             lambda: [each.tokens for each in self._reader.readings(encoded)],
+            lambda text: model.encode_prompt(text, (0, 0)).context,
         )
         self._own = [control.for_generation(generation) for control in self._given]
         self._began = self._is_in_call = True

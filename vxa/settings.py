@@ -69,13 +69,19 @@ class Settings:
     def __post_init__(self) -> None:
         for name, facts in settings_of(type(self)).items():
             value = getattr(self, name)
-            if value is not None or getattr(type(self), name) is not None:
+            if value is not None or getattr(type(self), name, "") is not None:
                 _check(name, value, facts)
 
 
 def setting(default: Any, label: str, help: str, **facts: Any) -> Any:
-    """Return the dataclass field of a setting; `facts` are those of `Setting`."""
-    return field(default=default, metadata={_KEY: Setting(label, help, **facts)})
+    """Return the dataclass field of a setting; `facts` are those of `Setting`.
+
+    A default that is a type, as dict, is called for each object.
+    """
+    metadata = {_KEY: Setting(label, help, **facts)}
+    if isinstance(default, type):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 def settings_of(kind: type[Any]) -> Mapping[str, Setting]:

@@ -12,6 +12,7 @@ import typer
 
 from vxa.cli import options
 from vxa.cli.console import OneLineErrors
+from vxa.cli.controls import controls
 from vxa.cli.model import export_webui, sites, tokens
 from vxa.cli.options import with_settings
 from vxa.cli.scene import scene
@@ -69,7 +70,7 @@ def open_page(
     serve(model, models, loading, host, port, browser)
 
 
-for command in (show, trace, attribute, compare, generate, tokens, sites, scene):
+for command in (show, trace, attribute, compare, generate, controls, tokens, sites, scene):
     app.command()(command)
 
 

@@ -96,6 +96,17 @@ def _one_of(names: Any) -> str:
 
 
 ImagePath = Annotated[Path, Argument(help="The image to look at.", show_default=False)]
+Prompts = Annotated[
+    list[str], Argument(help="What each picture shows, in words.", show_default=False, metavar="PROMPT")
+]
+Controls = Annotated[
+    list[str],
+    Option(
+        "--control",
+        help="Steer with NAME, or NAME:setting=value,…; see vxa controls. The first of several is outermost.",
+        show_default=False,
+    ),
+]
 Prompt = Annotated[str, Argument(help="What the image shows, in words.", show_default=False)]
 OptionalPrompt = Annotated[str | None, Argument(help="Its prompt; not with --maps.", show_default=False)]
 Output = Annotated[Path, Option("--output", "-o", help="The picture to write: .png, .jpg, .webp …")]

@@ -23,27 +23,36 @@ WordSelection = Annotated[Selection, Without("heads")]
 
 @with_settings
 def generate(
-    prompt: options.Prompt,
+    prompts: options.Prompts,
     *,
     output: options.Output,
+    control: options.Controls = [],  # noqa: B006
     settings: GenerationSettings,
     model: options.ModelName = "papercut",
     loading: LoadSettings,
 ) -> None:
-    """Make a picture of PROMPT with the model."""
+    """Make a picture of each PROMPT with the model, side by side."""
     from vxa.cli.model import check_prompt, load_quietly, tell_unknown_words
-    from vxa.generation.images import make_image
+    from vxa.generation.generate import generate as generated
     from vxa.io.images import check_image_path, save_image
+    from vxa.pictures.layout import beside
+    from vxa.steering.control import describe
+    from vxa.steering.spec import parse_control
 
     check_image_path(output)
-    check_prompt(prompt)
+    for prompt in prompts:
+        check_prompt(prompt)
+    controls = [parse_control(text) for text in control]
     loaded = load_quietly(model, loading)
-    tell_unknown_words(loaded.name, f"{prompt} {settings.negative}")
-    with progress("denoising", settings.steps) as advance, quiet():
-        picture = make_image(loaded, prompt, settings, advance)
-    save_image(picture, output)
-    size = f"{picture.height}x{picture.width}"
-    typer.echo(columns(("picture", str(output)), ("seed", settings.seed), ("size", size)))
+    tell_unknown_words(loaded.name, " ".join([*prompts, settings.negative]))
+    steps = settings.steps * (1 if controls else len(prompts))
+    with progress("denoising", steps) as advance, quiet():
+        made = generated(loaded, prompts, **vars(settings), controls=controls, on_step=advance)
+    pictures = made.images
+    save_image(beside(pictures, 0) if len(pictures) > 1 else pictures[0], output)
+    size = f"{pictures[0].height}x{pictures[0].width}"
+    steered = [("steered by", describe(each)) for each in controls]
+    typer.echo(columns(("picture", output), ("seed", settings.seed), ("size", size), *steered))
 
 
 @with_settings

@@ -14,7 +14,7 @@ read at the layers that say best where a word is, not at one grid.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -45,8 +45,12 @@ class PromptToPrompt(Control):
         0.4, "Layout kept until", "Share of the steps in which the target's layout is the source's.",
         low=0, high=1, step=0.05,
     )  # fmt: skip
-    words_until: Mapping[str, float] = field(default_factory=dict)
-    reweight: Mapping[str, float] = field(default_factory=dict)
+    words_until: Mapping[str, float] = setting(
+        dict, "Single words kept until", "The same share for single words, as in hat*0.3."
+    )
+    reweight: Mapping[str, float] = setting(
+        dict, "Reweight", "Factors of what words of the target paint, as in red*2, hat*0.5."
+    )
     replace: bool = setting(
         True, "Replace words", "Let a new word attend where the one in its place did; else as itself."
     )

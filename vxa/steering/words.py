@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ __all__ = ["Ablate", "Emphasize", "Reweight"]
 class _WordControl(Control):
     """Base of controls with a factor for each word."""
 
-    words: Mapping[str, float] = field(default_factory=dict)
+    words: Mapping[str, float] = setting(dict, "Words", "Words with their factors, as in red*2, hat*0.5.")
     sites: SiteSpec = setting("all", "Layers", "Cross-attention layers (sites) that are changed.")
 
     kind = "cross"

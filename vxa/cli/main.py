@@ -17,6 +17,7 @@ from vxa.cli.model import export_webui, sites, tokens
 from vxa.cli.options import with_settings
 from vxa.cli.scene import scene
 from vxa.cli.show import show
+from vxa.cli.study import study
 from vxa.cli.trace import attribute, compare, generate, trace
 from vxa.models.settings import LoadSettings
 
@@ -89,4 +90,5 @@ def evaluate(
     typer.echo(evaluated(methods, split, scenes, generated, seed, report))
 
 
+app.command()(study)
 app.command("export-webui")(export_webui)

@@ -36,7 +36,7 @@ PAGES = {
 by_page = pytest.mark.parametrize("page", PAGES)
 
 HUB_ID = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-NOT_RUN = {"app", "evaluate"}  # a server, and a quarter of an hour: of these the options alone are read
+NOT_RUN = {"app", "evaluate", "study"}  # a server, and hours: of these the options alone are read
 WRITES = {"-o", "--output", "--save", "--animate", "--masks", "--image"}
 PROMPTS = {"visualize": 2, "attribute": 2, "generate": 1, "pipeline": 0}  # the prompt's place in a call
 

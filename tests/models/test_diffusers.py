@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from support.generating import make
+from support.ip_adapter import ip_adapter_weights
 
 from vxa.attention.recording import record
 from vxa.errors import ModelError, RecordingError
@@ -233,24 +234,6 @@ def test_model_offload_sends_weights_back_after_leaving_early(
     monkeypatch.setattr(sd_model.pipeline, "maybe_free_model_hooks", lambda: freed.append(1))
     visualize(sd_model, picture, PROMPT, sites="mid")
     assert len(freed) == 3  # after the image, the prompt, and the pass
-
-
-def ip_adapter_weights(unet: Any) -> dict[str, Any]:
-    """An IP-Adapter's state dict for this UNet, four image tokens of a five-channel image embedding."""
-    weights: dict[str, torch.Tensor] = {}
-    cross = [name for name in unet.attn_processors if name.endswith("attn2.processor")]
-    for number in range(len(cross)):
-        # Keys are numbered by the position among all processors, of which every second is cross-attention.
-        layer = unet.get_submodule(cross[number].removesuffix(".processor"))
-        for part in ("to_k_ip", "to_v_ip"):
-            weights[f"{2 * number + 1}.{part}.weight"] = torch.randn(layer.inner_dim, 16)
-    projection = {
-        "proj.weight": torch.randn(4 * 16, 5),
-        "proj.bias": torch.randn(4 * 16),
-        "norm.weight": torch.ones(16),
-        "norm.bias": torch.zeros(16),
-    }
-    return {"image_proj": projection, "ip_adapter": weights}
 
 
 def test_an_ip_adapter_shows_its_text_part_and_says_so(

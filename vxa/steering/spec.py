@@ -20,7 +20,7 @@ from vxa.errors import SettingError
 from vxa.steering import CONTROLS
 from vxa.steering.control import Control
 
-__all__ = ["name_of", "parse_control", "parse_factors", "values_of"]
+__all__ = ["name_of", "parse_control", "parse_factors", "values_of", "write_control"]
 
 _BOOLEANS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 
@@ -93,6 +93,14 @@ def parse_factors(text: str) -> dict[str, float]:
             )
         factors[word.strip()] = factor
     return factors
+
+
+def write_control(control: Control) -> str:
+    """Return the text that `parse_control` reads, with the settings that are not the defaults."""
+    kind = type(control)
+    written = {name: _written(getattr(control, name)) for name in values_of(kind)}
+    changed = [f"{name}={value}" for name, value in written.items() if value != values_of(kind)[name]]
+    return ":".join(filter(None, [name_of(kind), ",".join(changed)]))
 
 
 def values_of(kind: type[Control]) -> dict[str, str]:

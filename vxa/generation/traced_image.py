@@ -1,4 +1,4 @@
-"""An image made with its maps: what goes wrong with the maps does not cost the image.
+"""Images made with their maps: what goes wrong with the maps does not cost the images.
 
 made = make_traced(model, "a red hat")
 made.image, made.maps, made.problem
@@ -21,12 +21,19 @@ from vxa.maps.attention_maps import AttentionMaps
 from vxa.tracing.pipeline import Trace
 from vxa.tracing.pipeline import trace as traced
 
-__all__ = ["TracedImage", "make_traced", "seeded"]
+__all__ = ["TracedImage", "TracedImages", "make_images_traced", "make_traced", "seeded"]
+
+Make = Callable[[Callable[[], object]], Sequence[Image.Image]]
+"""Function that makes pictures in one call of the pipeline, and calls what it is given after each step."""
 
 
 def seeded(maps: Sequence[AttentionMaps], seed: int) -> tuple[AttentionMaps, ...]:
     """Return the maps of a generation with the seed that it began with, which a trace does not know."""
     return tuple(replace(each, provenance=replace(each.provenance, seed=seed)) for each in maps)
+
+
+def _all_seeded(maps: Sequence[AttentionMaps], seeds: Sequence[int]) -> tuple[AttentionMaps, ...]:
+    return tuple(one for each, seed in zip(maps, seeds, strict=False) for one in seeded([each], seed))
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +58,21 @@ class TracedImage:
             raise self.problem
 
 
+@dataclass(frozen=True, eq=False)
+class TracedImages:
+    """Pictures of one call of the pipeline, and their maps or the error that these ended with.
+
+    Attributes:
+        images: the pictures.
+        maps, negative_maps, problem: as in `TracedImage`; one for each picture.
+    """
+
+    images: tuple[Image.Image, ...]
+    maps: tuple[AttentionMaps, ...] = ()
+    negative_maps: tuple[AttentionMaps, ...] = ()
+    problem: Exception | None = None
+
+
 def make_traced(
     model: Any,
     prompt: str,
@@ -68,17 +90,42 @@ def make_traced(
         on_step: called after each step with the trace so far; with None where the image is made once more.
         options: the settings of `vxa.trace`.
     """
+    made = make_images_traced(
+        model,
+        lambda step: [make_image(model, prompt, settings, step)],
+        [settings.seed],
+        on_step,
+        options,
+    )
+    return TracedImage(made.images[0], made.maps, made.negative_maps, made.problem)
+
+
+def make_images_traced(
+    model: Any,
+    make: Make,
+    seeds: Sequence[int],
+    on_step: Callable[[Trace | None], object] = lambda found: None,
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> TracedImages:
+    """Generate the pictures that `make` makes, with their maps; errors as in `make_traced`.
+
+    Args:
+        model: the model whose pipeline is called.
+        make: see Make; called a second time where the first trace failed.
+        seeds: the seed that each picture begins with.
+        on_step, options: as in `make_traced`.
+    """
     attempt = _Attempt(on_step)
     try:
-        return attempt.run(model, prompt, settings, options)
+        return attempt.run(model, make, seeds, options)
     except Exception as error:
         if attempt.ended or not attempt.steps:
             raise
         problem = error
     # The frames hold the sums, which may be what the memory was too small for.
     traceback.clear_frames(problem.__traceback__)
-    image = attempt.image or make_image(model, prompt, settings, lambda: on_step(None))
-    return TracedImage(image, problem=_told(problem))
+    images = attempt.images or tuple(make(lambda: on_step(None)))
+    return TracedImages(images, problem=_told(problem))
 
 
 def _told(problem: Exception) -> Exception:
@@ -103,22 +150,21 @@ class _Attempt:
         on_step: called after each step with the trace.
         steps: the number of steps done.
         ended: whether `on_step` ended it.
-        image: the picture, from when it is made.
+        images: the pictures, from when they are made.
     """
 
     on_step: Callable[[Trace], object]
     steps: int = 0
     ended: bool = False
-    image: Image.Image | None = None
+    images: tuple[Image.Image, ...] = ()
 
-    def run(
-        self, model: Any, prompt: str, settings: GenerationSettings, options: Mapping[str, Any]
-    ) -> TracedImage:
-        """Generate and trace the image."""
+    def run(self, model: Any, make: Make, seeds: Sequence[int], options: Mapping[str, Any]) -> TracedImages:
+        """Generate and trace the pictures."""
         with traced(model, **options) as found:
-            self.image = make_image(model, prompt, settings, lambda: self._count(found))
+            self.images = tuple(make(lambda: self._count(found)))
         negative = found.negative_maps if options.get("negative") else ()
-        return TracedImage(self.image, seeded(found.maps, settings.seed), seeded(negative, settings.seed))
+        own, other = (_all_seeded(maps, seeds) for maps in (found.maps, negative))
+        return TracedImages(self.images, own, other)
 
     def _count(self, found: Trace) -> None:
         self.steps += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,7 +26,10 @@ from vxa.generation.images import make_image
 from vxa.generation.settings import GenerationSettings
 from vxa.pictures.render import render
 from vxa.tracing.generation import TracedCall
+from vxa.ui.asked import Asked
 from vxa.ui.local import STEP_BINS, local_backend
+from vxa.ui.pages import Kept
+from vxa.ui.together import drawn_together
 
 pytestmark = MARKS
 PROMPT = "a blue hat"
@@ -61,14 +65,14 @@ def address(model: Any, gate: threading.Event) -> Iterator[str]:
     backend = local_backend(model, "papercut", (32, 32), ())
     assert backend.paint is not None
 
-    def paint(prompt, seed, refine, progress, seen):  # type: ignore[no-untyped-def]
+    def paint(prompt, seed, refine, progress, seen, **given):  # type: ignore[no-untyped-def]
         def told(fraction: float, what: str) -> None:
             progress(fraction, what)
             while what == "step 5 of 20" and not gate.wait(0.1):
                 progress(fraction, f"{what}, waiting")
                 progress(fraction, what)
 
-        return local(prompt, seed, refine, told, seen)
+        return local(prompt, seed, refine, told, seen, **given)
 
     local = backend.paint
     with served(lambda folder: replace(backend, paint=paint)) as address:
@@ -208,3 +212,42 @@ def test_an_image_stays_when_its_trace_fails_and_is_looked_at_next(
     looked = vxa.visualize(model, made[1], PROMPT)
     wait_until_shown(page, render(looked, made[1], "overlay", tokens="3"), within=2)
     page.wait_for_selector("#vxa_message [role=alert]", state="detached")
+
+
+def test_a_prompt_is_edited_and_source_and_target_are_shown_and_explored(
+    page: Any, monkeypatch: pytest.MonkeyPatch, model: Any
+):
+    prompts, steps = (PROMPT, "a red scarf"), 2
+    monkeypatch.setattr("vxa.ui.local.GenerationSettings", partial(GenerationSettings, steps=steps))
+    page.click("#vxa_control input")
+    page.click("[role=option]:has-text('Edit the prompt')")
+    page.fill("#vxa_target textarea", prompts[1])
+    page.fill("#vxa_cross_until input[type=number]", "0.5")
+    assert page.locator("#vxa_prompts, #vxa_words").count() == 0  # of the other controls
+    assert findings(page) == []
+    chip(page, "hat").click()
+    page.click("#vxa_make")
+    pictures = page.locator("#vxa_together .thumbnail-item img")
+    pictures.nth(1).wait_for()
+    made = vxa.generate(
+        model,
+        prompts,
+        seed=3,
+        steps=steps,
+        controls=[vxa.steering.PromptToPrompt(cross_until=0.5)],
+        trace={"bins": STEP_BINS},
+    )
+    both = tuple(Kept(image, "", maps) for image, maps in zip(made.images, made.maps, strict=True))
+    wanted = drawn_together(replace(both[0], batch=both), Asked("3"))
+    wait_until_shown(page, wanted, within=2)
+    assert (pictures.count(), page.locator("#vxa_message [role=alert]").count()) == (2, 0)
+    assert findings(page) == []
+    pictures.nth(1).click()
+    chip(page, "scarf").and_(page.locator("[aria-pressed=true]")).wait_for()
+    assert page.input_value("#vxa_prompt textarea") == prompts[1]
+    page.wait_for_selector("#vxa_summary:has-text('a red scarf')")
+    wait_until_shown(page, wanted, within=2)
+    chip(page, "red").click()
+    chip(page, "scarf").click()
+    wait_until_shown(page, drawn_together(replace(both[1], batch=both), Asked("2")), within=2)
+    assert not page.locator("#vxa_earlier [role=status]").count()

@@ -413,6 +413,9 @@ ELSEWHERE = {
     "TAB", "EXAMPLES_EMPTY", "EXAMPLES_HINT", "NO_GENERATE",  # of the app
     "NO_GRADIO", "UNREACHABLE", "NO_KEEPING", "MODEL", "LOADING",  # of the app
     "NOT_TRACED_REFINED", "ONE_HEAD", "PAINTING",  # of the app, whose model makes images
+    "CONTROL", "CONTROL_INFO", "NO_CONTROL", "EDIT", "STYLE", "REWEIGHT", "TARGET", "TARGET_HINT", "TOGETHER",
+    "FURTHER_PROMPTS", "FURTHER_PROMPTS_HINT", "FACTORS", "FACTORS_INFO",  # as are these
+    "NO_TARGET", "SAME_TARGET", "NO_FURTHER_PROMPTS", "NO_FACTORS",  # and these
     "WEBUI_MODEL", "WRONG_PASSWORD", "NO_JSON", "NOT_BASE64",  # of the API
     "EARLIER_IMAGE", "DEFAULT_SITES", "ALL_SITES",  # parts of sentences
     "CHIPS", "AGAINST_CHIPS",  # aria-label and alt, which the webui does not translate

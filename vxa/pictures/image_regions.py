@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
-__all__ = ["ImageRegion", "carry", "image_regions", "image_spot", "mark_image_region"]
+__all__ = ["ImageRegion", "carry", "image_regions", "image_spot", "mark_image_region", "renumber"]
 
 _KEY = "vxa_windows"  # key in a picture's `info`; files do not contain it
 
@@ -47,6 +47,12 @@ def image_regions(picture: Image.Image) -> tuple[ImageRegion, ...]:
     """Return the picture's image regions; empty if none were marked."""
     regions: tuple[ImageRegion, ...] = picture.info.get(_KEY, ())
     return regions
+
+
+def renumber(picture: Image.Image, first: int) -> Image.Image:
+    """Count the passes of a picture's image regions from `first` on, and return the picture."""
+    picture.info[_KEY] = tuple(replace(each, number=each.number + first) for each in image_regions(picture))
+    return picture
 
 
 def carry(onto: Image.Image, piece: Image.Image, left: int, top: int) -> None:

@@ -21,6 +21,7 @@ from vxa.maps.attention_maps import AttentionMaps
 from vxa.tokens import Token
 from vxa.tracing.settings import PassSettings
 from vxa.ui import strings
+from vxa.ui.steering import Steering
 
 __all__ = [
     "Backend",
@@ -71,22 +72,31 @@ class Painted:
         image: the image.
         maps: what was traced; None where that came to nothing, as `problem` says.
         problem: what went wrong beside the image: tracing it, or showing it while it was painted.
+        others: those that a control made together with it.
     """
 
     image: Image.Image
     maps: AttentionMaps | None
     problem: Exception | None = None
+    others: tuple[Painted, ...] = ()
 
 
 class Paint(Protocol):
     """Making an image, when its turn has come."""
 
     def __call__(
-        self, prompt: str, seed: int, refine: bool, progress: Progress, seen: Callable[[Painted], None]
+        self,
+        prompt: str,
+        seed: int,
+        refine: bool,
+        progress: Progress,
+        seen: Callable[[Painted], None],
+        steering: Steering | None = None,
     ) -> Painted:
         """The image and what was traced; `seen` is shown both as far as they are, now and then.
 
-        `refine` traces self-attention too.
+        `refine` traces self-attention too. `steering` makes more pictures together with that of the prompt,
+        which is what `seen` is shown.
         """
 
 

@@ -9,11 +9,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from vxa.maps.attention_maps import AttentionMaps, Provenance
+from vxa.steering.control import describe
+from vxa.steering.spec import write_control
 from vxa.tracing.settings import PassSettings
 from vxa.ui.asked import Asked
 from vxa.ui.downloads import file_stem
+from vxa.ui.pages import Kept
+from vxa.ui.steering import Steering
+from vxa.ui.together import counterpart
 
-__all__ = ["command_line", "python_lines", "trace_line", "trace_python"]
+__all__ = [
+    "command_line",
+    "python_lines",
+    "steered_line",
+    "steered_python",
+    "trace_line",
+    "trace_python",
+]
 
 # What `vxa show` and `vxa.visualize` take when they are told nothing.
 _PASS_DEFAULTS = {name: getattr(PassSettings, name) for name in ("timestep", "noise", "seed")}
@@ -102,6 +114,36 @@ def trace_python(source: str, image: str, maps: AttentionMaps, asked: Asked, out
             *_mask_lines(image, asked),
         ]
     )
+
+
+def steered_line(source: str, kept: Kept, steering: Steering) -> str:
+    """The `vxa generate` line that makes the pictures that were made together, side by side, without maps."""
+    first = kept.pictures[0]
+    options = {**_model(source), **_seed(first.maps.provenance), "control": write_control(steering.control)}
+    return _line("generate", steering.prompts, options, f"{file_stem(first.name)}-together.png")
+
+
+def steered_python(source: str, kept: Kept, steering: Steering, asked: Asked) -> str:
+    """The Python lines that make the pictures that were made together, and the picture of each one's maps."""
+    first = kept.pictures[0].maps
+    options = {"bins": len(first.steps), **({"self_attention": True} if asked.refine else {})}
+    given = (repr(source), repr(list(steering.prompts)))
+    control = f"controls=[vxa.steering.{describe(steering.control)}]"
+    making = _arguments(*given, control, **_seed(first.provenance), trace=options)
+    lines = ["import vxa", "", f"made = vxa.generate({making})"]
+    for number, each in enumerate(kept.pictures):
+        own, _ = counterpart(asked, kept.maps, each.maps)
+        output = f"{file_stem(each.name)}-{asked.mode}.png"
+        if own is None:
+            lines.append(f"made.images[{number}].save({output!r})")
+            continue
+        settings = own.settings()
+        shown = "maps.each_bin()" if settings.pop("mode") == "timesteps" else "maps"
+        drawing = _arguments(shown, "image", repr(asked.mode), **settings)
+        lines.append(f"image, maps = made.images[{number}], made.maps[{number}]")
+        lines.append(f"vxa.render({drawing}).save({output!r})")
+        lines += _mask_lines(each.name, own)
+    return "\n".join(lines)
 
 
 def _mask_options(image: str, asked: Asked) -> dict[str, Any]:

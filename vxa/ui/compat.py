@@ -21,7 +21,7 @@ import gradio as gr
 
 from vxa.settings import setting_of
 
-__all__ = ["MAJOR", "component", "facts", "listen", "page_and_launch", "served_folder"]
+__all__ = ["MAJOR", "component", "facts", "listen", "page_and_launch", "plain", "served_folder"]
 
 MAJOR = int(gr.__version__.partition(".")[0])
 _NUMBERS = itertools.count()
@@ -45,8 +45,17 @@ def facts(kind: type[Any], name: str, info: str | None = "") -> dict[str, Any]:
         else {"minimum": found.low, "maximum": found.high}
     )
     named = {"choices": list(found.choices), **bounds, "step": found.step}
-    shown = {"label": found.label, "info": found.help if info == "" else info, **named}
+    shown = {"label": found.label, "info": plain(found.help if info == "" else info), **named}
     return {key: value for key, value in shown.items() if value not in (None, [])}
+
+
+def plain(info: str | None) -> str | None:
+    """Return the help of a component with its asterisks kept.
+
+    From 5 on gradio slants what stands between two asterisks of one line; a carriage return ends the line,
+    and is shown as a space.
+    """
+    return info.replace(" ", "\r") if info and MAJOR >= 5 and info.count("*") > 1 else info
 
 
 def listen(event: Any, handler: Callable[..., Any] | None, inputs: Any, outputs: Any, **settings: Any) -> Any:

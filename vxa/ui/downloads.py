@@ -34,7 +34,7 @@ class Downloads:
         """The picture and the mask as PNG, and the maps as npz with its JSON; in mode timesteps of each pass.
 
         The mask follows the image's edges where `edges` says so, and then its name does too. With maps that
-        were traced goes the image that they are of.
+        were traced goes the image that they are of; so do those that were made together with it.
         """
         mask = heat.mask(threshold=threshold, edges=kept.image if edges else None)
         folder, stem = self._new_folder(), file_stem(kept.name)
@@ -42,10 +42,11 @@ class Downloads:
             save_image(picture, folder / f"{stem}-{mode}.png"),
             save_image(Image.fromarray(mask), folder / f"{stem}-mask{'-edges' if edges else ''}.png"),
         ]
-        if kept.wanted.traced:
-            written.append(save_image(kept.image, folder / f"{stem}.png"))
+        traced = [each for each in kept.pictures if each.wanted.traced]
+        written += [save_image(each.image, folder / f"{file_stem(each.name)}.png") for each in traced]
         passes = kept.passes if mode == "timesteps" else ()
-        named = {f"{stem}-t{maps.provenance.timestep}": maps for maps in passes} or {stem: kept.maps}
+        named = {f"{stem}-t{maps.provenance.timestep}": maps for maps in passes}
+        named = named or {file_stem(each.name): each.maps for each in kept.pictures}
         for name, maps in named.items():
             path = write_maps(maps, folder / f"{name}.npz")
             written += [path, sidecar_path(path)]

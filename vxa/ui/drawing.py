@@ -16,6 +16,7 @@ from vxa.ui.asked import Asked
 from vxa.ui.chips import Chip, chips
 from vxa.ui.pages import Kept, Wanted
 from vxa.ui.selection import follow
+from vxa.ui.together import drawn_together
 
 __all__ = ["check_drawable", "checked", "drawn", "read_in"]
 
@@ -45,7 +46,9 @@ def checked(kept: Kept, asked: Asked) -> Kept:
 
 
 def drawn(kept: Kept, asked: Asked) -> Image.Image:
-    """The picture that is asked for of what is kept."""
+    """The picture that is asked for of what is kept; of pictures that were made together, one figure."""
+    if kept.batch:
+        return drawn_together(kept, asked)
     return render(kept.shown(asked.mode), kept.image, **asked.settings())
 
 

@@ -12,6 +12,7 @@ from vxa.tracing.settings import PassSettings
 from vxa.ui import strings
 from vxa.ui.backend import Backend
 from vxa.ui.compat import component, facts
+from vxa.ui.control_fields import control_fields, together_gallery
 from vxa.ui.piece import html
 from vxa.ui.upload import UploadedImage
 
@@ -40,6 +41,20 @@ class Given:
     noise_seed: Any
     seed: Any
     make: Any
+    # Of the control; None where no images are made.
+    control: Any = None
+    edit: Any = None
+    target: Any = None
+    cross_until: Any = None
+    self_until: Any = None
+    local_blend: Any = None
+    reweight: Any = None
+    style: Any = None
+    prompts: Any = None
+    strength: Any = None
+    weigh: Any = None
+    words: Any = None
+    together: Any = None
 
 
 def given(backend: Backend, chips: str, anchor: str) -> Given:
@@ -134,5 +149,7 @@ def _making(backend: Backend) -> dict[str, Any]:
         html(f'<p class="vxa-hint">{escape(strings.MAKE_HINT)}</p>', "make_hint")
         return {
             "seed": component(gr.Number, label=strings.SEED, value=0, precision=0, elem_id="vxa_seed"),
+            **(control_fields() if able else {}),
             "make": component(gr.Button, value=strings.MAKE, elem_id="vxa_make"),
+            **({"together": together_gallery()} if able else {}),
         }

@@ -6,12 +6,12 @@ import logging
 import threading
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import Image
 
-from vxa.errors import PromptError, SettingError, VxaError
+from vxa.errors import ImageError, PromptError, SettingError, VxaError
 from vxa.io.infotext import Infotext
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.pictures.image_regions import image_spot
@@ -21,7 +21,14 @@ from vxa.ui.anchor import Anchor, noted
 from vxa.ui.asked import Asked
 from vxa.ui.backend import Backend, ModelFacts, Progress
 from vxa.ui.chips import Chip, chips
-from vxa.ui.commands import command_line, python_lines, trace_line, trace_python
+from vxa.ui.commands import (
+    command_line,
+    python_lines,
+    steered_line,
+    steered_python,
+    trace_line,
+    trace_python,
+)
 from vxa.ui.downloads import Downloads, file_stem
 from vxa.ui.drawing import check_drawable, checked, drawn, read_in
 from vxa.ui.editing import Edited, edited, given_chips, prompt_chips, prompt_chips_html
@@ -44,7 +51,9 @@ from vxa.ui.peek import peek_html, peeked
 from vxa.ui.pictures import Pictures
 from vxa.ui.recorded import written
 from vxa.ui.spot import Spot, spot
+from vxa.ui.steering import ControlChoice, Steering
 from vxa.ui.stopping import Stoppable, Stopped
+from vxa.ui.together import counterpart
 from vxa.ui.uploads import Uploads
 
 __all__ = ["Handlers", "sentence"]
@@ -207,35 +216,63 @@ class Handlers:
         site: str | None = None,
         progress: Progress = _silent,
         asked: Asked | None = None,
+        choice: ControlChoice | None = None,
     ) -> Made:
         """An image of the prompt, made by the model, and kept for the page with what was traced meanwhile.
 
-        Each time its progress is told, the page has what there is of it. Where the maps could not answer what
-        is `asked`, nothing is made, and their error is raised at once.
+        So are the pictures that the control of `choice` makes together with it. Each time its progress is
+        told, the page has what there is of the image. Where the maps could not answer what is `asked`,
+        nothing is made, and their error is raised at once.
         """
         if self.backend.paint is None:
             raise PromptError(strings.NO_GENERATE)
         started, number, folder = time.perf_counter(), whole("seed", seed), self.downloads.folder
         prompt, refine = prompt or "", bool(refine)
+        steering = choice.steering(prompt) if choice else None
         with Stoppable(self._stops, page, progress) as told, self._held(told):
-            self._check_expected(prompt, refine, asked or Asked())
-            made = painted(self.backend.paint, self.pages, page, prompt, number, refine, folder, told)
+            self._check_expected(prompt, refine, asked or Asked(), steering)
+            settings = prompt, number, refine, folder, told, steering
+            made = painted(self.backend.paint, self.pages, page, *settings)
         seconds = time.perf_counter() - started
-        image = "" if made.path is None else str(made.path)
-        if image:
-            self.uploads.add(image)
+        for file in filter(None, made.files):
+            self.uploads.add(file)
+        pictures = tuple(zip(made.files, steering.prompts, strict=False)) if steering else ()
         problem = "" if made.problem is None else sentence(made.problem)
         if made.kept is None:
             summary, sites = strings.untraced(prompt, seconds), self.facts.sites
-            return Made(sites, site or sites[0], summary, image, strings.not_traced(problem))
+            problem = strings.not_traced(problem)
+            return Made(sites, site or sites[0], summary, made.files[0], problem, pictures)
         said = looked(made.kept, site, seconds)
-        return Made(said.sites, said.site, said.summary, image, problem)
+        return Made(said.sites, said.site, said.summary, made.files[0], problem, pictures)
 
-    def _check_expected(self, prompt: str, refine: bool, asked: Asked) -> None:
+    def choose(self, page: str, image: str, asked: Asked) -> tuple[Looked, Asked] | None:
+        """Explore, of the pictures that were made together, the one in this file; None where it has no maps.
+
+        Also return what is asked with the counterparts of its words, in the tokens of that picture. Raises
+        ImageError where the file is gone.
+        """
+        chosen, kept = digest(image), self.pages.find(page)
+        if not chosen:
+            raise ImageError(strings.IMAGE_GONE)
+        found = next((each for each in kept.batch if each.wanted.digest == chosen), None) if kept else None
+        if kept is None or found is None:
+            return None
+        own, _ = counterpart(self.settled(page, asked), kept.maps, found.maps)
+        self.pages.put(page, replace(found, batch=kept.batch))
+        said = looked(found, asked.sites, None)
+        own = own or replace(asked, selection="", against="", anchor="")
+        return said, replace(own, sites=said.site)
+
+    def _check_expected(
+        self, prompt: str, refine: bool, asked: Asked, steering: Steering | None = None
+    ) -> None:
         """Raise the error of what the maps of an image of the prompt could not answer, before it is made."""
-        if self.backend.expected is not None:
-            maps = self.backend.expected(prompt, refine)
-            check_drawable(maps, read_in(asked, maps, self._given(asked, maps), strict=False))
+        if self.backend.expected is None:
+            return
+        maps = self.backend.expected(prompt, refine)
+        check_drawable(maps, read_in(asked, maps, self._given(asked, maps), strict=False))
+        for other in steering.prompts[1:] if steering else ():
+            check_drawable(self.backend.expected(other, refine), replace(asked, selection="", against=""))
 
     def _answering(self, page: str | None, asked: Asked) -> tuple[Kept, Asked]:
         """What the page has, where that answers what is asked, and that in the tokens of its maps."""
@@ -265,7 +302,8 @@ class Handlers:
 
     def picture_file(self, page: str, asked: Asked) -> str:
         """The path of that picture as a PNG, for the page to show."""
-        name = f"{file_stem(self.pages.get(page).name)}-{asked.mode}.png"
+        kept = self.pages.get(page)
+        name = f"{file_stem(kept.name)}-{asked.mode}{'-together' if kept.batch else ''}.png"
         return str(self.pictures.write(page, name, self.picture(page, asked)))
 
     def words_at(self, page: str | None, asked: Asked, x: int, y: int) -> Spot:
@@ -284,20 +322,27 @@ class Handlers:
             raise SettingError(strings.NO_SPOT)
         row, column, window = found
         place = {**asked.place(), **({"sites": window.site} if window.site else {})}
-        shown = kept.shown(asked.mode)
+        shown = [maps for each in kept.pictures for maps in each.shown(asked.mode)]
         maps = shown[window.number] if window.number < len(shown) else kept.maps
-        return self._in_boxes(kept, asked, spot(maps, column, row, **place))
+        return self._in_boxes(kept, asked, spot(maps, column, row, **place), maps)
 
-    def _in_boxes(self, kept: Kept, asked: Asked, at: Spot) -> Spot:
-        """The spot, its words with their tokens in the prompt of the boxes; with none if it lacks them."""
+    def _in_boxes(self, kept: Kept, asked: Asked, at: Spot, maps: AttentionMaps | None = None) -> Spot:
+        """The spot, its words with their tokens in the prompt of the boxes; with none if it lacks them.
+
+        `maps` are those it was read in, where they are another picture's than the one that is explored.
+        """
         given = self._given(asked, kept.maps)
-        return at if given is None else at.followed(chips(kept.maps.tokens), given)
+        own, boxes = (chips(each.tokens) for each in (maps or kept.maps, kept.maps))
+        return at if given is None and own == boxes else at.followed(own, given or boxes)
 
     def command(self, page: str | None, asked: Asked) -> tuple[str, str]:
         """The line for a shell, and the Python lines, that make the page's picture."""
         kept, asked = self._answering(page, asked)
         output = f"{file_stem(kept.name)}-{asked.mode}.png"
         source = self.backend.source(kept.maps.provenance.model)
+        if kept.steering is not None:
+            together = source, kept, kept.steering
+            return steered_line(*together), steered_python(*together, asked)
         if kept.wanted.traced:
             line = trace_line(source, kept.name, kept.maps, asked, output)
             return line, trace_python(source, kept.name, kept.maps, asked, output)

@@ -6,15 +6,18 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 from PIL import Image
 
 from vxa.attention.interrupt import interruptible
 from vxa.generation.expected import expected_maps
+from vxa.generation.generate import generate
+from vxa.generation.images import make_image
 from vxa.generation.preview import Preview, previewing
 from vxa.generation.settings import GenerationSettings
-from vxa.generation.traced_image import make_traced, seeded
+from vxa.generation.traced_image import make_images_traced, seeded
 from vxa.io.images import save_image
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.models.protocol import Model
@@ -26,6 +29,7 @@ from vxa.ui import strings
 from vxa.ui.assets import asset
 from vxa.ui.backend import Backend, Example, Models, Paint, Painted, Progress, site_labels
 from vxa.ui.slot import LoadedModel, ModelSlot
+from vxa.ui.steering import Steering
 from vxa.ui.stopping import Stopped
 from vxa.ui.turns import Turns
 
@@ -111,7 +115,12 @@ def _expected(slot: ModelSlot) -> Callable[[str, bool], AttentionMaps]:
 
 def _paint(slot: ModelSlot, turns: Turns) -> Paint:
     def paint(
-        prompt: str, seed: int, refine: bool, progress: Progress, seen: Callable[[Painted], None]
+        prompt: str,
+        seed: int,
+        refine: bool,
+        progress: Progress,
+        seen: Callable[[Painted], None],
+        steering: Steering | None = None,
     ) -> Painted:
         wanted = GenerationSettings(seed=seed)
         options = {"bins": STEP_BINS, "self_attention": refine}
@@ -137,10 +146,47 @@ def _paint(slot: ModelSlot, turns: Turns) -> Paint:
             previewing(held.model) as preview,
         ):
             showing = _Showing(preview, seed, seen)
-            made = make_traced(held.model, prompt, wanted, advance, options)
-        return Painted(made.image, made.maps[0] if made.maps else None, made.problem or showing.problem)
+            making = _Making(held.model, prompt, wanted, steering)
+            seeds = steering.seeds(seed) if steering else [seed]
+            made = make_images_traced(held.model, making.make, seeds, advance, options)
+        problem = made.problem or making.problem or showing.problem
+        first, *others = zip_longest(made.images, made.maps)
+        return Painted(*first, problem, tuple(Painted(*each) for each in others))
 
     return paint
+
+
+@dataclass
+class _Making:
+    """The pictures of a prompt; those that are made stay where the control that made them fails afterwards.
+
+    Attributes:
+        model, prompt, settings: as in `make_image`.
+        steering: what makes more pictures together with that of the prompt.
+        problem: what the control failed with once they were made.
+    """
+
+    model: Model
+    prompt: str
+    settings: GenerationSettings
+    steering: Steering | None
+    problem: Exception | None = None
+
+    def make(self, on_step: Callable[[], object]) -> Sequence[Image.Image]:
+        """Make them; `on_step` is called after each step."""
+        if self.steering is None:
+            return [make_image(self.model, self.prompt, self.settings, on_step)]
+        try:
+            return generate(
+                self.model, self.steering.prompts, controls=[self.steering.control], on_step=on_step,
+                seed=self.settings.seed, steps=self.settings.steps, guidance=self.settings.guidance,
+            ).images  # fmt: skip
+        except Exception as error:
+            made: tuple[Image.Image, ...] = getattr(error, "images", ())
+            if not made:
+                raise
+            self.problem = error
+            return made
 
 
 @dataclass
@@ -194,7 +240,7 @@ class _Showing:
             self.problem = error
 
     def _look(self, found: Trace) -> None:
-        (maps,) = seeded(found.maps, self.seed)
+        (maps,) = seeded(found.maps[:1], self.seed)
         self._pace.take(lambda: self._decode(maps.image_size))
         assert self._image is not None
         self.seen(Painted(self._image, maps))

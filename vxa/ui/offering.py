@@ -35,7 +35,7 @@ def offer_html(made: Infotext, lead: str = strings.OFFERED) -> str:
 def wire_offer(handlers: Handlers, left: Given, right: Shown) -> None:
     """The offer, there while the page's prompt is another than the image's, and taking it."""
     made = gr.State(None)
-    settings = {one.elem_id: one for side in (left, right) for one in vars(side).values()}
+    settings = {one.elem_id: one for side in (left, right) for one in vars(side).values() if one}
     changed = [left.prompt, left.anchor, *(settings[entry.control] for entry in ENTRIES)]
 
     def read(image: str | None) -> Infotext | None:

@@ -20,6 +20,7 @@ from vxa.maps.attention_maps import AttentionMaps
 from vxa.recent import Recent
 from vxa.tracing.settings import PassSettings
 from vxa.ui import strings
+from vxa.ui.steering import Steering
 
 __all__ = ["Kept", "PageGone", "PageId", "Pages", "Wanted", "maps_bytes"]
 
@@ -59,6 +60,8 @@ class Kept:
         maps: those of the pass.
         wanted: what the pass was asked for.
         passes: the maps at several timesteps, where they were asked for; `maps` may be among them.
+        steering: what made the picture together with others; None for a picture alone.
+        batch: those pictures in their order, this one included; none for a picture alone.
     """
 
     image: Image.Image
@@ -66,12 +69,21 @@ class Kept:
     maps: AttentionMaps
     wanted: Wanted = Wanted()
     passes: tuple[AttentionMaps, ...] = ()
+    steering: Steering | None = None
+    batch: tuple[Kept, ...] = ()
+
+    @property
+    def pictures(self) -> tuple[Kept, ...]:
+        """What is drawn side by side: the pictures that were made together, or this one alone."""
+        return self.batch or (self,)
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory, each of the maps counted once."""
-        pixels = self.image.width * self.image.height * len(self.image.getbands())
-        return pixels + sum(map(maps_bytes, {id(maps): maps for maps in (self.maps, *self.passes)}.values()))
+        images = [each.image for each in self.pictures]
+        pixels = sum(image.width * image.height * len(image.getbands()) for image in images)
+        known = {id(maps): maps for each in self.pictures for maps in (each.maps, *each.passes)}
+        return pixels + sum(map(maps_bytes, known.values()))
 
     def shown(self, mode: str) -> tuple[AttentionMaps, ...]:
         """What a picture of that mode is made of: mode "timesteps" shows all passes, or all bins of steps."""

@@ -16,6 +16,7 @@ from vxa.ui.downloads import file_stem
 from vxa.ui.pages import Kept, Pages, Wanted
 from vxa.ui.passes import Looked, digest
 from vxa.ui.pictures import new_folder
+from vxa.ui.steering import Steering
 
 __all__ = ["Made", "bar_html", "painted"]
 
@@ -26,12 +27,12 @@ class Finished:
 
     Attributes:
         kept: what the page explores; None where nothing was traced.
-        path: the image's file; None where it could not be written.
+        files: the file of each picture that was made, the image's first; blank where it could not be written.
         problem: what went wrong.
     """
 
     kept: Kept | None
-    path: Path | None
+    files: tuple[str, ...]
     problem: Exception | None
 
 
@@ -42,40 +43,75 @@ class Made(Looked):
     Attributes:
         image: its file; blank where it could not be written.
         problem: what went wrong beside making it, in a sentence; blank for nothing.
+        pictures: the files of the pictures that were made together, with their prompts; none of one alone.
     """
 
     image: str
     problem: str = ""
+    pictures: tuple[tuple[str, str], ...] = ()
 
 
 def painted(
-    paint: Paint, pages: Pages, page: str, prompt: str, seed: int, refine: bool, folder: Path, told: Progress
+    paint: Paint,
+    pages: Pages,
+    page: str,
+    prompt: str,
+    seed: int,
+    refine: bool,
+    folder: Path,
+    told: Progress,
+    steering: Steering | None = None,
 ) -> Finished:
     """The image that is made, kept for the page with its maps, and in a file in a new folder within `folder`.
 
-    While it is made the page has what there is of it. What ends it leaves the page with what it had; what
-    goes wrong once it is made does not cost it. Raises ImageError, before it is begun, for a folder that
-    cannot be written.
+    With `steering` so are the pictures that are made together with it. While it is made the page has what
+    there is of it. What ends it leaves the page with what it had; what goes wrong once it is made does not
+    cost it. Raises ImageError, before it is begun, for a folder that cannot be written.
     """
     wanted = Wanted(prompt=prompt, seed=seed, refine=refine, traced=True)
-    name = f"{file_stem(prompt)}-{seed}.png"
+    all_wanted = _all_wanted(wanted, steering)
+    names = [_name(each, number) for number, each in enumerate(all_wanted, 1)]
     with suppress(OSError):  # what is wrong with it is said by the next line
         folder.mkdir(parents=True, exist_ok=True)
-    check_image_path(folder / name)
-    so_far = _SoFar(pages, page, name, wanted)
+    check_image_path(folder / names[0])
+    so_far = _SoFar(pages, page, names[0], wanted)
+    steered = {"steering": steering} if steering else {}
     try:
-        made = paint(prompt, seed, refine, told, so_far.see)
+        made = paint(prompt, seed, refine, told, so_far.see, **steered)
     except BaseException:
         so_far.undo()
         raise
-    path, problem = _saved(made.image, folder, name)
-    problem = made.problem or problem
+    saved = [
+        _saved(each.image, folder, name) for each, name in zip((made, *made.others), names, strict=False)
+    ]
+    files = tuple(str(path or "") for path, _ in saved)
+    problem = made.problem or next((problem for _, problem in saved if problem), None)
     if made.maps is None:
         pages.drop(page)
-        return Finished(None, path, problem)
-    kept = Kept(made.image, name, made.maps, replace(wanted, digest=digest(str(path) if path else None)))
+        return Finished(None, files, problem)
+    batch = [
+        Kept(each.image, name, each.maps, replace(of, digest=digest(file)), steering=steering)
+        for each, name, of, file in zip((made, *made.others), names, all_wanted, files, strict=False)
+        if each.maps is not None
+    ]
+    kept = replace(batch[0], batch=tuple(batch) if steering else ())
     pages.put(page, kept)
-    return Finished(kept, path, problem)
+    return Finished(kept, files, problem)
+
+
+def _all_wanted(wanted: Wanted, steering: Steering | None) -> list[Wanted]:
+    """What each of the pictures is asked for."""
+    if steering is None:
+        return [wanted]
+    all_seeds = steering.seeds(wanted.seed)
+    pairs = zip(steering.prompts, all_seeds, strict=True)
+    return [replace(wanted, prompt=prompt, seed=seed) for prompt, seed in pairs]
+
+
+def _name(wanted: Wanted, number: int) -> str:
+    """The name of a picture's file, other than that of each other one of its batch."""
+    place = f"-picture{number}" if number > 1 else ""
+    return f"{file_stem(wanted.prompt)}-{wanted.seed}{place}.png"
 
 
 def _saved(image: Image.Image, folder: Path, name: str) -> tuple[Path | None, Exception | None]:

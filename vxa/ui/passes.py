@@ -123,8 +123,8 @@ def earlier(
     return [what for what, other in {**changed, **({} if was.traced else settings)}.items() if other]
 
 
-def looked(kept: Kept, site: str | None, seconds: float) -> Looked:
-    """What the page is told of its maps; `site` is the label it had chosen."""
+def looked(kept: Kept, site: str | None, seconds: float | None) -> Looked:
+    """What the page is told of its maps; `site` is the label it had chosen, `seconds` what new ones took."""
     maps, made = kept.maps, kept.maps.provenance
     labels = site_labels(maps.sites, maps.default_sites, maps.latent_size)
     said = strings.summary(made.prompt, made.model, _origin(kept), len(maps.sites), seconds)

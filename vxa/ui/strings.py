@@ -36,6 +36,19 @@ SEED = "Seed"
 MAKE = "Make the image"
 PAINTING = "How far the image is"
 MAKE_HINT = "Its attention is traced while it is painted: which words painted which pixels, over all steps."
+CONTROL = "Control"
+CONTROL_INFO = "Makes more than one picture at once, each tied to the first."
+NO_CONTROL = "none"
+EDIT = "Edit the prompt (prompt-to-prompt)"
+STYLE = "Same style (StyleAligned)"
+REWEIGHT = "Words stronger or weaker (reweight)"
+TARGET = "Changed prompt"
+TARGET_HINT = "The prompt with some of its words changed: a boy wearing a blue hat"
+FURTHER_PROMPTS = "Further prompts, one a line"
+FURTHER_PROMPTS_HINT = "Each becomes a picture in the style of the first."
+FACTORS = "Words and factors"
+FACTORS_INFO = "Twice the red, half the hat: red*2, hat*0.5."
+TOGETHER = "Pictures made together: choose one to explore its words"
 
 # What comes out
 PICTURE = "Attention"
@@ -82,6 +95,12 @@ REPLACED = "another pass of this page came first; press again"
 LOOKING = "one denoising pass"
 DONE = "done"
 NO_KEEPING = "pictures are saved to an outputs folder in a webui alone; press Make the files instead"
+NO_TARGET = "the changed prompt is blank; write the prompt with the words changed that are to change"
+SAME_TARGET = "the changed prompt is the prompt itself; change one of them, or reweight words as in red*2"
+NO_FURTHER_PROMPTS = (
+    "there are no further prompts; write one a line, each for a picture in the first one's style"
+)
+NO_FACTORS = "there are no words with factors; write some as in red*2, hat*0.5"
 NO_GENERATE = "this model cannot make images; drop one, or choose an example"
 QUEUED = "waiting for the webui's queue"
 UNREACHABLE = (
@@ -132,6 +151,26 @@ def chip(kind: str, text: str, indices: Sequence[int], weight: float) -> str:
     return f"{name}, {where}" + ("" if weight == 1.0 else f", weight {weight:g}")
 
 
+def no_such_control(name: object, names: Sequence[str]) -> str:
+    """A control that the page does not have."""
+    return f"there is no control {name!r} here; choose one of {', '.join(names)}"
+
+
+def too_many_prompts(count: int, most: int) -> str:
+    """Why so many pictures are not made at once."""
+    return f"{count} further prompts are too many for one batch; give up to {most}"
+
+
+def lacking(prompt: str, words: Sequence[str]) -> str:
+    """What stands above a picture whose prompt has no counterpart of words that are shown."""
+    return f"no counterpart of {', '.join(map(repr, words))} in “{prompt}”"
+
+
+def quoted(prompt: str) -> str:
+    """What stands above one of several pictures."""
+    return f"“{prompt}”"
+
+
 def ahead(count: int) -> str:
     """What somebody in the queue is told."""
     return f"waiting: {count} before you"
@@ -142,9 +181,10 @@ def denoising(step: int, steps: int) -> str:
     return f"step {step} of {steps}"
 
 
-def summary(prompt: str, model: str, origin: str, sites: int, seconds: float) -> str:
-    """What the picture is of, and where its maps come from."""
-    return f"“{shorten(prompt)}” · {model} · {origin} · {sites} sites · {seconds:.1f}\u00a0s"
+def summary(prompt: str, model: str, origin: str, sites: int, seconds: float | None) -> str:
+    """What the picture is of, where its maps come from, and how long they took, where they are new."""
+    took = "" if seconds is None else f" · {seconds:.1f}\u00a0s"
+    return f"“{shorten(prompt)}” · {model} · {origin} · {sites} sites{took}"
 
 
 def passes(timesteps: Sequence[int], noise: str) -> str:

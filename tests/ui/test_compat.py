@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import pytest
 
 gradio = pytest.importorskip("gradio", reason="gradio is not installed (the app extra)")
 
-from vxa.ui.compat import MAJOR, component, listen, page_and_launch  # noqa: E402
+from vxa.ui.compat import MAJOR, component, listen, page_and_launch, plain  # noqa: E402
 
 
 def test_a_component_is_given_what_it_knows():
@@ -37,6 +38,16 @@ def test_the_settings_of_the_page_go_where_this_gradio_takes_them():
     blocks, launch = page_and_launch(css="a", js="b", theme=None)
     assert {**blocks, **launch} == {"css": "a", "js": "b", "theme": None}
     assert (launch if MAJOR >= 6 else blocks).keys() == {"css", "js", "theme"}
+
+
+def test_asterisks_of_a_help_are_no_marks_of_a_slant(monkeypatch: pytest.MonkeyPatch):
+    slant = re.compile(r"\*(.+?)\*")  # as gradio 6.31 reads a help; its dot is no end of a line either
+    monkeypatch.setattr("vxa.ui.compat.MAJOR", 6)
+    assert slant.search("red*2, hat*0.5")
+    assert not slant.search(plain("red*2, hat*0.5").replace("\r", "\n"))
+    assert (plain("red*2, hat*0.5").split(), plain("red*2, a hat")) == (["red*2,", "hat*0.5"], "red*2, a hat")
+    monkeypatch.setattr("vxa.ui.compat.MAJOR", 4)
+    assert plain("red*2, hat*0.5") == "red*2, hat*0.5"
 
 
 def test_a_class_is_given_what_it_hands_on_to_its_bases():

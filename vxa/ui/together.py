@@ -27,7 +27,7 @@ __all__ = ["counterpart", "drawn_together"]
 _ROW_MODES = ("masked", "grey", "overlay", "contour")
 _OWN_SIZE_MODES = ("masked", "grey")
 _SIDE = 512  # pixels on the longer side of a picture without a map, in a figure
-_MARGIN = 18  # pixels around a prompt, as the figures below it have
+_MARGIN = 18  # pixels around a prompt, and of a letter, as the figures below it have
 
 
 def drawn_together(kept: Kept, asked: Asked) -> Image.Image:
@@ -42,23 +42,24 @@ def drawn_together(kept: Kept, asked: Asked) -> Image.Image:
 def _cell(chosen: AttentionMaps, kept: Kept, asked: Asked) -> Image.Image:
     """Draw one picture under its prompt; without a map where its prompt has none of the words."""
     own, lacking = counterpart(asked, chosen, kept.maps)
-    prompt = kept.maps.provenance.prompt
-    own_size = asked.mode in _OWN_SIZE_MODES
+    prompt, is_figure = kept.maps.provenance.prompt, asked.mode not in _OWN_SIZE_MODES
+    said = strings.lacking(prompt, lacking) if lacking else strings.quoted(prompt)
     if own is not None:
         picture = render(kept.shown(own.mode), kept.image, **own.settings())
-    elif own_size:
-        picture = mark_image_region(kept.image.convert("RGB"))
+    elif is_figure:
+        picture, said = _figure_without_map(kept.image, said), strings.quoted(prompt)
     else:
-        picture = framed(mark_image_region(kept.image.resize(_enlarged(kept.image))), _MARGIN)
-    margin = 0 if own_size else _MARGIN
-    said = strings.lacking(prompt, lacking) if lacking else strings.quoted(prompt)
-    line = text(said, LETTER, width=picture.width - 2 * margin)
-    return above([framed(line, margin) if margin else line, picture], gap=0 if margin else GAP // 3)
+        picture = mark_image_region(kept.image.convert("RGB"))
+    margin = _MARGIN if is_figure else 0
+    line = framed(text(said, LETTER, width=picture.width - 2 * margin), margin)
+    return above([line, picture], gap=0 if is_figure else GAP // 3)
 
 
-def _enlarged(image: Image.Image) -> tuple[int, int]:
+def _figure_without_map(image: Image.Image, said: str) -> Image.Image:
+    """Draw the picture as large as one with a map is, under a line that says why it has none."""
     height, width = fitting((image.height, image.width), _SIDE)
-    return width, height
+    picture = mark_image_region(image.convert("RGB").resize((width, height)))
+    return framed(above([text(said, _MARGIN, width=width), picture], gap=_MARGIN // 2), _MARGIN)
 
 
 def counterpart(

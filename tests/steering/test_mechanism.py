@@ -17,7 +17,20 @@ from support.steering import Nothing, Seen, make_steered
 import vxa
 from vxa.attention.steered import find_steered
 from vxa.errors import ModelError, RecordingError, SettingError, SiteError, SteeringError
-from vxa.steering import Ablate, Control, Emphasize, PromptToPrompt, Reweight, StyleAligned, steer
+from vxa.steering import (
+    Ablate,
+    Control,
+    CrossImageAttention,
+    Emphasize,
+    KeepShapes,
+    MultiDiffusion,
+    PromptMixing,
+    PromptToPrompt,
+    Region,
+    Reweight,
+    StyleAligned,
+    steer,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -26,6 +39,11 @@ CHANGING: dict[str, Callable[[], Control]] = {
     "style-aligned": lambda: StyleAligned(),
     "reweight": lambda: Reweight({"hat": 3.0}),
     "emphasize": lambda: Emphasize({"hat": 3.0}),
+    "prompt mixing": lambda: PromptMixing(word="hat", proxies="neck", mixed_until=1),
+    "keep shapes": lambda: KeepShapes(keep="hat"),
+    "cross-image": lambda: CrossImageAttention(coarse_until=1, fine_until=1, things="hat"),
+    "views": lambda: MultiDiffusion(size=8, stride=8),
+    "regions": lambda: MultiDiffusion(regions=[Region((0, 0, 0.5, 1), "a neck")]),
     "ablate words": lambda: Ablate(words="hat"),
     "ablate heads": lambda: Ablate(heads="1"),
     "ablate sites": lambda: Ablate(sites="mid"),
@@ -77,10 +95,10 @@ def test_a_control_that_wants_nothing_changes_no_bit(
 def test_a_control_changes_the_picture_and_leaves_nothing_behind(
     name: str, guidance: float, pipeline: Any
 ) -> None:
-    prompts = [PROMPT, "a red hat"]
+    prompts = [PROMPT, "a red hat", "a red hat"]
     plain = make_steered(pipeline, prompts, guidance_scale=guidance)
     steered = make_steered(pipeline, prompts, CHANGING[name](), guidance_scale=guidance)
-    assert not torch.equal(steered[1], plain[1])
+    assert not torch.equal(steered[2], plain[2])
     assert torch.equal(make_steered(pipeline, prompts, guidance_scale=guidance), plain)
     assert left_alone(pipeline)
 
@@ -94,7 +112,7 @@ def test_nothing_is_left_after_an_error_or_an_early_end(name: str, sd_pipeline: 
         hook = sd_pipeline.unet.mid_block.register_forward_pre_hook(fail) if where == "forward" else None
         with pytest.raises(KeyboardInterrupt):
             make_steered(
-                sd_pipeline, [PROMPT, "a red hat"], CHANGING[name](),
+                sd_pipeline, [PROMPT, "a red hat", "a red hat"], CHANGING[name](),
                 callback_on_step_end=fail if where == "callback" else None,
             )  # fmt: skip
         if hook is not None:
@@ -225,6 +243,16 @@ def test_sites_that_are_not_there_are_refused(sd_pipeline: Any) -> None:
         make_steered(sd_pipeline, [PROMPT], Ablate(sites="OUT99"))
 
 
+def test_two_blocks_around_one_call_are_refused(sd_pipeline: Any) -> None:
+    with (
+        pytest.raises(SteeringError, match="is steered already: two blocks of steer are entered"),
+        steer(sd_pipeline, Ablate(words="hat")),
+        steer(sd_pipeline, Nothing()),
+    ):
+        make(sd_pipeline)
+    assert left_alone(sd_pipeline)
+
+
 def test_an_object_without_a_pipeline_is_refused() -> None:
     class Bare:
         name, sites, denoise = "bare", (), None
@@ -315,6 +343,87 @@ def test_another_texts_keys_and_values_are_the_layers_own(sd_pipeline: Any) -> N
     make_steered(sd_pipeline, ["a red hat"], Projecting(), guidance_scale=4.0)
     assert len(same) == 33
     assert all(same)
+
+
+class Predicting(Nothing):
+    """Makes predictions by a function of the test's."""
+
+    def __init__(self, make_prediction: Callable[..., torch.Tensor]) -> None:
+        self.make_prediction, self.steps = make_prediction, list[int]()
+
+    def predict(self, sample: torch.Tensor, run: Any, predict: Any) -> torch.Tensor:
+        self.steps.append(run.step)
+        return self.make_prediction(sample, run, predict)
+
+
+def test_every_pass_is_predicted_by_the_control_from_the_first_on(pipeline: Any) -> None:
+    control = Predicting(lambda sample, run, predict: predict(sample))
+    with steer(pipeline, control):
+        for _ in range(2):
+            make(pipeline)
+    assert control.steps == [0, 1, 2] * 2
+    assert left_alone(pipeline)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 4.0])
+def test_a_row_that_reads_another_text_is_predicted_from_that_prompt(guidance: float, pipeline: Any) -> None:
+    from dataclasses import replace
+
+    def other(sample: torch.Tensor, run: Any, predict: Any) -> torch.Tensor:
+        rows = {
+            place: row if row.negative else replace(row, text="a red hat") for place, row in run.rows.items()
+        }
+        return predict(sample, rows)  # type: ignore[no-any-return]
+
+    made = make_steered(pipeline, [PROMPT], Predicting(other), guidance_scale=guidance)
+    assert torch.allclose(made, make_steered(pipeline, ["a red hat"], guidance_scale=guidance), atol=1e-5)
+
+
+def test_predictions_within_see_the_rows_and_the_size_that_they_were_given(sd_pipeline: Any) -> None:
+    seen = Seen()
+
+    def left_and_right(sample: torch.Tensor, run: Any, predict: Any) -> torch.Tensor:
+        rows = {place: row for place, row in run.rows.items() if not row.negative}
+        return torch.cat([predict(sample[..., :2], rows), predict(sample[..., 2:])], -1)
+
+    make_steered(sd_pipeline, [PROMPT], Predicting(left_and_right), seen, num_inference_steps=1)
+    half = len(seen.calls) // 2
+    assert {run.latent_size for _, run in seen.calls} == {(8, 2)}
+    assert [set(run.rows) for _, run in seen.calls] == [{1}] * half + [{0, 1}] * half
+
+
+def test_a_trace_counts_the_prediction_that_is_to_be_heard(pipeline: Any) -> None:
+    control = Ablate(words="hat")
+
+    def twice(sample: torch.Tensor, run: Any, predict: Any) -> torch.Tensor:
+        control.words = ""
+        plain = predict(sample, heard=False)
+        control.words = "hat"
+        return plain + 0 * predict(sample)  # type: ignore[no-any-return]
+
+    class Switched(Ablate):
+        def attend(self, call: Any, run: Any, compute: Any) -> torch.Tensor:
+            return super().attend(call, run, compute) if control.words else compute(call)
+
+    with vxa.trace(pipeline) as trace, steer(pipeline, Predicting(twice), Switched(words="hat")):
+        make(pipeline)
+    assert float(trace.maps[0].heat_map("hat").values.max()) == 0
+    assert float(trace.maps[0].heat_map("neck").values.max()) > 0
+
+
+def test_parts_of_a_picture_are_refused_beside_a_controlnets_residuals(sd_pipeline: Any) -> None:
+    from vxa.steering.predictions import predicted_by
+
+    def half(sample: torch.Tensor, forward: Any) -> torch.Tensor:
+        return forward(sample[..., :2], {})  # type: ignore[no-any-return]
+
+    with (
+        pytest.raises(SteeringError, match=r"predicts parts of the picture .* a ControlNet's residuals"),
+        predicted_by(sd_pipeline.unet, half),
+    ):
+        sd_pipeline.unet(
+            torch.zeros(1, 4, 8, 4), 1, torch.zeros(1, 77, 16), down_block_additional_residuals=(1,)
+        )
 
 
 def test_pictures_begin_from_a_controls_latents(sd_pipeline: Any) -> None:

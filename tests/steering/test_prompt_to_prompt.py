@@ -109,7 +109,7 @@ def test_the_blends_word_is_found_in_either_prompt(word: str, sd_pipeline: Any) 
     class Checked(PromptToPrompt):
         def begin(self) -> None:
             super().begin()
-            found.append(self._blend._words)
+            found.append(self._blend.words)
 
     make_steered(sd_pipeline, [SOURCE, TARGET], Checked(local_blend=word))
     assert found == [{0: (3,), 1: (3,)}]

@@ -16,7 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -35,10 +35,12 @@ from vxa.attention.sites import Site
 from vxa.attention.steered import find_steered
 from vxa.errors import RecordingError
 
-__all__ = ["OnError", "Receiver", "Watch", "guarded", "watch"]
+__all__ = ["OnError", "Receiver", "Watch", "guarded", "heard_as", "watch"]
 
 Receiver = Callable[[Site, Product], None]
 OnError = Callable[[Exception], None]
+
+_FORWARDS = threading.local()
 
 
 class Watch:
@@ -136,17 +138,24 @@ class Watch:
             raise RecordingError(_twice(site))
 
     def _pass_on(self, site: Site, call: Product) -> None:
+        if getattr(_FORWARDS, "kind", "whole") == "part":
+            raise RecordingError(
+                "under a control the network is given views of the picture (MultiDiffusion), which have no "
+                "place in one map; make it without trace"
+            )
         self._fired[site.name] += 1
         self._receive(site, call)
 
     def _is_own(self) -> bool:
-        return self._listening and threading.get_ident() == self._thread
+        heard = getattr(_FORWARDS, "kind", "whole") != "unheard"
+        return self._listening and threading.get_ident() == self._thread and heard
 
 
 def _twice(site: Site) -> str:
     return (
-        f"site {site.label} ({site.name}) ran more than once in one forward: an extension adds "
-        "passes (reference-only control, tiling); switch it off and try again"
+        f"site {site.label} ({site.name}) ran more than once in one forward: a control predicts the picture "
+        "several times (MultiDiffusion's regions; make it without trace), or an extension adds passes "
+        "(reference-only control, tiling; switch it off)"
     )
 
 
@@ -217,6 +226,19 @@ def _register(handles: ExitStack, watcher: Watch, site: Site, layer: Any, on_err
         layer.to_k.register_forward_hook(on_key),
     ):
         handles.callback(handle.remove)
+
+
+@contextmanager
+def heard_as(kind: Literal["whole", "part", "unheard"]) -> Iterator[None]:
+    """Say how watches take the forwards that this thread runs in this block.
+
+    They hear none of them ("unheard"), or raise RecordingError, as it is on a part of the picture ("part").
+    """
+    before, _FORWARDS.kind = getattr(_FORWARDS, "kind", "whole"), kind
+    try:
+        yield
+    finally:
+        _FORWARDS.kind = before
 
 
 def guarded(on_error: OnError | None, hook: Callable[..., None]) -> Callable[..., None]:

@@ -26,7 +26,7 @@ from vxa.attention.layers import processor_name
 from vxa.attention.products import ATTENTION, fused_arguments, mode_hooks
 from vxa.attention.row_attention import RowCall, RowProbabilities
 from vxa.attention.sites import Site
-from vxa.errors import RecordingError
+from vxa.errors import RecordingError, SteeringError
 
 __all__ = [
     "Attend",
@@ -52,6 +52,7 @@ class SteeredCall:
         places: the place of each row in the network's batch.
         mapping: by place, a matrix [keys, tokens] that says for which of the layer's own tokens each key's
             attention counts; the values used are its product with the layer's own. None is the identity.
+        foreign: the places of rows whose keys are another picture's: they attend to nothing of their own.
         part: 0 is the layer's first product; an IP-Adapter's are 1, 2 …
         layer: the layer's module.
     """
@@ -64,6 +65,7 @@ class SteeredCall:
     bias: Tensor | None = None
     scale: float | None = None
     mapping: Mapping[int, Tensor] = field(default_factory=dict)
+    foreign: tuple[int, ...] = ()
     part: int = 0
     layer: nn.Module | None = None
 
@@ -151,7 +153,7 @@ class SteeredAttention:
 
     def of_row(self, row: int) -> _SteeredRow:
         """Return the attention of one row."""
-        calls = tuple(call for call in self.calls if row in call.places)
+        calls = tuple(call for call in self.calls if row in call.places and row not in call.foreign)
         return _SteeredRow(calls, row, self.shape[1:], self.device)
 
     def of_rows(self, rows: Sequence[int]) -> GivenAttention:
@@ -170,7 +172,7 @@ class _SteeredRow:
     device: torch.device
 
     def probabilities(self, heads: slice = slice(None)) -> Tensor:
-        """Return float32 probabilities [heads, queries, tokens]; of keys that were added none is left."""
+        """Return float32 probabilities [heads, queries, tokens]; of keys not its own none is left."""
         total = RowProbabilities(torch.zeros(self.shape, device=self.device)).probabilities(heads)
         for call in self.calls:
             total = total + call.probabilities(self.row, heads)[..., : self.shape[2]]
@@ -280,9 +282,17 @@ def find_steered(layer: nn.Module) -> SteeredLayer | None:
 
 @contextmanager
 def steered_layer(layer: nn.Module, site: Site, attend: Attend) -> Iterator[SteeredLayer]:
-    """Pass the products of a layer to `attend`, in forwards that this thread runs in this block."""
+    """Pass the products of a layer to `attend`, in forwards that this thread runs in this block.
+
+    Raises SteeringError for a layer that is steered already.
+    """
     steered = SteeredLayer(site, attend)
     threads, thread = _STEERED.setdefault(layer, {}), threading.get_ident()
+    if thread in threads:
+        raise SteeringError(
+            f"site {site.label} ({site.name}) is steered already: two blocks of steer are entered; give all "
+            "controls to one, as steer(pipeline, first, second)"
+        )
     threads[thread] = steered
     try:
         with mode_hooks(layer, lambda: _SteeringMode(steered, layer), steered.on_leave):

@@ -40,7 +40,7 @@ def refine_maps(
     is the fraction (of height, of width) of the plane that is image.
 
     Raises:
-        SettingError: no self-attention was recorded.
+        SettingError: no self-attention was recorded, or none of the picture's own.
     """
     if not own:
         raise SettingError(
@@ -76,4 +76,9 @@ def _multiply(maps: Sequence[Values], record: SiteRecord) -> Values:
     product: Values = (
         record.gather(torch.from_numpy(np.stack(same).reshape(len(maps), -1))).detach().cpu().numpy()
     )
+    if not product.any() and any(each.any() for each in maps):
+        raise SettingError(
+            "these maps cannot be refined: under steering the picture attended to nothing of its own in the "
+            "layers that refine them; ask with refine=False"
+        )
     return product

@@ -6,6 +6,10 @@ vxa.generate("papercut", ["a red ball", "a blue ball"], controls=[vxa.steering.P
 from __future__ import annotations
 
 from vxa.steering.control import Control, Generation
+from vxa.steering.cross_image import CrossImageAttention
+from vxa.steering.keep_shapes import KeepShapes
+from vxa.steering.multi_diffusion import MultiDiffusion, Region
+from vxa.steering.prompt_mixing import PromptMixing
 from vxa.steering.prompt_to_prompt import PromptToPrompt
 from vxa.steering.steer import steer
 from vxa.steering.style_aligned import StyleAligned
@@ -15,15 +19,31 @@ __all__ = [
     "CONTROLS",
     "Ablate",
     "Control",
+    "CrossImageAttention",
     "Emphasize",
     "Generation",
+    "KeepShapes",
+    "MultiDiffusion",
+    "PromptMixing",
     "PromptToPrompt",
+    "Region",
     "Reweight",
     "StyleAligned",
     "steer",
 ]
 
 CONTROLS: dict[str, type[Control]] = {
-    each.__name__: each for each in (PromptToPrompt, StyleAligned, Reweight, Emphasize, Ablate)
+    each.__name__: each
+    for each in (
+        PromptToPrompt,
+        PromptMixing,
+        KeepShapes,
+        StyleAligned,
+        CrossImageAttention,
+        MultiDiffusion,
+        Reweight,
+        Emphasize,
+        Ablate,
+    )
 }
 """Controls that ship with the package, by name."""

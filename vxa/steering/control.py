@@ -27,9 +27,20 @@ from vxa.attention.steered import Compute, SteeredCall
 from vxa.errors import SteeringError, WordError
 from vxa.models.session import Pass
 from vxa.settings import Settings
+from vxa.steering.predictions import Predict
 from vxa.tokens import Token, find_words
 
-__all__ = ["Compute", "Control", "Generation", "Pass", "SteeredCall", "describe", "mentions", "token_indices"]
+__all__ = [
+    "Compute",
+    "Control",
+    "Generation",
+    "Pass",
+    "Predict",
+    "SteeredCall",
+    "describe",
+    "mentions",
+    "token_indices",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +56,7 @@ class Generation:
         network: the network.
         read_tokens: returns the tokens of each image's prompt.
         encode: returns the context [1, tokens, channels] of another prompt.
+        model: the model (`vxa.models.protocol.Model`).
     """
 
     prompts: tuple[str, ...]
@@ -55,6 +67,7 @@ class Generation:
     network: nn.Module
     read_tokens: Callable[[], Sequence[tuple[Token, ...]]]
     encode: Callable[[str], Tensor]
+    model: Any
 
     @cached_property
     def tokens(self) -> tuple[tuple[Token, ...], ...]:
@@ -94,8 +107,12 @@ class Control(Settings):
         """Return the layer's product [rows, heads, queries, channels]."""
         return compute(call)
 
-    def predict(self, sample: Tensor, run: Pass, predict: Callable[[Tensor], Tensor]) -> Tensor:
-        """Return the network's prediction for a sample [rows, channels, h, w]."""
+    def predict(self, sample: Tensor, run: Pass, predict: Predict) -> Tensor:
+        """Return the network's prediction for a sample [rows, channels, h, w].
+
+        `predict` may be called several times: with parts of the sample, or rows that read other prompts,
+        which `begin` best encodes once (`self.generation.encode`).
+        """
         return predict(sample)
 
     def edit_latents(self, latents: Tensor, run: Pass) -> Tensor:
@@ -118,10 +135,14 @@ class Control(Settings):
             )
 
     def find_rows(self, call: SteeredCall, run: Pass, negative: bool = False) -> dict[int, int]:
-        """Return the place in the batch of each image's row of one branch, as far as the call has it."""
+        """Return the place in the batch of each image's row of one branch, as far as the call has it.
+
+        At a cross-attention layer, rows that read another text than their image's prompt are left out.
+        """
         found: dict[int, int] = {}
         for place, row in run.rows.items():
-            if row.negative == negative and place in call.places:
+            reads_other = call.site.kind == "cross" and row.text
+            if row.negative == negative and place in call.places and not reads_other:
                 found.setdefault(row.image, place)
         return found
 

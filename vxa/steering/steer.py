@@ -9,13 +9,15 @@ entered in either order, and the trace gets what was really attended to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from vxa.attention.hooks import heard_as
 from vxa.attention.layers import refuse_compiled
 from vxa.attention.sites import Site, select_sites
 from vxa.attention.steered import Compute, SteeredCall, steered_layer
@@ -23,9 +25,10 @@ from vxa.errors import ModelError, SettingError, SteeringError
 from vxa.models import load
 from vxa.models.pipeline_session import CallListener, StartedCall, listen
 from vxa.models.prompt_events import EncodedPrompts
-from vxa.models.session import Pass
+from vxa.models.protocol import Conditioning
+from vxa.models.session import Pass, Row
 from vxa.steering.control import Control, Generation, describe
-from vxa.steering.predictions import predicted_by
+from vxa.steering.predictions import Forward, Predict, predicted_by
 from vxa.tracing.prompts import Reader
 
 __all__ = ["check_controls", "steer"]
@@ -89,7 +92,8 @@ class _ControlListener(CallListener):
         self._reader = Reader(model, False, None, None, None, None)
         self._own: list[Control] = []
         self._changed: set[int] = set()
-        self._hooks = ExitStack()
+        self._hooks, self._forward = ExitStack(), ExitStack()
+        self._texts: dict[str, Conditioning] = {}
         self._run: Pass | None = None
         self._began = self._is_in_call = False
 
@@ -108,8 +112,10 @@ class _ControlListener(CallListener):
                 )
 
     def on_encode(self, encoded: EncodedPrompts) -> None:
-        """Remember the texts of the embeddings."""
+        """Remember the texts of the embeddings. The call's first pass already takes the forward of now."""
         self._reader.on_encode(encoded)
+        self._texts = {}
+        self._replace_forward()
 
     def begin_call(self, call: StartedCall) -> None:
         """Begin a generation: copy the controls and reach the layers."""
@@ -123,7 +129,8 @@ class _ControlListener(CallListener):
             model.default_sites,
             model.network,
             lambda: [each.tokens for each in self._reader.readings(encoded)],
-            lambda text: model.encode_prompt(text, (0, 0)).context,
+            lambda text: self._encode(text).context,
+            model,
         )
         self._own = [control.for_generation(generation) for control in self._given]
         self._began = self._is_in_call = True
@@ -131,13 +138,25 @@ class _ControlListener(CallListener):
             if any(site.name in names for names in self._reached):
                 layer = model.network.get_submodule(site.name)
                 self._hooks.enter_context(steered_layer(layer, site, self._attend))
-        overriding = [each for each in self._own if type(each).predict is not Control.predict]
-        if overriding:
-            self._hooks.enter_context(predicted_by(model.network, self._predict))
+        self._replace_forward()  # encoding a text takes offloading's hooks away and puts them back
+
+    def _replace_forward(self) -> None:
+        """Predict in place of the network's forward, where a control does."""
+        self._forward.close()
+        if any(type(each).predict is not Control.predict for each in self._given):
+            self._forward.enter_context(predicted_by(self._model.network, self._predict))
+
+    def _encode(self, text: str) -> Conditioning:
+        """Return an encoded prompt, which is encoded once a call."""
+        if text not in self._texts:
+            with torch.no_grad():
+                self._texts[text] = self._model.encode_prompt(text, (0, 0))
+        return self._texts[text]
 
     def end_call(self) -> None:
         """End the generation and remove the hooks."""
         self._hooks.close()
+        self._forward.close()
         self._own, self._run, self._is_in_call = [], None, False
 
     def before_pass(self, run: Pass | None) -> None:
@@ -193,31 +212,55 @@ class _ControlListener(CallListener):
             _check_product(control, call, result)
         return result
 
-    def _predict(self, sample: Tensor, predict: Callable[[Tensor], Tensor]) -> Tensor:
+    def _predict(self, sample: Tensor, forward: Forward) -> Tensor:
         run = self._run
-        if run is None:
-            return predict(sample)
-        for number, control in reversed(list(enumerate(self._own))):
-            if type(control).predict is not Control.predict:
-                predict = self._predicting(number, control, run, predict)
-        return predict(sample)
+        return forward(sample, {}) if run is None else self._predictor(0, run, forward)(sample)
 
-    def _predicting(
-        self, number: int, control: Control, run: Pass, inner: Callable[[Tensor], Tensor]
-    ) -> Callable[[Tensor], Tensor]:
-        def predict(sample: Tensor) -> Tensor:
-            plain: list[Tensor] = []
+    def _predictor(self, number: int, run: Pass, forward: Forward) -> Predict:
+        """Return what predicts within the controls before `number`, in a pass as they see it."""
 
-            def own(given: Tensor) -> Tensor:
-                plain.append(inner(given))
-                return plain[-1]
-
-            result = control.predict(sample, run, own)
-            if len(plain) != 1 or result is not plain[0]:
-                self._changed.add(number)
-            return result
+        def predict(sample: Tensor, rows: Mapping[int, Row] | None = None, heard: bool = True) -> Tensor:
+            own = _as_seen(run, sample, rows)
+            with nullcontext() if heard else heard_as("unheard"):
+                if number == len(self._own):
+                    return self._forwarded(sample, own, forward)
+                return self._predicted(number, sample, own, self._predictor(number + 1, own, forward))
 
         return predict
+
+    def _predicted(self, number: int, sample: Tensor, run: Pass, inner: Predict) -> Tensor:
+        """Return a control's prediction, and note whether it is another than without it."""
+        control, plain = self._own[number], list[tuple[Tensor, Mapping[int, Row] | None, Tensor]]()
+
+        def noted(sample: Tensor, rows: Mapping[int, Row] | None = None, heard: bool = True) -> Tensor:
+            result = inner(sample, rows, heard)
+            plain.append((sample, rows, result))
+            return result
+
+        result = control.predict(sample, run, noted)
+        if not any(each is result and rows is None and given is sample for given, rows, each in plain):
+            self._changed.add(number)
+        return result
+
+    def _forwarded(self, sample: Tensor, run: Pass, forward: Forward) -> Tensor:
+        """Return the network's prediction in a pass as the controls see it."""
+        whole, self._run = self._run, run
+        assert whole is not None
+        is_part = run.latent_size != whole.latent_size
+        try:
+            texts = {place: self._encode(row.text) for place, row in run.rows.items() if row.text}
+            with heard_as("part") if is_part else nullcontext():
+                return forward(sample, texts)
+        finally:
+            self._run = whole
+
+
+def _as_seen(run: Pass, sample: Tensor, rows: Mapping[int, Row] | None) -> Pass:
+    """Return a pass on another sample or with other rows."""
+    size = (sample.shape[-2], sample.shape[-1])
+    if rows is None and size == run.latent_size:
+        return run
+    return replace(run, latent_size=size, rows=run.rows if rows is None else rows)
 
 
 def _check_product(control: Control, call: SteeredCall, product: Any) -> None:

@@ -28,7 +28,7 @@ def test_the_appearance_of_the_structure_itself_is_the_structure(guidance: float
     assert torch.allclose(made[2], made[0], atol=1e-5)
 
 
-@pytest.mark.parametrize("given", [{}, {"guidance": 1}, {"things": "neck"}, {"clip": True}])
+@pytest.mark.parametrize("given", [{}, {"guidance": 3.5}, {"things": "neck"}, {"clip": True}])
 def test_structure_and_appearance_are_their_rows_of_the_plain_batch(given: Any, pipeline: Any) -> None:
     plain = make_steered(pipeline, PROMPTS)
     made = make_steered(pipeline, PROMPTS, CrossImageAttention(**WHOLE, **given))

@@ -12,8 +12,9 @@ falling to its half, and the output's latents take the mean and deviation of the
 the masks of the thing's words where they are given.
 
 We differ in that both pictures are generated, so that no inversion is needed: every picture of the call
-begins from the same noise. The paper's FreeU, and its structure's keys at every fifth step, are left
-out; windows are shares of the schedule.
+begins from the same noise, and the swap begins at 0.3 of the steps, as the paper's inversion skips the first
+32 of 100. Its s of 3.5 stands in for classifier-free guidance; ours comes on top of it, and is 1 by default. The
+paper's FreeU, and its structure's keys at every fifth step, are left out; windows are shares of the schedule.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class CrossImageAttention(Control):
         False, "Clip contrast", "Keep raised attention from 0 to 1, as the paper does; slower."
     )
     guidance: float = setting(
-        3.5, "Swap guidance", "How far to lead away from the plain prediction at first; 1 is not at all.",
+        1.0, "Swap guidance", "How far to lead away from the plain prediction at first; 1 is not at all.",
         low=1, high=20, step=0.5,
     )  # fmt: skip
     normalize: bool = setting(True, "Match colours", "Give the latents the appearance's mean and deviation.")

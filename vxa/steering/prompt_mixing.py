@@ -57,7 +57,7 @@ class PromptMixing(Control):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.word.strip() or not split_phrases(self.proxies):
+        if not self.word.strip() or not self.proxies.strip():
             raise SettingError(
                 f"PromptMixing has the word {self.word!r} and the proxies {self.proxies!r}; give both, as "
                 'word="ball", proxies="car, sun"'
@@ -79,14 +79,13 @@ class PromptMixing(Control):
                 raise SettingError(
                     f"the proxy {proxy!r} leaves the prompt {prompt[:60]!r} as it is; give another word"
                 )
-            alignment = align(tokens, self.generation.model.tokenize(text))
-            matrix = alignment.matrix
-            if (matrix.sum(1) == 0).any():
+            alignment = align(self.generation.model.tokenize(text), tokens)
+            if not alignment.follows.all():
                 raise SettingError(
                     f"the proxy {proxy!r} has not as many words as {self.word!r}; give one word for each"
                 )
             self._contexts[image] = self.generation.encode(text)
-            self._matrices[image] = matrix / matrix.sum(1, keepdim=True)
+            self._matrices[image] = (alignment.matrix / alignment.matrix.sum(0)).T
 
     def _proxies(self) -> dict[int, str]:
         """Return each further image's proxy."""

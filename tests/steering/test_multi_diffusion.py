@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import diffusers
+import numpy as np
 import pytest
 import torch
 from support.generating import PROMPT, make
@@ -122,6 +123,24 @@ def test_it_is_the_papers_average_of_steps(scheduler: str, sd_pipeline: Any) -> 
 
 
 @pytest.mark.parametrize("guidance", [1.0, 4.0])
+@pytest.mark.slow
+def test_there_is_no_seam_where_a_view_begins() -> None:
+    """On papercut, over four pixels at views' borders and elsewhere; even weights have a seam."""
+    ratios = []
+    for feather in (True, False):
+        control = MultiDiffusion(stride=128, feather=feather)
+        given: dict[str, Any] = {"seed": 4, "steps": 10, "size": "256x512", "controls": [control]}
+        image = vxa.generate("papercut", "a tree and a house on grass", **given).image.convert("RGB")
+        pixels = torch.from_numpy(np.asarray(image).astype("float32"))
+        change = (pixels[:, 4:] - pixels[:, :-4]).abs().mean(2).median(0).values
+        borders = [128 * number - 2 for number in (1, 2, 3)]
+        rest = torch.ones(len(change), dtype=torch.bool)
+        rest[borders] = False
+        ratios.append(float(change[borders].mean() / change[rest].mean()))
+    assert ratios[0] < 1.25
+    assert ratios[1] > 1.5
+
+
 def test_a_regions_rows_read_its_prompt_and_nobody_else_does(guidance: float, pipeline: Any) -> None:
     """With no overlap, each half of the prediction is that of the half's own prompt."""
     outer = Outer()

@@ -13,8 +13,9 @@ the masks of the thing's words where they are given.
 
 We differ in that both pictures are generated, so that no inversion is needed: every picture of the call
 begins from the same noise, and the swap begins at 0.3 of the steps, as the paper's inversion skips the first
-32 of 100. Its s of 3.5 stands in for classifier-free guidance; ours comes on top of it, and is 1 by default. The
-paper's FreeU, and its structure's keys at every fifth step, are left out; windows are shares of the schedule.
+32 of 100. Its s of 3.5 stands in for classifier-free guidance; ours comes on top of it, and is 1 by default.
+The paper's FreeU, and its structure's keys at every fifth step, are left out; windows are shares of the
+schedule.
 """
 
 from __future__ import annotations

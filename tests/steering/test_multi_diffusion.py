@@ -122,7 +122,6 @@ def test_it_is_the_papers_average_of_steps(scheduler: str, sd_pipeline: Any) -> 
     assert torch.allclose(ours, latents, atol=1e-4)
 
 
-@pytest.mark.parametrize("guidance", [1.0, 4.0])
 @pytest.mark.slow
 def test_there_is_no_seam_where_a_view_begins() -> None:
     """On papercut, over four pixels at views' borders and elsewhere; even weights have a seam."""
@@ -141,6 +140,7 @@ def test_there_is_no_seam_where_a_view_begins() -> None:
     assert ratios[1] > 1.5
 
 
+@pytest.mark.parametrize("guidance", [1.0, 4.0])
 def test_a_regions_rows_read_its_prompt_and_nobody_else_does(guidance: float, pipeline: Any) -> None:
     """With no overlap, each half of the prediction is that of the half's own prompt."""
     outer = Outer()

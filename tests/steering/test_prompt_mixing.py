@@ -30,7 +30,7 @@ def mixing(**given: Any) -> PromptMixing:
         mixing(mixed_from=0, mixed_until=0),
         mixing(mixed_from=0.9, mixed_until=0.4),
         KeepShapes(keep="hat", self_until=0),
-        KeepShapes(change="hat", background_from=1, self_until=1, threshold=0),
+        KeepShapes(change="hat", background_from=1, self_until=1, change_threshold=0),
     ],
     ids=["no step", "no window", "no step kept", "all may change"],
 )
@@ -142,7 +142,7 @@ def test_a_trace_shows_the_mixed_self_attention(sd_pipeline: Any) -> None:
 
 
 def test_the_background_is_the_firsts_after_its_share_of_the_steps(sd_pipeline: Any) -> None:
-    prompts, control = ["a red hat", "a red neck"], KeepShapes(change="hat, neck", threshold=0.99)
+    prompts, control = ["a red hat", "a red neck"], KeepShapes(change="hat, neck", change_threshold=0.99)
     made = make_steered(sd_pipeline, prompts, control, height=32, width=16)
     same = (made[0] == made[1]).all(0)
     assert same.any()

@@ -12,8 +12,9 @@ linear in the values, A* V is computed as two products: the columns of m, with t
 keys, and all other columns, where each query has its own or the first picture's keys. Like the paper's, the
 rows of A* need not sum to one.
 
-We differ in the mask: it is read from the cross-attention of the words so far (`vxa.steering.word_maps`), not
-from segments of self-attention, and there is none before the first layer of it ran.
+We differ in the mask: it is read from the cross-attention of the words so far (`vxa.steering.word_maps`),
+not from segments of self-attention, and there is none before the first layer of it ran. Early maps are wide,
+so the threshold is high: at 0.3 of the maximum, papercut's mask of a house keeps the ball beside it, too.
 """
 
 from __future__ import annotations
@@ -57,7 +58,10 @@ class KeepShapes(Control):
         low=0, high=1, step=0.05,
     )  # fmt: skip
     threshold: float = setting(
-        0.3, "Threshold", "Of the words' maps, as a share of their maximum.", low=0, high=1, step=0.05
+        0.6, "Threshold", "Of the map of what is kept, as a share of its maximum.", low=0, high=1, step=0.05
+    )
+    change_threshold: float = setting(
+        0.3, "Change threshold", "Of the map of what may change.", low=0, high=1, step=0.05
     )
 
     needs_reference = True
@@ -77,7 +81,7 @@ class KeepShapes(Control):
             raise SettingError(f"keep: {self.keep!r} is not in the first prompt; name its words")
         self._kept = WordMaps(self.generation, {0: keep[0]} if keep else {}, self.threshold)
         change = find_things(self.generation, self.change, "change")
-        self._blend = Blend(self.generation, change, self.threshold, self.background_from)
+        self._blend = Blend(self.generation, change, self.change_threshold, self.background_from)
 
     def wants(self, site: Site, run: Pass) -> bool:
         """Return whether shapes are kept at the layer in this step, or the words are read there."""

@@ -16,13 +16,23 @@ from support.steering import Nothing, Seen, make_steered
 import vxa
 from vxa.attention.steered import find_steered
 from vxa.errors import ModelError, RecordingError, SettingError, SiteError, SteeringError
-from vxa.steering import Ablate, Control, Emphasize, PromptToPrompt, Reweight, StyleAligned, steer
+from vxa.steering import (
+    Ablate,
+    Control,
+    Emphasize,
+    PlugAndPlay,
+    PromptToPrompt,
+    Reweight,
+    StyleAligned,
+    steer,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 CHANGING: dict[str, Callable[[], Control]] = {
     "prompt-to-prompt": lambda: PromptToPrompt(),
     "style-aligned": lambda: StyleAligned(),
+    "plug-and-play": lambda: PlugAndPlay(),
     "reweight": lambda: Reweight({"hat": 3.0}),
     "emphasize": lambda: Emphasize({"hat": 3.0}),
     "ablate words": lambda: Ablate(words="hat"),

@@ -6,6 +6,7 @@ vxa.generate("papercut", ["a red ball", "a blue ball"], controls=[vxa.steering.P
 from __future__ import annotations
 
 from vxa.steering.control import Control, Generation
+from vxa.steering.plug_and_play import PlugAndPlay
 from vxa.steering.prompt_to_prompt import PromptToPrompt
 from vxa.steering.steer import steer
 from vxa.steering.style_aligned import StyleAligned
@@ -17,6 +18,7 @@ __all__ = [
     "Control",
     "Emphasize",
     "Generation",
+    "PlugAndPlay",
     "PromptToPrompt",
     "Reweight",
     "StyleAligned",
@@ -24,6 +26,6 @@ __all__ = [
 ]
 
 CONTROLS: dict[str, type[Control]] = {
-    each.__name__: each for each in (PromptToPrompt, StyleAligned, Reweight, Emphasize, Ablate)
+    each.__name__: each for each in (PromptToPrompt, PlugAndPlay, StyleAligned, Reweight, Emphasize, Ablate)
 }
 """Controls that ship with the package, by name."""

@@ -16,6 +16,7 @@ from vxa.cli.model import export_webui, sites, tokens
 from vxa.cli.options import with_settings
 from vxa.cli.scene import scene
 from vxa.cli.show import show
+from vxa.cli.steer import edit, invert
 from vxa.cli.trace import attribute, compare, generate, trace
 from vxa.models.settings import LoadSettings
 
@@ -69,7 +70,7 @@ def open_page(
     serve(model, models, loading, host, port, browser)
 
 
-for command in (show, trace, attribute, compare, generate, tokens, sites, scene):
+for command in (show, trace, attribute, compare, generate, invert, edit, tokens, sites, scene):
     app.command()(command)
 
 

@@ -77,7 +77,9 @@ def test_the_steps_are_the_schedulers_and_lead_back(spacing: str, to_one: bool, 
         mean = scheduler.step(prediction, step.timestep, latent, eta=1.0, variance_noise=none).prev_sample
         assert torch.allclose(step.mean(latent, prediction), mean, atol=1e-5)
         if kind == "epsilon":
-            assert torch.allclose(step.up(own, prediction), latent, atol=1e-3 * float(latent.abs().max()))
+            assert torch.allclose(
+                step.up(own, prediction, own), latent, atol=1e-3 * float(latent.abs().max())
+            )
 
 
 def test_a_step_back_ends_where_the_step_began_if_the_network_saw_it() -> None:
@@ -89,7 +91,7 @@ def test_a_step_back_ends_where_the_step_began_if_the_network_saw_it() -> None:
     latent = signal * image + deviation * noise
     lower = step.down(latent, signal * noise - deviation * image)
     velocity_at_lower = (noise - deviation * lower) / signal  # what says the same noise of the lower latent
-    assert torch.allclose(step.up(lower, velocity_at_lower), latent, atol=1e-2)
+    assert torch.allclose(step.up(lower, velocity_at_lower, lower), latent, atol=1e-2)
 
 
 @pytest.mark.parametrize("method", INVERSION_METHODS)
@@ -145,6 +147,17 @@ def test_ddim_makes_the_image_again_where_the_prediction_does_not_change(
         ddim.unet.conv_out.weight.zero_()
     found = vxa.invert(ddim, picture, PROMPT, **GIVEN)
     assert error(remade(ddim, found), found) < 1e-4
+
+
+def test_iterations_find_the_latent_that_the_step_leads_back_from(ddim: Any, picture: Image.Image) -> None:
+    """Small weights make the prediction change slowly, as a trained network's does."""
+    with torch.no_grad():
+        ddim.unet.conv_out.weight.mul_(0.01)
+    errors = []
+    for count in (0, 2):
+        found = vxa.invert(ddim, picture, PROMPT, steps=3, guidance=1, iterations=count)
+        errors.append(error(remade(ddim, found, guidance_scale=1), found))
+    assert errors[1] < 0.2 * errors[0]
 
 
 def test_the_negative_rows_read_the_steps_context(sd_pipeline: Any, picture: Image.Image) -> None:
@@ -298,6 +311,8 @@ def test_a_place_that_cannot_be_written_is_refused(name: str, message: str, tmp_
         ({"method": "magic"}, SettingError, "method 'magic' is unknown; choose one of ddim, direct"),
         ({"steps": 0}, SettingError, "steps 0 is out of range"),
         ({"method": "null-text", "guidance": 1}, SettingError, "guidance 1 reads no negative prompt"),
+        ({"method": "edit-friendly", "iterations": 2}, SettingError, "iterations 2 are of steps back"),
+        ({"iterations": 21}, SettingError, "iterations 21 is out of range"),
         ({"prompt": " "}, PromptError, "has no words"),
         ({"image": "none.png"}, ImageError, "cannot read image"),
     ],

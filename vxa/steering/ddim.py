@@ -1,8 +1,10 @@
 """Steps of a DDIM scheduler, as the pipeline's own scheduler takes them, and back.
 
 Song et al., "Denoising Diffusion Implicit Models" (2021), eq. 12 and 16: a step splits the latent into clean
-image and noise, and mixes them at the next lower level. The way back knows no prediction at its end; it uses
-that of the lower latent at the higher level, as null-text inversion's code does.
+image and noise, and mixes them at the next lower level. The way back needs the prediction at its end, which
+is what it looks for: first it takes that of the lower latent, as null-text inversion's code does, then that
+of what was found (Pan et al. 2023, Effective Real Image Editing with Accelerated Iterative Diffusion
+Inversion).
 """
 
 from __future__ import annotations
@@ -39,9 +41,12 @@ class DdimStep:
         """Return the latent that the scheduler's step leads to."""
         return mix(*self._parts(latent, prediction), self.following)
 
-    def up(self, latent: Tensor, prediction: Tensor) -> Tensor:
-        """Return the latent from which the step leads to this one, if the prediction there is this one."""
-        _, noise = self._parts(latent, prediction)
+    def up(self, latent: Tensor, prediction: Tensor, seen: Tensor) -> Tensor:
+        """Return the latent from which the step leads to this one, if the prediction there is this one.
+
+        `seen` is the latent that the prediction was made of; it is exact where that is the result.
+        """
+        _, noise = self._parts(seen, prediction)
         image = (latent - (1 - self.following) ** 0.5 * noise) / self.following**0.5
         return mix(image, noise, self.alpha)
 

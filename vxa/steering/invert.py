@@ -93,7 +93,7 @@ def _check(settings: InversionSettings) -> None:
         )
     if settings.method == "edit-friendly" and settings.iterations:
         raise SettingError(
-            f"iterations {settings.iterations} are of steps back, and edit-friendly makes none; leave them out"
+            f"iterations {settings.iterations} are of steps back, and edit-friendly takes none; omit them"
         )
 
 

@@ -11,7 +11,7 @@ from vxa.maps.settings import MaskSettings, Selection
 from vxa.models.settings import LoadSettings
 from vxa.pictures.view import View
 from vxa.settings import Settings, settings_of
-from vxa.tracing.settings import PassSettings
+from vxa.tracing.settings import InversionSettings, PassSettings
 
 PAGE = Path(__file__).parent / "command-line.md"
 KINDS: dict[str, type[Settings]] = {
@@ -19,6 +19,7 @@ KINDS: dict[str, type[Settings]] = {
     "How it is shown": View,
     "How masks are cut out": MaskSettings,
     "How the pass is made": PassSettings,
+    "How an image is inverted": InversionSettings,
     "How a picture is generated": GenerationSettings,
     "Where the model runs": LoadSettings,
 }

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         SiteError,
         SteeringError,
         TokenIndexError,
+        TrajectoryFileError,
         VxaError,
         WordError,
     )
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from vxa.pictures.compare import compare
     from vxa.pictures.render import render
     from vxa.pictures.view import View
+    from vxa.steering.invert import invert
     from vxa.steering.steer import steer
     from vxa.tokens import Token, Word
     from vxa.tracing.attribute import attribute
@@ -53,7 +55,8 @@ _PLACES = {
     "vxa.attention.sites": ["Site"],
     "vxa.errors": [
         "HeadError", "ImageError", "MapsFileError", "ModelError", "PromptError", "RecordingError",
-        "SettingError", "SiteError", "SteeringError", "TokenIndexError", "VxaError", "WordError",
+        "SettingError", "SiteError", "SteeringError", "TokenIndexError", "TrajectoryFileError", "VxaError",
+        "WordError",
     ],
     "vxa.generation.generate": ["GenerationResult", "generate"],
     "vxa.io.maps_file": ["read_maps", "write_maps"],
@@ -66,6 +69,7 @@ _PLACES = {
     "vxa.pictures.compare": ["compare"],
     "vxa.pictures.render": ["render"],
     "vxa.pictures.view": ["View"],
+    "vxa.steering.invert": ["invert"],
     "vxa.steering.steer": ["steer"],
     "vxa.tokens": ["Token", "Word"],
     "vxa.tracing.attribute": ["attribute"],
@@ -94,6 +98,7 @@ __all__ = [
     "Token",
     "TokenIndexError",
     "Trace",
+    "TrajectoryFileError",
     "View",
     "VxaError",
     "Word",
@@ -102,6 +107,7 @@ __all__ = [
     "attribute",
     "compare",
     "generate",
+    "invert",
     "load",
     "papercut",
     "read_maps",

@@ -11,7 +11,8 @@
     ├── ModelError       (ValueError)    a source that is missing, unsafe, or not a model VXA understands
     ├── RecordingError   (RuntimeError)  a forward pass that could not be watched faithfully
     ├── SteeringError    (RuntimeError)  a control that reached or changed nothing, or lacks what it needs
-    └── MapsFileError    (ValueError)    a saved maps file that is corrupt, truncated or foreign
+    ├── MapsFileError    (ValueError)    a saved maps file that is corrupt, truncated or foreign
+    └── TrajectoryFileError (ValueError) a saved trajectory that is corrupt, truncated or foreign
 
 A message names the value received, the values allowed, and the next action. Front ends show a VxaError as a
 message; any other exception is a defect and keeps its traceback.
@@ -35,6 +36,7 @@ __all__ = [
     "SiteError",
     "SteeringError",
     "TokenIndexError",
+    "TrajectoryFileError",
     "VxaError",
     "WordError",
 ]
@@ -92,3 +94,7 @@ class SteeringError(VxaError, RuntimeError):
 
 class MapsFileError(VxaError, ValueError):
     """A saved maps file is corrupt, truncated or foreign."""
+
+
+class TrajectoryFileError(VxaError, ValueError):
+    """A saved trajectory is corrupt, truncated or foreign."""

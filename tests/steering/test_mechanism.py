@@ -22,21 +22,34 @@ from vxa.steering import (
     Control,
     CrossImageAttention,
     Emphasize,
+    FromTrajectory,
     KeepShapes,
     MultiDiffusion,
+    PlugAndPlay,
     PromptMixing,
     PromptToPrompt,
     Region,
     Reweight,
     StyleAligned,
+    Trajectory,
     steer,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
+
+def from_trajectory() -> Control:
+    """Begin where the tests' generations do, and hold every picture there for a step."""
+    latents = torch.randn(4, 4, 8, 4, generator=torch.Generator().manual_seed(5))
+    path = torch.cat([latents[1:], torch.randn(1, 4, 8, 4, generator=torch.Generator().manual_seed(5))])
+    return FromTrajectory(Trajectory(PROMPT, path, (667, 334, 1), "direct", 4.0), held_until=0.4)
+
+
 CHANGING: dict[str, Callable[[], Control]] = {
     "prompt-to-prompt": lambda: PromptToPrompt(),
     "style-aligned": lambda: StyleAligned(),
+    "plug-and-play": lambda: PlugAndPlay(),
+    "from a trajectory": from_trajectory,
     "reweight": lambda: Reweight({"hat": 3.0}),
     "emphasize": lambda: Emphasize({"hat": 3.0}),
     "prompt mixing": lambda: PromptMixing(word="hat", proxies="neck", mixed_until=1),
@@ -95,6 +108,9 @@ def test_a_control_that_wants_nothing_changes_no_bit(
 def test_a_control_changes_the_picture_and_leaves_nothing_behind(
     name: str, guidance: float, pipeline: Any
 ) -> None:
+    pipeline.scheduler = diffusers.DDIMScheduler.from_config(
+        pipeline.scheduler.config, clip_sample=False, steps_offset=1
+    )
     prompts = [PROMPT, "a red hat", "a red hat"]
     plain = make_steered(pipeline, prompts, guidance_scale=guidance)
     steered = make_steered(pipeline, prompts, CHANGING[name](), guidance_scale=guidance)

@@ -67,6 +67,8 @@ def _given(error: Any, args: list[str]) -> str:
 
 _EXAMPLES = {
     "prompt": 'a text such as "a red hat"',
+    "source": 'what the image shows, such as "a cat on a bed"',
+    "target": 'what it is to show, such as "a dog on a bed"',
     "output": "-o out.png",
     "image": "the path of an image",
 }

@@ -17,6 +17,7 @@ from vxa.cli.model import export_webui, sites, tokens
 from vxa.cli.options import with_settings
 from vxa.cli.scene import scene
 from vxa.cli.show import show
+from vxa.cli.steer import edit, invert
 from vxa.cli.study import study
 from vxa.cli.trace import attribute, compare, generate, trace
 from vxa.models.settings import LoadSettings
@@ -71,7 +72,7 @@ def open_page(
     serve(model, models, loading, host, port, browser)
 
 
-for command in (show, trace, attribute, compare, generate, controls, tokens, sites, scene):
+for command in (show, trace, attribute, compare, generate, invert, edit, controls, tokens, sites, scene):
     app.command()(command)
 
 

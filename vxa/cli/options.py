@@ -161,6 +161,21 @@ Host = Annotated[str, Option(help="The address to listen at; 0.0.0.0 is every on
 Port = Annotated[int, Option(help="The port to listen at.", min=1, max=65535)]
 Browser = Annotated[bool, Option("--browser/--no-browser", help="Open the page in the browser.")]
 
+TrajectoryOutput = Annotated[
+    Path, Option("--output", "-o", help="The trajectory to write: .safetensors.", show_default=False)
+]
+SourcePrompt = Annotated[str, Argument(help="What the image shows, in words.", show_default=False)]
+TargetPrompt = Annotated[str, Argument(help="What it is to show instead.", show_default=False)]
+CrossUntil = Annotated[
+    float | None, Option(help="Share of the steps in which words attend as the source's do. [default: 0.8]")
+]
+SelfUntil = Annotated[
+    float | None, Option(help="Share of the steps in which the layout is the source's. [default: 0.4]")
+]
+LocalBlend = Annotated[
+    str | None, Option(help="Words that name what may change: all else stays. Blank: everything may.")
+]
+
 SceneSeed = Annotated[int, Option("--seed", help="Which scene.")]
 Split = Annotated[str, Option(help="train, dev or test.")]
 

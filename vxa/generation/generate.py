@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
@@ -76,7 +76,8 @@ def generate(
     Args:
         source: a pipeline, a model with one, or what `vxa.load` takes.
         prompt: one, or several; of any length.
-        negative, seed, steps, guidance, size: see `GenerationSettings`.
+        negative, seed, steps, guidance, size: see `GenerationSettings`. Where a control has latents to begin
+            from, the size is theirs.
         controls: what to change while they are made, as `vxa.steering.PromptToPrompt()`.
         trace: keep the maps of every word; a mapping has further settings of `vxa.trace`, as
             {"self_attention": True, "bins": "each"}.
@@ -133,6 +134,8 @@ def _make_steered(
     images: list[Image.Image] = []
     own_noise = any(control.own_noise for control in controls)
     start = next((control.start for control in controls if control.start is not None), None)
+    if start is not None:
+        settings = _sized(model, settings, start.shape[-2:])
     try:
         with ExitStack() as stack:
             found = None if options is None else stack.enter_context(traced(model, **options))
@@ -149,6 +152,17 @@ def _make_steered(
         for some in (maps, negative)
     )
     return GenerationResult(tuple(images), own, other)
+
+
+def _sized(model: Any, settings: GenerationSettings, latent_size: Sequence[int]) -> GenerationSettings:
+    """Return the settings with the size of the latents. Raises SettingError for another size."""
+    sides = tuple(side * model.pixels_per_latent for side in latent_size)
+    size = "x".join(map(str, sides))
+    if settings.pixels() not in (None, sides):
+        raise SettingError(
+            f"size {settings.size} is not that of the latents that a control begins from, {size}; omit it"
+        )
+    return replace(settings, size=size)
 
 
 def _check_prompts(prompt: str | Sequence[str]) -> list[str]:

@@ -43,7 +43,8 @@ def make_images(
     """Generate an image of each prompt in one call of the pipeline.
 
     Each begins from the noise of the seed, or, with `own_noise`, from that of a seed of its own: seed,
-    seed + 1 …; `start` has the latents [1, channels, h, w] from which all begin instead.
+    seed + 1 …; `start` has the latents [1, channels, h, w] from which all begin instead, or, with
+    `own_noise`, the first.
 
     Raises ModelError for a model without a pipeline.
     """
@@ -58,10 +59,10 @@ def make_images(
         return tensors
 
     height, width = settings.pixels() or (None, None)
-    given = {} if start is None else {"latents": start.repeat(len(prompts), 1, 1, 1)}
     pipeline.set_progress_bar_config(disable=True)
     seeds = [settings.seed + number * own_noise for number in range(len(prompts))]
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+    given = {} if start is None else {"latents": _starts(model, start, generators, own_noise)}
     result = pipeline(
         **_prompts(model, prompts, settings),
         num_inference_steps=settings.steps,
@@ -75,11 +76,21 @@ def make_images(
     return list(result.images)
 
 
+def _starts(model: Any, start: Tensor, generators: Sequence[Any], own_noise: bool) -> Tensor:
+    """Return the latents from which each picture begins."""
+    import torch
+
+    dtype = model.network.dtype
+    drawn = [torch.randn(start.shape, generator=each, dtype=dtype) for each in generators[1:]]
+    first = start.to("cpu", dtype)
+    return torch.cat([first, *(drawn if own_noise else [first] * len(drawn))])
+
+
 def _prompts(model: Any, prompts: Sequence[str], settings: GenerationSettings) -> dict[str, Any]:
     """Return the pipeline's prompt arguments: the texts, or embeddings if it would truncate one."""
     import torch
 
-    from vxa.models.chunks import CHUNK
+    from vxa.models.chunks import CHUNK, pad_context
     from vxa.models.prompt_events import EncodedPrompts, notify
 
     negatives = [settings.negative] * len(prompts)
@@ -90,7 +101,7 @@ def _prompts(model: Any, prompts: Sequence[str], settings: GenerationSettings) -
         encoded = [model.encode_prompt(text, size) for text in (*prompts, settings.negative)]
         empty = model.encode_prompt("", (0, 0)).context
     length = max(each.context.shape[1] for each in encoded)
-    *own, negative = (_pad_context(each.context, empty, length) for each in encoded)
+    *own, negative = (pad_context(each.context, empty, length) for each in encoded)
     count = len(prompts)
     context, negative_context = torch.cat(own), negative.repeat(count, 1, 1)
     notify(model.pipeline, EncodedPrompts(tuple(prompts), tuple(negatives), context, negative_context))
@@ -100,10 +111,3 @@ def _prompts(model: Any, prompts: Sequence[str], settings: GenerationSettings) -
         embeddings["pooled_prompt_embeds"] = torch.cat(pooled[:count])
         embeddings["negative_pooled_prompt_embeds"] = pooled[count].repeat(count, 1)
     return embeddings
-
-
-def _pad_context(context: Tensor, empty: Tensor, length: int) -> Tensor:
-    """Pad a context [1, tokens, channels] to `length` tokens with that of the empty prompt."""
-    import torch
-
-    return torch.cat([context, *[empty] * ((length - context.shape[1]) // empty.shape[1])], 1)

@@ -13,8 +13,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from itertools import takewhile
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from vxa.tokens import Special, Token
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CHUNK = 77  # CLIP's positions: the length of one chunk's context
 ROOM = CHUNK - 2
@@ -61,6 +65,13 @@ def _concept_length(ids: Sequence[int], place: int, follows: Mapping[int, int]) 
         return 0 < at < len(ids) and follows.get(ids[at]) == ids[at - 1]
 
     return 1 if goes_on(place) else 1 + sum(1 for _ in takewhile(goes_on, range(place + 1, len(ids))))
+
+
+def pad_context(context: Tensor, empty: Tensor, length: int) -> Tensor:
+    """Pad a context [1, tokens, channels] to `length` tokens with that of the empty prompt."""
+    import torch
+
+    return torch.cat([context, *[empty] * ((length - context.shape[1]) // empty.shape[1])], 1)
 
 
 def padded_ids(chunk: Sequence[int], bos: int, eos: int, pad: int) -> list[int]:

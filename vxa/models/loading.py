@@ -23,9 +23,9 @@ from vxa.models.quiet import quietly
 from vxa.models.weight_files import Advance, chosen_files, find_variant, read_ahead
 
 with quietly("transformers"):
-    from diffusers import DiffusionPipeline, __version__
+    from diffusers import DDIMScheduler, DiffusionPipeline, __version__
 
-__all__ = ["catching_bad_models", "from_pretrained"]
+__all__ = ["catching_bad_models", "from_pretrained", "set_ddim"]
 
 _LIBRARIES = ("diffusers", "transformers")
 # diffusers deprecated its name of the precision in 0.42, and knew no other before.
@@ -115,3 +115,18 @@ def _find_on_hub(source: str) -> tuple[str, list[str]]:
     except Exception:  # the errors of its HTTP library, httpx or httpx2 by its version, beside its own
         folder = snapshot_download(source, local_files_only=True)
         return folder, _list_folder(folder)
+
+
+def set_ddim(model: Any) -> str:
+    """Set a DDIM scheduler of the same noise schedule; return the other scheduler's name, else "".
+
+    Raises ModelError for a model without a pipeline.
+    """
+    pipeline = getattr(model, "pipeline", None)
+    if pipeline is None:
+        raise ModelError(f"the model {model.name} has no pipeline; give a diffusers pipeline")
+    former = pipeline.scheduler
+    if isinstance(former, DDIMScheduler) and not (former.config.clip_sample or former.config.thresholding):
+        return ""
+    pipeline.scheduler = DDIMScheduler.from_config(former.config, clip_sample=False, thresholding=False)
+    return type(former).__name__

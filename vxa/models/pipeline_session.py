@@ -58,11 +58,13 @@ class TakenStep:
         timestep: its noise level.
         inputs: what the network read for the first image, [1, channels, h, w]; None if it was not read.
         prediction: what the scheduler was told of every image, with guidance applied.
+        latents: the latents [images, channels, h, w] from which it stepped.
     """
 
     timestep: float
     inputs: Tensor | None
     prediction: Tensor
+    latents: Tensor
 
 
 class CallListener(PassListener):
@@ -86,7 +88,7 @@ class CallListener(PassListener):
     def begin_call(self, call: StartedCall) -> None:
         """Note that a call makes its first pass."""
 
-    def edit_latents(self, latents: Tensor) -> Tensor:
+    def edit_latents(self, latents: Tensor, step: TakenStep) -> Tensor:
         """Return the latents [images, channels, h, w] with which the pipeline goes on after a step."""
         return latents
 
@@ -211,7 +213,7 @@ class _Session(PassListener):
         if call is not None and call.is_of(timesteps):
             (level,) = self._levels.read(timestep, timesteps)
             call.before_step(level, sample)
-            self._step = TakenStep(level, call.inputs_of_first(), prediction)
+            self._step = TakenStep(level, call.inputs_of_first(), prediction, sample)
 
     def _after_step(self, latents: Tensor | None) -> Tensor | None:
         step, self._step = self._step, None
@@ -219,7 +221,7 @@ class _Session(PassListener):
             return latents
         if latents is not None:
             for listener in tuple(self.listeners):
-                latents = listener.edit_latents(latents)
+                latents = listener.edit_latents(latents, step)
         self._call.after_step(latents)
         for listener in reversed(self.listeners):  # the innermost block's first
             listener.after_step(step)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from vxa.steering.control import Control, Generation
 from vxa.steering.cross_image import CrossImageAttention
+from vxa.steering.from_trajectory import FromTrajectory
 from vxa.steering.keep_shapes import KeepShapes
 from vxa.steering.multi_diffusion import MultiDiffusion, Region
+from vxa.steering.plug_and_play import PlugAndPlay
 from vxa.steering.prompt_mixing import PromptMixing
 from vxa.steering.prompt_to_prompt import PromptToPrompt
 from vxa.steering.steer import steer
 from vxa.steering.style_aligned import StyleAligned
+from vxa.steering.trajectory import Trajectory
 from vxa.steering.words import Ablate, Emphasize, Reweight
 
 __all__ = [
@@ -21,14 +24,17 @@ __all__ = [
     "Control",
     "CrossImageAttention",
     "Emphasize",
+    "FromTrajectory",
     "Generation",
     "KeepShapes",
     "MultiDiffusion",
+    "PlugAndPlay",
     "PromptMixing",
     "PromptToPrompt",
     "Region",
     "Reweight",
     "StyleAligned",
+    "Trajectory",
     "steer",
 ]
 
@@ -38,6 +44,8 @@ CONTROLS: dict[str, type[Control]] = {
         PromptToPrompt,
         PromptMixing,
         KeepShapes,
+        FromTrajectory,
+        PlugAndPlay,
         StyleAligned,
         CrossImageAttention,
         MultiDiffusion,

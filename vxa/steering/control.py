@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from vxa.attention.sites import Kind, Site, SiteSpec
 from vxa.attention.steered import Compute, SteeredCall
 from vxa.errors import SteeringError, WordError
+from vxa.models.pipeline_session import TakenStep
 from vxa.models.session import Pass
 from vxa.settings import Settings
 from vxa.steering.predictions import Predict
@@ -37,6 +38,7 @@ __all__ = [
     "Pass",
     "Predict",
     "SteeredCall",
+    "TakenStep",
     "describe",
     "mentions",
     "token_indices",
@@ -57,6 +59,7 @@ class Generation:
         read_tokens: returns the tokens of each image's prompt.
         encode: returns the context [1, tokens, channels] of another prompt.
         model: the model (`vxa.models.protocol.Model`).
+        negatives: the text of each image's negative prompt; None where only its embeddings are known.
     """
 
     prompts: tuple[str, ...]
@@ -68,6 +71,7 @@ class Generation:
     read_tokens: Callable[[], Sequence[tuple[Token, ...]]]
     encode: Callable[[str], Tensor]
     model: Any
+    negatives: tuple[str | None, ...] = ()
 
     @cached_property
     def tokens(self) -> tuple[tuple[Token, ...], ...]:
@@ -85,6 +89,7 @@ class Control(Settings):
         own_noise: whether the pictures of a batch begin from noise of their own.
         start: the latents [1, channels, h, w] from which every picture begins; None is the seed's noise.
         only_looks: whether it changes nothing; any other control that changed nothing is an error.
+        features: the network's modules whose outputs it may change, by name; known after `begin`.
         generation: the generation, from `begin` on.
     """
 
@@ -93,7 +98,8 @@ class Control(Settings):
     needs_reference: ClassVar[bool] = False
     own_noise: ClassVar[bool] = False
     start: Tensor | None = None
-    only_looks: ClassVar[bool] = False
+    only_looks: bool = False
+    features: tuple[str, ...] = ()
     generation: Generation
 
     def begin(self) -> None:
@@ -114,6 +120,14 @@ class Control(Settings):
         which `begin` best encodes once (`self.generation.encode`).
         """
         return predict(sample)
+
+    def feature(self, name: str, output: Tensor, run: Pass) -> Tensor:
+        """Return the output [rows, channels, h, w] of one of the modules in `features`."""
+        return output
+
+    def take_step(self, latents: Tensor, run: Pass, step: TakenStep) -> Tensor:
+        """Return the latents [images, channels, h, w] that a step leads to, before any control edits them."""
+        return latents
 
     def edit_latents(self, latents: Tensor, run: Pass) -> Tensor:
         """Return the latents [images, channels, h, w] with which the pipeline goes on after a step."""

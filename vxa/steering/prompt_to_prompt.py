@@ -27,7 +27,7 @@ from vxa.steering.blend import Blend
 from vxa.steering.control import Compute, Control, Pass, SteeredCall, mentions, token_indices
 from vxa.tokens import Token
 
-__all__ = ["PromptToPrompt"]
+__all__ = ["PromptToPrompt", "as_source"]
 
 
 @dataclass(eq=False)
@@ -144,7 +144,7 @@ class PromptToPrompt(Control):
         source = self.reference_row(rows)
         targets = {image: place for image, place in rows.items() if image}
         if call.site.kind == "self":
-            return compute(_as_source(call, source, targets.values()))
+            return compute(as_source(call, source, targets.values()))
         return self._attend_to_words(call, run, compute, source, targets)
 
     def _attend_to_words(
@@ -152,7 +152,7 @@ class PromptToPrompt(Control):
     ) -> Tensor:
         """Return α F(A_source) V + (1 - α) A_target V, with the words' factors."""
         followed = {image: self._followed(image, run).to(call.query.device) for image in targets}
-        first = call if not any(each.any() for each in followed.values()) else _as_source(
+        first = call if not any(each.any() for each in followed.values()) else as_source(
             call, source, [place for image, place in targets.items() if followed[image].any()]
         )  # fmt: skip
         own: list[SteeredCall] = []
@@ -182,7 +182,7 @@ class PromptToPrompt(Control):
         return self._blend.apply(latents, run)
 
 
-def _as_source(call: SteeredCall, source: int, targets: Iterable[int]) -> SteeredCall:
+def as_source(call: SteeredCall, source: int, targets: Iterable[int]) -> SteeredCall:
     """Return the call in which the targets' rows ask and offer what the source's does."""
     query, key = call.query.clone(), call.key.clone()
     own = call.places.index(source)

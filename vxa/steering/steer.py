@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,11 +24,12 @@ from vxa.attention.sites import Site, select_sites
 from vxa.attention.steered import Compute, SteeredCall, steered_layer
 from vxa.errors import ModelError, SettingError, SteeringError
 from vxa.models import load
-from vxa.models.pipeline_session import CallListener, StartedCall, listen
+from vxa.models.pipeline_session import CallListener, StartedCall, TakenStep, listen
 from vxa.models.prompt_events import EncodedPrompts
 from vxa.models.protocol import Conditioning
 from vxa.models.session import Pass, Row
 from vxa.steering.control import Control, Generation, describe
+from vxa.steering.features import edited_output
 from vxa.steering.predictions import Forward, Predict, predicted_by
 from vxa.tracing.prompts import Reader
 
@@ -122,7 +124,7 @@ class _ControlListener(CallListener):
         self.end_call()
         model, encoded = self._model, call.encoded
         generation = Generation(
-            tuple(text or "" for text in encoded.prompts),
+            tuple(text or "" for text in self._reader.texts(encoded)),
             len(call.state.steps.levels),
             call.latent_size,
             model.sites,
@@ -131,6 +133,7 @@ class _ControlListener(CallListener):
             lambda: [each.tokens for each in self._reader.readings(encoded)],
             lambda text: self._encode(text).context,
             model,
+            self._reader.texts(encoded, negative=True),
         )
         self._own = [control.for_generation(generation) for control in self._given]
         self._began = self._is_in_call = True
@@ -138,6 +141,10 @@ class _ControlListener(CallListener):
             if any(site.name in names for names in self._reached):
                 layer = model.network.get_submodule(site.name)
                 self._hooks.enter_context(steered_layer(layer, site, self._attend))
+        for number, control in reversed(list(enumerate(self._own))):
+            for name in control.features:
+                edit = partial(self._edit_feature, number, control, name)
+                self._hooks.enter_context(edited_output(model.network, name, edit))
         self._replace_forward()  # encoding a text takes offloading's hooks away and puts them back
 
     def _replace_forward(self) -> None:
@@ -167,16 +174,28 @@ class _ControlListener(CallListener):
         """Forget the pass."""
         self._run = None
 
-    def edit_latents(self, latents: Tensor) -> Tensor:
+    def edit_latents(self, latents: Tensor, step: TakenStep) -> Tensor:
         """Return what every control makes of the latents after a step, the last one's first."""
-        if self._run is None:
+        run = self._run
+        if run is None:
             return latents
-        for number, control in reversed(list(enumerate(self._own))):
-            edited = control.edit_latents(latents, self._run)
-            if edited is not latents:
-                self._changed.add(number)
-                latents = edited
+        controls = list(reversed(list(enumerate(self._own))))
+        for number, control in controls:
+            latents = self._noted(number, latents, control.take_step(latents, run, step))
+        for number, control in controls:
+            latents = self._noted(number, latents, control.edit_latents(latents, run))
         return latents
+
+    def _edit_feature(self, number: int, control: Control, name: str, output: Tensor) -> Tensor:
+        if self._run is None:
+            return output
+        return self._noted(number, output, control.feature(name, output, self._run))
+
+    def _noted(self, number: int, plain: Tensor, edited: Tensor) -> Tensor:
+        """Return what a control made of a tensor, and note whether it is another one."""
+        if edited is not plain:
+            self._changed.add(number)
+        return edited
 
     def _attend(self, call: SteeredCall, compute: Compute) -> Tensor:
         run = self._run

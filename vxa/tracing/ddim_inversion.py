@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vxa.errors import ModelError
 
-__all__ = ["ddim_levels", "ddim_trajectory"]
+__all__ = ["Split", "ddim_levels", "ddim_trajectory", "find_split", "mix"]
 
 
 def ddim_levels(timesteps: int, steps: int) -> tuple[int, ...]:
@@ -35,21 +35,30 @@ def ddim_trajectory(
 
     `denoise(latent, timestep)` returns the network's raw prediction. It is called at all levels but the last.
     """
-    split = _split(prediction_type)
+    split = find_split(prediction_type)
     alphas = [float(alphas_cumprod[level]) for level in levels]
     yield latent
     for level, alpha, following in zip(levels, alphas, alphas[1:], strict=False):
         prediction = denoise(latent, level).float().cpu()
         image, noise = split(latent, prediction, alpha**0.5, (1 - alpha) ** 0.5)
-        latent = following**0.5 * image + (1 - following) ** 0.5 * noise
+        latent = mix(image, noise, following)
         yield latent
+
+
+def mix(image: Tensor, noise: Tensor, alpha: float) -> Tensor:
+    """Return the latent of a clean image and its noise at a level of ᾱ: √ᾱ image + √(1 - ᾱ) noise."""
+    mixture: Tensor = alpha**0.5 * image + (1 - alpha) ** 0.5 * noise
+    return mixture
 
 
 Split = Callable[[Tensor, Tensor, float, float], tuple[Tensor, Tensor]]
 
 
-def _split(prediction_type: str) -> Split:
-    """Return the function that splits a latent, given its prediction, into clean image and noise."""
+def find_split(prediction_type: str) -> Split:
+    """Return the function that splits a latent, given its prediction, into clean image and noise.
+
+    It takes the latent, the prediction, √ᾱ and √(1 - ᾱ).
+    """
     if prediction_type not in _SPLITS:
         raise ModelError(
             f"the model predicts {prediction_type!r}, and inversion knows {', '.join(_SPLITS)}; "

@@ -76,6 +76,22 @@ class Reader:
             found += self._read(encoded.negative_context, _branch(encoded, negative=True), negative=True)
         return tuple(self._select_kept(found))
 
+    def texts(self, encoded: EncodedPrompts, negative: bool = False) -> tuple[str | None, ...]:
+        """Return the text of each image's prompt or negative prompt; None where only embeddings are known."""
+        context = encoded.negative_context if negative else encoded.context
+        known = _branch(encoded, negative).texts
+        return tuple(
+            self._text_heard(row, negative) if text is None else str(text)
+            for text, row in zip(known, () if context is None else context, strict=False)
+        )
+
+    def _text_heard(self, row: Tensor, negative: bool) -> str | None:
+        try:
+            (text,) = self._heard(row, negative).texts
+        except PromptError:
+            return None
+        return text if isinstance(text, str) else None
+
     def _read(self, context: Tensor, branch: _Branch, negative: bool) -> list[TracedPrompt]:
         found: list[TracedPrompt] = []
         apart = _image_positions(self._model.network)

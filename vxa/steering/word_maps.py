@@ -67,7 +67,7 @@ class WordMaps:
     def mask(self, image: int) -> Tensor | None:
         """Return where an image's words are, bool [h, w]; None before they were read."""
         found = self._maps.get(image)
-        return None if found is None else found >= self._threshold * found.max()
+        return None if found is None else found > self._threshold * found.max()
 
 
 def find_things(generation: Generation, phrases: str, name: str) -> dict[int, tuple[int, ...]]:

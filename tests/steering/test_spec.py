@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vxa.errors import SettingError
-from vxa.steering import CONTROLS, Ablate, Emphasize, PromptToPrompt, StyleAligned
+from vxa.steering import CONTROLS, Ablate, Emphasize, MultiDiffusion, PromptToPrompt, StyleAligned
 from vxa.steering.spec import name_of, parse_control, parse_factors, values_of
 
 
@@ -21,6 +21,7 @@ from vxa.steering.spec import name_of, parse_control, parse_factors, values_of
         ("prompt-to-prompt:reweight=red*2,hat*0.5", PromptToPrompt(reweight={"red": 2, "hat": 0.5})),
         ("emphasize:words=red hat*3", Emphasize({"red hat": 3})),
         ("ablate:heads=0, 3-5,sites=up", Ablate(heads="0, 3-5", sites="up")),
+        ("multi-diffusion:stride=128", MultiDiffusion(stride=128)),
         ("Style-Aligned:strength=2,normalize=qkv", StyleAligned(strength=2, normalize="qkv")),
     ],
 )
@@ -39,6 +40,8 @@ def test_a_control_is_read(text: str, control: object) -> None:
             "style-aligned:strenth=2",
             "'strenth=2' is no setting of style-aligned; write NAME=VALUE with",
         ),
+        ("multi-diffusion:stride=few", "multi-diffusion: stride 'few' is no number; give one such as 8"),
+        ("multi-diffusion:regions=all", "'regions=all' is no setting of multi-diffusion"),
         ("style-aligned:2", "'2' is no setting of style-aligned"),
         ("style-aligned:strength=much", "style-aligned: strength 'much' is no number; give one such as 1.0"),
         ("style-aligned:share=maybe", "style-aligned: share 'maybe' is unknown; give yes or no"),

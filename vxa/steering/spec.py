@@ -17,6 +17,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from vxa.errors import SettingError
+from vxa.settings import Setting, setting_of, settings_of
 from vxa.steering import CONTROLS
 from vxa.steering.control import Control
 
@@ -34,7 +35,7 @@ def parse_control(text: str) -> Control:
     """Return the control that a text describes. Raises SettingError."""
     name, _, rest = text.partition(":")
     kind = _kind_of(name.strip())
-    settings = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]
+    settings = _settings(kind)
     given: dict[str, Any] = {}
     for part in re.split(r",(?=\s*\w+\s*=)", rest) if rest.strip() else ():
         key, equals, value = part.partition("=")
@@ -44,7 +45,8 @@ def parse_control(text: str) -> Control:
                 f"{part.strip()[:60]!r} is no setting of {name_of(kind)}; write NAME=VALUE with one of "
                 f"{', '.join(settings)}"
             )
-        given[key] = _value(f"{name_of(kind)}: {key}", value.strip(), _default(settings[key]))
+        facts = setting_of(kind, key)
+        given[key] = _value(f"{name_of(kind)}: {key}", value.strip(), _default(settings[key]), facts)
     return kind(**given)
 
 
@@ -58,12 +60,19 @@ def _kind_of(name: str) -> type[Control]:
     raise SettingError(f"there is no control {name[:60]!r}; {suggestion}controls are {', '.join(kinds)}")
 
 
+def _settings(kind: type[Control]) -> dict[str, Field[Any]]:
+    """Return the fields that are settings; others, such as regions, can be given in Python alone."""
+    return {each.name: each for each in fields(kind) if each.name in settings_of(kind)}  # type: ignore[arg-type]
+
+
 def _default(field: Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-def _value(name: str, text: str, default: Any) -> Any:
-    """Return a value of the default's type. Raises SettingError."""
+def _value(name: str, text: str, default: Any, facts: Setting) -> Any:
+    """Return a value of the default's type, or of its bounds' where that is None. Raises SettingError."""
+    if default is None and facts.low is not None:
+        default = int(facts.low) if isinstance(facts.step, int) else float(facts.low)
     if isinstance(default, Mapping):
         return parse_factors(text)
     if isinstance(default, bool):
@@ -105,10 +114,12 @@ def write_control(control: Control) -> str:
 
 def values_of(kind: type[Control]) -> dict[str, str]:
     """Return each setting of a control with its default as it is written on the command line."""
-    return {each.name: _written(_default(each)) for each in fields(kind)}  # type: ignore[arg-type]
+    return {name: _written(_default(each)) for name, each in _settings(kind).items()}
 
 
 def _written(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{word}*{factor:g}" for word, factor in value.items())
-    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return ("no", "yes")[value]
+    return "" if value is None else str(value)

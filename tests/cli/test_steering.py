@@ -58,3 +58,26 @@ def test_what_a_control_cannot_do_is_one_line(control: str, message: str, tmp_pa
     assert done.exit_code != 0
     assert message in done.stderr
     assert not path.exists()
+
+
+def test_the_first_picture_can_be_a_real_image(tmp_path: Path) -> None:
+    scene = vxa.papercut.scene(5, "dev").image.resize((96, 64))
+    scene.save(tmp_path / "ball.png")
+    small = ["--steps", "2", "--image", str(tmp_path / "ball.png")]
+    prompts = ["a red ball against a wall", "a blue ball against a wall"]
+    control = ["--control", "prompt-to-prompt:self_until=1"]
+    done = run("generate", *prompts, *small, *control, "-o", str(tmp_path / "pair.png"))
+    assert done.exit_code == 0, done.output
+    assert "FromTrajectory(" in done.output
+    pair = np.asarray(Image.open(tmp_path / "pair.png"), float)
+    assert pair.shape == (64, 192, 3)
+    first, second = (abs(each - np.asarray(scene, float)).mean() for each in (pair[:, :96], pair[:, 96:]))
+    assert first < 15
+    assert first < second
+    assert not np.array_equal(pair[:, :96], pair[:, 96:])
+
+
+def test_an_image_that_is_missing_is_told_before_the_model_is_loaded(tmp_path: Path) -> None:
+    done = run("generate", "a red ball", "--image", str(tmp_path / "no.png"), "-o", str(tmp_path / "one.png"))
+    assert done.exit_code == 2
+    assert "no.png" in done.stderr

@@ -99,6 +99,14 @@ ImagePath = Annotated[Path, Argument(help="The image to look at.", show_default=
 Prompts = Annotated[
     list[str], Argument(help="What each picture shows, in words.", show_default=False, metavar="PROMPT")
 ]
+SourceImage = Annotated[
+    Path | None,
+    Option(
+        "--image",
+        help="A real image that the first prompt describes: inverted, and kept as the first picture.",
+        show_default=False,
+    ),
+]
 Controls = Annotated[
     list[str],
     Option(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from vxa.steering.trajectory import Trajectory
 
-__all__ = ["edit", "invert"]
+__all__ = ["edit", "invert", "invert_quietly", "load_with_ddim"]
 
 _GAP = 8  # pixels between source and target
 
@@ -49,7 +49,7 @@ def invert(
     check_trajectory_path(output)
     check_prompt(prompt)
     picture = read_image(image)
-    found = _inverted(_loaded(model, loading, prompt), picture, prompt, settings)
+    found = invert_quietly(load_with_ddim(model, loading, prompt), picture, prompt, settings)
     found.write(output)
     size = "x".join(map(str, found.latent_size))
     typer.echo(
@@ -85,8 +85,8 @@ def edit(
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     control = PromptToPrompt(**given)
     picture = read_image(image)
-    loaded = _loaded(model, loading, f"{source} {target}")
-    path = _inverted(loaded, picture, source, settings)
+    loaded = load_with_ddim(model, loading, f"{source} {target}")
+    path = invert_quietly(loaded, picture, source, settings)
     with progress("denoising", settings.steps) as advance, quiet():
         made = generate(
             loaded, [source, target], steps=settings.steps, guidance=settings.guidance,
@@ -98,7 +98,7 @@ def edit(
     typer.echo(columns(("picture", output), ("method", settings.method), ("size", f"two of {size}")))
 
 
-def _loaded(name: str, loading: LoadSettings, prompt: str) -> Any:
+def load_with_ddim(name: str, loading: LoadSettings, prompt: str) -> Any:
     """Load the named model, with a DDIM scheduler."""
     from vxa.cli.model import load_quietly, tell_unknown_words
 
@@ -111,7 +111,8 @@ def _loaded(name: str, loading: LoadSettings, prompt: str) -> Any:
     return model
 
 
-def _inverted(model: Any, picture: Image.Image, prompt: str, settings: InversionSettings) -> Trajectory:
+def invert_quietly(model: Any, picture: Image.Image, prompt: str, settings: InversionSettings) -> Trajectory:
+    """Invert a picture, with its progress."""
     from vxa.steering.invert import invert as inverted
 
     total = settings.steps * (2 if settings.method == "null-text" else 1)

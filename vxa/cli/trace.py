@@ -15,6 +15,7 @@ from vxa.maps.settings import MaskSettings, Selection
 from vxa.models.settings import LoadSettings
 from vxa.pictures.view import View
 from vxa.tokens import shorten
+from vxa.tracing.settings import InversionSettings
 
 __all__ = ["attribute", "compare", "generate", "trace"]
 
@@ -27,15 +28,18 @@ def generate(
     *,
     output: options.Output,
     control: options.Controls = [],  # noqa: B006
+    image: options.SourceImage = None,
     settings: GenerationSettings,
     model: options.ModelName = "papercut",
     loading: LoadSettings,
 ) -> None:
-    """Make a picture of each PROMPT with the model, side by side."""
+    """Make a picture of each PROMPT with the model, side by side; with --image, the first is that image."""
     from vxa.cli.model import check_prompt, load_quietly, tell_unknown_words
+    from vxa.cli.steer import invert_quietly, load_with_ddim
     from vxa.generation.generate import generate as generated
-    from vxa.io.images import check_image_path, save_image
+    from vxa.io.images import check_image_path, read_image, save_image
     from vxa.pictures.layout import beside
+    from vxa.steering import FromTrajectory
     from vxa.steering.control import describe
     from vxa.steering.spec import parse_control
 
@@ -43,12 +47,21 @@ def generate(
     for prompt in prompts:
         check_prompt(prompt)
     controls = [parse_control(text) for text in control]
-    loaded = load_quietly(model, loading)
-    tell_unknown_words(loaded.name, " ".join([*prompts, settings.negative]))
+    words = " ".join([*prompts, settings.negative])
+    path = None
+    if image is None:
+        loaded = load_quietly(model, loading)
+        tell_unknown_words(loaded.name, words)
+    else:
+        picture = read_image(image)
+        loaded = load_with_ddim(model, loading, words)
+        inversion = InversionSettings("direct", settings.steps, settings.guidance)
+        path = invert_quietly(loaded, picture, prompts[0], inversion)
+        controls = [FromTrajectory(path), *controls]
     steps = settings.steps * (1 if controls else len(prompts))
     with progress("denoising", steps) as advance, quiet():
         made = generated(loaded, prompts, **vars(settings), controls=controls, on_step=advance)
-    pictures = made.images
+    pictures = [each if path is None else path.crop(each) for each in made.images]
     save_image(beside(pictures, 0) if len(pictures) > 1 else pictures[0], output)
     size = f"{pictures[0].height}x{pictures[0].width}"
     steered = [("steered by", describe(each)) for each in controls]

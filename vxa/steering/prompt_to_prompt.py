@@ -151,15 +151,15 @@ class PromptToPrompt(Control):
         self, call: SteeredCall, run: Pass, compute: Compute, source: int, targets: Mapping[int, int]
     ) -> Tensor:
         """Return α F(A_source) V + (1 - α) A_target V, with the words' factors."""
-        followed = {image: self._followed(image, run).to(call.query.device) for image in targets}
+        followed = {image: self._followed(image, run) for image in targets}
         first = call if not any(each.any() for each in followed.values()) else as_source(
             call, source, [place for image, place in targets.items() if followed[image].any()]
         )  # fmt: skip
         own: list[SteeredCall] = []
         for image, place in targets.items():
-            alpha, weights = followed[image], self._weights[image].to(call.query.device)
+            alpha, weights = followed[image], self._weights[image]
             if alpha.any():
-                matrix = self._alignments[image].matrix.to(alpha.device)
+                matrix = self._alignments[image].matrix
                 first = first.mapped(place, matrix * (alpha * weights))
                 if (alpha < 1).any():
                     own.append(call.only([place]).mapped(place, torch.diag((1 - alpha) * weights)))

@@ -187,6 +187,23 @@ def test_a_product_is_softmax_of_the_call(sd_pipeline: Any) -> None:
     assert torch.allclose(plain, by_hand, atol=1e-5)
 
 
+def test_a_bias_of_the_keys_alone_is_every_rows(sd_pipeline: Any) -> None:
+    class Blind(Control):
+        kind = "cross"
+
+        def attend(self, call: Any, run: Any, compute: Any) -> torch.Tensor:
+            bias = torch.zeros(call.key.shape[2])
+            bias[8:] = -math.inf
+            return compute(call.biased(bias))
+
+    with vxa.trace(sd_pipeline) as trace:
+        make_steered(sd_pipeline, [PROMPT, OTHER], Blind())
+    for maps in trace.maps:
+        record = next(iter(maps.records.values()))
+        assert float(record.tokens(range(8, 77)).max()) == 0
+        assert torch.allclose(record.tokens(range(8)).sum(0), torch.ones(record.grid), atol=1e-5)
+
+
 def test_another_threads_generation_is_not_steered(sd_pipeline: Any) -> None:
     plain = make(sd_pipeline)
     found = []

@@ -90,6 +90,7 @@ class SteeredCall:
 
     def biased(self, bias: Tensor) -> SteeredCall:
         """Return the call with more bias, broadcastable to [rows, heads, queries, keys]."""
+        bias = bias[(None,) * (4 - bias.ndim)]
         return replace(self, bias=bias if self.bias is None else self.bias + bias)
 
     def mapped(self, place: int, matrix: Tensor) -> SteeredCall:

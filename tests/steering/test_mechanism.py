@@ -466,3 +466,26 @@ def test_pictures_begin_from_a_controls_latents(sd_pipeline: Any) -> None:
     given: dict[str, Any] = {"steps": 2, "size": "16x8"}
     begun = vxa.generate(sd_pipeline, PROMPT, seed=1, controls=[Begun()], **given)
     assert is_same_picture(begun.image, vxa.generate(sd_pipeline, PROMPT, seed=5, **given).image)
+
+
+def test_a_trace_that_fails_costs_no_steered_picture(
+    sd_pipeline: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vxa.tracing.generation import TracedCall
+
+    given: dict[str, Any] = {"steps": 2, "size": "16x8", "controls": [PromptToPrompt()]}
+    prompts = [PROMPT, "a red hat"]
+    plain = vxa.generate(sd_pipeline, prompts, **given)
+    received = TracedCall.receive
+
+    def fail(self: Any, site: Any, call: Any) -> None:
+        if self._run.step:
+            raise RecordingError("the second step cannot be read")
+        received(self, site, call)
+
+    monkeypatch.setattr(TracedCall, "receive", fail)
+    with pytest.raises(RecordingError, match="the second step cannot be read") as failed:
+        vxa.generate(sd_pipeline, prompts, trace=True, **given)
+    assert len(failed.value.images) == 2
+    assert all(map(is_same_picture, failed.value.images, plain.images))
+    assert left_alone(sd_pipeline)

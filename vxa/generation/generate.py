@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +18,7 @@ from vxa.errors import PromptError, SettingError
 from vxa.generation.expected import expected_maps
 from vxa.generation.images import make_image, make_images
 from vxa.generation.settings import GenerationSettings
-from vxa.generation.traced_image import TracedImage, make_traced, seeded
+from vxa.generation.traced_image import TracedImage, TracedImages, make_images_traced, make_traced
 from vxa.maps.attention_maps import AttentionMaps
 from vxa.models import load
 from vxa.steering.control import Control
@@ -130,28 +129,34 @@ def _make_steered(
     options: Mapping[str, Any] | None,
     on_step: Callable[[], object],
 ) -> GenerationResult:
-    """Make the pictures in one batch, under the controls."""
+    """Make the pictures in one batch, under the controls; what fails once they are made has them, too."""
     images: list[Image.Image] = []
+    problems: list[Exception] = []
     own_noise = any(control.own_noise for control in controls)
     start = next((control.start for control in controls if control.start is not None), None)
     if start is not None:
         settings = _sized(model, settings, start.shape[-2:])
-    try:
-        with ExitStack() as stack:
-            found = None if options is None else stack.enter_context(traced(model, **options))
-            stack.enter_context(steer(model, *controls))
-            images = make_images(model, prompts, settings, on_step, own_noise, start)
-        maps = () if found is None else found.maps
-        negative = found.negative_maps if found is not None and options and options.get("negative") else ()
-    except Exception as error:
+
+    def make(step: Callable[[], object]) -> Sequence[Image.Image]:
+        try:
+            with steer(model, *controls):
+                images[:] = make_images(model, prompts, settings, step, own_noise, start)
+        except Exception as error:
+            if not images:
+                raise
+            problems.append(error)
+        return images
+
+    made = TracedImages(())
+    if options is None:
+        make(on_step)
+    else:
+        seeds = [settings.seed + number * own_noise for number in range(len(prompts))]
+        made = make_images_traced(model, make, seeds, lambda found: on_step(), options)
+    for error in filter(None, (*problems, made.problem)):
         error.images = tuple(images)  # type: ignore[attr-defined]
-        raise
-    seeds = [settings.seed + number * own_noise for number in range(len(prompts))]
-    own, other = (
-        tuple(one for each, seed in zip(some, seeds, strict=False) for one in seeded([each], seed))
-        for some in (maps, negative)
-    )
-    return GenerationResult(tuple(images), own, other)
+        raise error
+    return GenerationResult(tuple(images), made.maps, made.negative_maps)
 
 
 def _sized(model: Any, settings: GenerationSettings, latent_size: Sequence[int]) -> GenerationSettings:

@@ -1,7 +1,7 @@
 """Controls: what changes attention, latents or predictions while a picture is made.
 
     class Blind(Control):                                  # nobody attends to the end of the text
-        sites = "cross"
+        kind = "cross"
         def attend(self, call, run, compute):
             bias = torch.zeros(call.key.shape[2])
             bias[-1] = -math.inf
@@ -85,7 +85,7 @@ class Control(Settings):
     Attributes:
         sites: the attention layers that it may reach, in the grammar of `vxa.attention.sites`.
         kind: "cross" or "self" if it reaches one kind alone.
-        needs_reference: whether the first image is the reference for the others.
+        needs_reference: whether the first image is the reference for the others, of which there must be one.
         own_noise: whether the pictures of a batch begin from noise of their own.
         start: the latents [1, channels, h, w] from which every picture begins; None is the seed's noise.
         only_looks: whether it changes nothing; any other control that changed nothing is an error.
@@ -137,10 +137,12 @@ class Control(Settings):
         """Return a copy that has begun a generation."""
         own = copy(self)
         own.generation = generation
+        if own.needs_reference:
+            own._check_pairs()
         own.begin()
         return own
 
-    def check_pairs(self) -> None:
+    def _check_pairs(self) -> None:
         """Raise SteeringError unless there is a reference and another image."""
         if len(self.generation.prompts) < 2:
             raise SteeringError(

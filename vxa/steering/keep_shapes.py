@@ -75,7 +75,6 @@ class KeepShapes(Control):
 
     def begin(self) -> None:
         """Find the words in the prompts."""
-        self.check_pairs()
         keep = find_things(self.generation, self.keep, "keep")
         if self.keep and 0 not in keep:
             raise SettingError(f"keep: {self.keep!r} is not in the first prompt; name its words")

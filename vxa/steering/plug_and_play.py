@@ -50,7 +50,6 @@ class PlugAndPlay(Control):
 
     def begin(self) -> None:
         """Find the residual blocks."""
-        self.check_pairs()
         self.features = tuple(self._block_of(site) for site in self._layers())
         self._features_until, self._self_until = (
             round(share * self.generation.steps) for share in (self.features_until, self.self_until)

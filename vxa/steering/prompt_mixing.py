@@ -65,7 +65,6 @@ class PromptMixing(Control):
 
     def begin(self) -> None:
         """Encode the proxy prompts, and align each with its prompt."""
-        self.check_pairs()
         self._contexts: dict[int, Tensor] = {}
         self._matrices: dict[int, Tensor] = {}
         for image, proxy in self._proxies().items():

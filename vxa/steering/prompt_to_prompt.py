@@ -77,7 +77,6 @@ class PromptToPrompt(Control):
 
     def begin(self) -> None:
         """Align each target with the source."""
-        self.check_pairs()
         source, *targets = self.generation.tokens
         self._alignments = {n + 1: align(source, each, self.replace) for n, each in enumerate(targets)}
         self._weights = {image: self._weights_of(image) for image in self._alignments}

@@ -97,7 +97,7 @@ class _ControlListener(CallListener):
         self._hooks, self._forward = ExitStack(), ExitStack()
         self._texts: dict[str, Conditioning] = {}
         self._run: Pass | None = None
-        self._began = self._is_in_call = False
+        self._began = False
 
     def check(self) -> None:
         """Raise SteeringError if no generation was steered, or a control changed nothing."""
@@ -136,7 +136,7 @@ class _ControlListener(CallListener):
             self._reader.texts(encoded, negative=True),
         )
         self._own = [control.for_generation(generation) for control in self._given]
-        self._began = self._is_in_call = True
+        self._began = True
         for site in model.sites:
             if any(site.name in names for names in self._reached):
                 layer = model.network.get_submodule(site.name)
@@ -164,7 +164,7 @@ class _ControlListener(CallListener):
         """End the generation and remove the hooks."""
         self._hooks.close()
         self._forward.close()
-        self._own, self._run, self._is_in_call = [], None, False
+        self._own, self._run = [], None
 
     def before_pass(self, run: Pass | None) -> None:
         """Note the pass; one that is nobody's is not steered."""
@@ -236,7 +236,7 @@ class _ControlListener(CallListener):
         return forward(sample, {}) if run is None else self._predictor(0, run, forward)(sample)
 
     def _predictor(self, number: int, run: Pass, forward: Forward) -> Predict:
-        """Return what predicts within the controls before `number`, in a pass as they see it."""
+        """Return what predicts from the control `number` on, in a pass as those before it see it."""
 
         def predict(sample: Tensor, rows: Mapping[int, Row] | None = None, heard: bool = True) -> Tensor:
             own = _as_seen(run, sample, rows)

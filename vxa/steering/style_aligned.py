@@ -48,10 +48,6 @@ class StyleAligned(Control):
     needs_reference = True
     own_noise = True
 
-    def begin(self) -> None:
-        """Check that there is a reference."""
-        self.check_pairs()
-
     def attend(self, call: SteeredCall, run: Pass, compute: Compute) -> Tensor:
         """Return the product in which every picture but the reference shares its attention."""
         shared: dict[int, int] = {}
